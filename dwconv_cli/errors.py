@@ -1,0 +1,44 @@
+"""Every error the package raises on purpose.
+
+::
+
+    DwconvError
+    ├── LayerError          a layer that cannot exist            (also a ValueError)
+    ├── ShapeError          arrays that do not fit each other    (also a ValueError)
+    ├── InputError          a file that cannot be read           (also an OSError)
+    │   └── UnsafeFileError a file that asks for more than data
+    ├── OutputError         a result that cannot be written      (also an OSError)
+    └── MissingExtraError   an optional package is absent        (also an ImportError)
+
+A message is one line: what, where, what was found, what to do.
+"""
+
+from __future__ import annotations
+
+
+class DwconvError(Exception):
+    """Root of every error raised on purpose."""
+
+
+class LayerError(DwconvError, ValueError):
+    """The layer's configuration is impossible or names something unknown."""
+
+
+class ShapeError(DwconvError, ValueError):
+    """Data, kernel, bias or output do not fit each other."""
+
+
+class InputError(DwconvError, OSError):
+    """An input is missing, unreadable, malformed or unsupported."""
+
+
+class UnsafeFileError(InputError):
+    """An input asks for more than its data: links elsewhere, bombs, code."""
+
+
+class OutputError(DwconvError, OSError):
+    """An output exists already or could not be written whole."""
+
+
+class MissingExtraError(DwconvError, ImportError):
+    """A feature needs an optional package that is not installed."""
