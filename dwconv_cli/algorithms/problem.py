@@ -1,0 +1,42 @@
+"""What an algorithm is asked to do, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A depthwise convolution stripped of data, files and padding.
+
+    Output step ``o`` of output channel ``c*M + m`` is ``sum_k x[o*strides + k*dilation_rate, c] * kernel[k, c, m]``
+    over padded steps. Nothing here depends on the recording's length, so neither does the choice of algorithm.
+
+    Parameters
+    ----------
+    kernel_size : int
+        Taps, K.
+    channels : int
+        Input channels, C.
+    depth_multiplier : int
+        Output channels for each input channel, M.
+    strides, dilation_rate : int
+        Steps between outputs; steps between taps. At most one is above 1.
+    data_format : str
+        ``"channels_last"`` or ``"channels_first"``: which axis of the recording is contiguous.
+    dtype : str
+        Compute dtype: float32, float64, complex64 or complex128.
+    """
+
+    kernel_size: int
+    channels: int
+    depth_multiplier: int = 1
+    strides: int = 1
+    dilation_rate: int = 1
+    data_format: str = "channels_last"
+    dtype: str = "float32"
+
+    @property
+    def effective_kernel_size(self) -> int:
+        """Steps from the first tap to the last, both counted: ``(K - 1) * dilation_rate + 1``."""
+        return (self.kernel_size - 1) * self.dilation_rate + 1
