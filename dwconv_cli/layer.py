@@ -1,0 +1,239 @@
+"""A layer as data: :class:`LayerSpec`, checked once, and its :class:`Weights`."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dwconv_cli import geometry
+from dwconv_cli.activations import ACTIVATIONS, output_channels
+from dwconv_cli.constraints import CONSTRAINTS
+from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.initializers import INITIALIZERS
+from dwconv_cli.registry import Choice, Registry
+from dwconv_cli.regularizers import REGULARIZERS
+
+DATA_FORMATS = ("channels_last", "channels_first")
+CATALOGUES: dict[str, Registry[Any]] = {
+    "activation": ACTIVATIONS,
+    "depthwise_initializer": INITIALIZERS,
+    "bias_initializer": INITIALIZERS,
+    "depthwise_regularizer": REGULARIZERS,
+    "bias_regularizer": REGULARIZERS,
+    "activity_regularizer": REGULARIZERS,
+    "depthwise_constraint": CONSTRAINTS,
+    "bias_constraint": CONSTRAINTS,
+}
+_DEFAULTS = {
+    "activation": Choice("linear"),
+    "depthwise_initializer": Choice("glorot_uniform"),
+    "bias_initializer": Choice("zeros"),
+}
+DTYPES = ("float16", "float32", "float64", "complex64", "complex128")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSpec:
+    """Keras's ``DepthwiseConv1D``, by Keras's names.
+
+    Parameters
+    ----------
+    kernel_size, strides, dilation_rate : int or sequence of one int
+        Steps. At most one of `strides` and `dilation_rate` is above 1.
+    padding : str
+        ``valid``, ``same`` or ``causal``, in any case; ``causal`` is an extension, as in ``Conv1D``.
+    depth_multiplier : int
+        Output channels for each input channel, M.
+    data_format : str
+        ``channels_last`` for ``(batch, steps, channels)``, ``channels_first`` for ``(batch, channels, steps)``.
+    activation, *_initializer, *_regularizer, *_constraint : Choice, str or None
+        Catalogue entries, e.g. ``"relu(max_value=6)"``.
+    use_bias : bool
+    dtype : str, optional
+        Compute and output dtype; None takes the promotion of data and kernel.
+    name : str, optional
+        The layer's name in a model.
+
+    Raises
+    ------
+    LayerError
+        If the layer is impossible.
+    """
+
+    kernel_size: int
+    strides: int = 1
+    padding: str = "valid"
+    depth_multiplier: int = 1
+    data_format: str = "channels_last"
+    dilation_rate: int = 1
+    activation: Choice = Choice("linear")
+    use_bias: bool = True
+    depthwise_initializer: Choice = Choice("glorot_uniform")
+    bias_initializer: Choice = Choice("zeros")
+    depthwise_regularizer: Choice | None = None
+    bias_regularizer: Choice | None = None
+    activity_regularizer: Choice | None = None
+    depthwise_constraint: Choice | None = None
+    bias_constraint: Choice | None = None
+    dtype: str | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        for key in ("kernel_size", "strides", "dilation_rate", "depth_multiplier"):
+            put(self, key, _positive(key, getattr(self, key)))
+        put(self, "padding", _one_of("padding", self.padding, geometry.PADDINGS))
+        put(self, "data_format", _one_of("data_format", self.data_format, DATA_FORMATS))
+        if self.dtype is not None:
+            put(self, "dtype", _one_of("dtype", self.dtype, DTYPES))
+        if self.strides > 1 and self.dilation_rate > 1:
+            raise LayerError(
+                f"strides={self.strides} with dilation_rate={self.dilation_rate}: "
+                "at most one of the two may be above 1"
+            )
+        if not isinstance(self.use_bias, bool):
+            raise LayerError(f"use_bias must be true or false, got {self.use_bias!r}")
+        for key, catalogue in CATALOGUES.items():
+            value = getattr(self, key)
+            if isinstance(value, str):
+                put(self, key, catalogue.parse(value))
+            elif value is None and key in _DEFAULTS:
+                put(self, key, _DEFAULTS[key])
+
+    @property
+    def effective_kernel_size(self) -> int:
+        """Steps a kernel spans."""
+        return geometry.effective_kernel_size(self.kernel_size, self.dilation_rate)
+
+    def output_steps(self, steps: int) -> int:
+        """Length of the output for a recording of `steps` steps.
+
+        Raises
+        ------
+        ShapeError
+            If nothing would be left.
+        """
+        found = geometry.output_steps(
+            steps, self.kernel_size, self.strides, self.padding, self.dilation_rate
+        )
+        if found < 1:
+            raise ShapeError(
+                f"{steps} steps are too few for padding={self.padding} with an effective kernel size of "
+                f"{self.effective_kernel_size}; shorten the kernel or use padding=same"
+            )
+        return found
+
+    def pad_amounts(self, steps: int) -> tuple[int, int]:
+        """Zero steps left and right of a recording of `steps` steps."""
+        return geometry.pad_amounts(
+            steps, self.kernel_size, self.strides, self.padding, self.dilation_rate
+        )
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the output for data of `shape`, rank 1 to 3.
+
+        Raises
+        ------
+        ShapeError
+            If the rank is another, or nothing would be left.
+        """
+        batch, steps, channels = self.canonical_shape(shape)
+        return self.restored_shape(
+            len(shape), batch, self.output_steps(steps), self.output_channels(channels)
+        )
+
+    def output_channels(self, channels: int) -> int:
+        """Channels of the output, ``channels * depth_multiplier`` unless the activation halves them (glu)."""
+        total = channels * self.depth_multiplier
+        if self.data_format == "channels_last" and self.activation.name == "glu":
+            return output_channels(self.activation, total)
+        return total
+
+    def canonical_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
+        """``(batch, steps, channels)`` of data of `shape`, whatever its rank and layout."""
+        if len(shape) == 1:
+            return 1, shape[0], 1
+        if len(shape) not in (2, 3):
+            raise ShapeError(f"data of shape {shape} has rank {len(shape)}; ranks 1, 2 and 3 can be filtered")
+        batch = shape[0] if len(shape) == 3 else 1
+        first, second = shape[-2:]
+        return (batch, first, second) if self.data_format == "channels_last" else (batch, second, first)
+
+    def restored_shape(self, rank: int, batch: int, steps: int, channels: int) -> tuple[int, ...]:
+        """The inverse of :meth:`canonical_shape` for an output."""
+        if rank == 1:
+            return (steps,) if channels == 1 else (steps, channels)
+        pair = (steps, channels) if self.data_format == "channels_last" else (channels, steps)
+        return pair if rank == 2 else (batch, *pair)
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A kernel and maybe a bias.
+
+    Parameters
+    ----------
+    kernel : ndarray, shape (K, C, M)
+        Correlation taps: not flipped. ``C = 1`` stands for one kernel shared by all channels when `shared`.
+    bias : ndarray, shape (C*M,), optional
+    shared : bool
+        The kernel came as ``(K,)`` and fits any number of channels.
+    """
+
+    kernel: np.ndarray[Any, Any]
+    bias: np.ndarray[Any, Any] | None = None
+    shared: bool = False
+
+    def __post_init__(self) -> None:
+        kernel = self.kernel
+        if kernel.ndim != 3 or 0 in kernel.shape:
+            raise ShapeError(f"a kernel has shape (K, C, M), got {kernel.shape}")
+        if kernel.dtype.kind not in "biufc" or kernel.dtype.itemsize > 8 * (1 + (kernel.dtype.kind == "c")):
+            raise ShapeError(f"a kernel holds numbers of at most 64 bits, got {kernel.dtype}")
+        if self.bias is not None:
+            outputs = kernel.shape[1] * kernel.shape[2]
+            if self.bias.ndim != 1 or (self.bias.shape[0] != outputs and not self.shared):
+                raise ShapeError(
+                    f"the bias has shape {self.bias.shape}, the kernel {kernel.shape} needs ({outputs},)"
+                )
+
+    def for_channels(self, channels: int, data_format: str = "channels_last") -> Weights:
+        """These weights for data of `channels` channels; a shared kernel is repeated.
+
+        Raises
+        ------
+        ShapeError
+            If the kernel is for another number of channels.
+        """
+        size, own, multiplier = self.kernel.shape
+        if self.shared:
+            kernel = np.broadcast_to(self.kernel, (size, channels, multiplier))
+            return Weights(kernel, self.bias)
+        if own != channels:
+            other = "channels_first" if data_format == "channels_last" else "channels_last"
+            raise ShapeError(
+                f"{channels} channels ({data_format}), but the kernel {self.kernel.shape} is for {own}; "
+                f"try --data-format {other} or another kernel"
+            )
+        return self
+
+
+def _positive(key: str, value: Any) -> int:
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1 or isinstance(value, bool):
+        raise LayerError(f"{key} must be a whole number of at least 1, got {value!r}")
+    return number
+
+
+def _one_of(key: str, value: Any, choices: tuple[str, ...]) -> str:
+    if isinstance(value, str) and value.lower() in choices:
+        return value.lower()
+    raise LayerError(f"{key} must be one of {', '.join(choices)}, got {value!r}")
