@@ -118,6 +118,7 @@ def shapes(
 @st.composite
 def exact_cases(
     draw: st.DrawFn,
+    /,
     layer: st.SearchStrategy[Layer] | None = None,
     *,
     dtypes: tuple[str, ...] = FLOATS,
@@ -135,6 +136,7 @@ def exact_cases(
 @st.composite
 def float_cases(
     draw: st.DrawFn,
+    /,
     layer: st.SearchStrategy[Layer] | None = None,
     *,
     dtypes: tuple[str, ...] = FLOATS,
@@ -153,6 +155,7 @@ def float_cases(
 @st.composite
 def nonfinite_cases(
     draw: st.DrawFn,
+    /,
     layer: st.SearchStrategy[Layer] | None = None,
     *,
     dtypes: tuple[str, ...] = FLOATS,
@@ -163,7 +166,7 @@ def nonfinite_cases(
     case = draw(exact_cases(layer, dtypes=dtypes, **shape))
     targets = [case.inputs]
     if in_weights:
-        targets += [case.kernel] + ([] if case.bias is None else [case.bias])
+        targets += [case.kernel] if case.bias is None else [case.kernel, case.bias]
     for _ in range(draw(st.integers(1, 3))):
         target = draw(st.sampled_from(targets))
         place = draw(st.integers(0, target.size - 1))
@@ -180,6 +183,7 @@ def splits(steps: int, *, max_blocks: int = 6) -> st.SearchStrategy[list[int]]:
 @st.composite
 def _cases(
     draw: st.DrawFn,
+    /,
     numbers: Any,
     layer: st.SearchStrategy[Layer] | None,
     dtypes: tuple[str, ...],
