@@ -18,8 +18,8 @@ def lengths(
 ) -> tuple[int, int, int]:
     """Output steps and the padding left and right of `steps` steps.
 
-    ``same`` is TensorFlow's, the extra step on the right; ``causal`` pads ``(kernel_size - 1) * dilation_rate``
-    on the left.
+    ``same`` is TensorFlow's, the extra step on the right; ``causal`` pads
+    ``(kernel_size - 1) * dilation_rate`` on the left.
     """
     reach = (kernel_size - 1) * dilation_rate
     if padding == "same":
@@ -89,7 +89,7 @@ def depthwise_conv1d(
             if b is not None:
                 out[:, o, :] = out[:, o, :] + b.astype(working)
 
-    if working == object:
+    if working.kind == "O":
         out = _integers(out)
     if rank == 1:
         return out[0, :, 0] if multiplier == 1 else out[0]
@@ -118,7 +118,7 @@ def error_bound(
 ) -> Array:
     """How far a sum in `dtype`, in any order, may be from the exact one: ``gamma(K + 1) S`` for every output.
 
-    A complex sum's real and imaginary parts are each a sum of 2 K products, and each keeps ``gamma(2 K + 1) S``.
+    A complex sum's real and imaginary parts are each a sum of 2 K products and keep ``gamma(2 K + 1) S``.
     Underflow is not counted.
     """
     taps = np.asarray(kernel).shape[0]

@@ -45,7 +45,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Case:
-    """A layer with data that fits it: ``depthwise_conv1d(case.inputs, case.kernel, case.bias, **case.arguments)``."""
+    """A layer with data that fits it.
+
+    ``depthwise_conv1d(case.inputs, case.kernel, case.bias, **case.arguments)`` is the convolution.
+    """
 
     layer: Layer
     inputs: Array
@@ -125,7 +128,7 @@ def exact_cases(
     magnitude: int = 8,
     **shape: Any,
 ) -> Case:
-    """Small integers in a floating `dtype`: every sum is exact in any order, so results are equal bit for bit."""
+    """Small integers in a floating `dtype`: sums are exact in any order, so results are equal bit for bit."""
 
     def numbers(rng: np.random.Generator, size: tuple[int, ...]) -> Array:
         return rng.integers(-magnitude, magnitude, size, endpoint=True)
@@ -191,7 +194,7 @@ def _cases(
 ) -> Case:
     spec = draw(layers() if layer is None else layer)
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
-    # One seed in place of a draw for each number: a hundred times quicker, and failures still shrink in shape.
+    # One seed in place of a draw for each number is far quicker, and failures still shrink in shape.
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
 
     def values(size: tuple[int, ...]) -> Array:
