@@ -1,0 +1,35 @@
+"""The only door to h5py: guarded open, guarded walk, links, filters and limits.
+
+An HDF5 file can name other files (external storage, external links, virtual datasets), loop through itself, declare
+terabytes over nothing, and ask for plugins to be loaded. Nothing here follows such a request unless the caller
+allows it, and whatever HDF5 raises leaves as an :class:`~dwconv_cli.errors.InputError` of one line that names file
+and dataset.
+
+    door     open a file; errors            names    from a name to an object, link by link
+    walk     what a file holds              guard    what a dataset must satisfy
+    virtual  data that lies elsewhere       content  read blocks, attributes, storage
+"""
+
+from dwconv_cli.hdf5.content import attribute, attributes, describe, read, read_array
+from dwconv_cli.hdf5.door import errors, open_bytes, open_file, shown
+from dwconv_cli.hdf5.guard import dataset
+from dwconv_cli.hdf5.names import find
+from dwconv_cli.hdf5.walk import Entry, children, datasets, walk
+
+__all__ = [
+    "Entry",
+    "attribute",
+    "attributes",
+    "children",
+    "dataset",
+    "datasets",
+    "describe",
+    "errors",
+    "find",
+    "open_bytes",
+    "open_file",
+    "read",
+    "read_array",
+    "shown",
+    "walk",
+]

@@ -1,0 +1,130 @@
+"""Open an HDF5 file, and turn what h5py raises into errors of ours."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import h5py
+
+from dwconv_cli.errors import DwconvError, InputError
+
+LINK_KINDS = {h5py.h5l.TYPE_SOFT: "soft link", h5py.h5l.TYPE_EXTERNAL: "external link"}
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def shown(name: str) -> str:
+    """Return a name out of a file with everything unprintable escaped, fit for one line of a message."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name
+    )
+
+
+@contextmanager
+def errors(file: h5py.HLObject | str | os.PathLike[str], name: str = "") -> Iterator[None]:
+    """Turn whatever h5py raises inside into an InputError that names the file and the object."""
+    try:
+        yield
+    except (DwconvError, MemoryError):
+        raise
+    except Exception as error:
+        path = file_name(file) if isinstance(file, h5py.HLObject) else os.fspath(file)
+        where = f"{path}::{shown(name)}" if name else path
+        reason = shown(" ".join(str(error).split())) or type(error).__name__
+        raise InputError(f"{where}: HDF5 cannot read it: {reason}") from error
+
+
+def file_name(obj: h5py.HLObject) -> str:
+    """Return the path of the file that holds a group or dataset."""
+    return os.fsdecode(h5py.h5f.get_name(obj.id))
+
+
+def encode(part: str) -> bytes:
+    """Return a link's name as the bytes in the file; h5py decodes what is no UTF-8 with surrogate escapes."""
+    return part.encode("utf-8", "surrogateescape")
+
+
+def open_file(path: str | os.PathLike[str], *, swmr: bool = False) -> h5py.File:
+    """Open an HDF5 file for reading; a context manager.
+
+    Parameters
+    ----------
+    path : path
+        A regular file. A user block and MATLAB's v7.3 header are fine.
+    swmr : bool
+        Follow a file that a writer in SWMR mode still has open.
+
+    Raises
+    ------
+    InputError
+        The file is missing, no regular file, not HDF5, cut short, or locked by a writer.
+    """
+    path = os.fspath(path)
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise InputError(f"{path}: not a regular file; HDF5 needs one it can seek in")
+        with open(path, "rb") as raw:
+            if not _has_signature(raw, os.fstat(raw.fileno()).st_size):
+                raise InputError(f"{path}: not an HDF5 file")
+    except DwconvError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise InputError(f"{shown(path)}: {error}") from error
+    try:
+        return h5py.File(path, "r", swmr=swmr, libver="latest" if swmr else None)
+    except Exception as error:
+        raise InputError(f"{path}: {_open_reason(str(error), swmr)}") from error
+
+
+class _Labelled(io.BytesIO):
+    # h5py calls an open stream by its repr, in messages too.
+    label = ""
+
+    def __repr__(self) -> str:
+        return self.label
+
+
+def open_bytes(content: bytes, label: str) -> h5py.File:
+    """Open an HDF5 file held in memory, such as a member of an archive; `label` stands for it in messages.
+
+    Raises
+    ------
+    InputError
+        It is no readable HDF5 file.
+    """
+    buffer = _Labelled(content)
+    buffer.label = shown(label).encode("ascii", "backslashreplace").decode()  # h5py keeps ASCII only
+    if not _has_signature(buffer, len(content)):
+        raise InputError(f"{buffer.label}: not an HDF5 file")
+    try:
+        return h5py.File(buffer, "r")
+    except Exception as error:
+        raise InputError(f"{buffer.label}: {_open_reason(str(error), False)}") from error
+
+
+def _has_signature(raw: Any, size: int) -> bool:
+    # The superblock stands at byte 0, or after a user block at 512, 1024, 2048, ... (format specification, II.A).
+    offset = 0
+    while offset + len(SIGNATURE) <= size:
+        raw.seek(offset)
+        if raw.read(len(SIGNATURE)) == SIGNATURE:
+            return True
+        offset = max(512, offset * 2)
+    return False
+
+
+def _open_reason(text: str, swmr: bool) -> str:
+    if "truncated file" in text:
+        return f"the HDF5 file is cut short ({shown(text)})"
+    if "lock" in text or "already open for" in text or "consistency flags" in text:
+        hint = "" if swmr else ", or follow a SWMR writer with --swmr"
+        return f"a writer has the file open or did not close it; wait for it{hint} ({shown(text)})"
+    if "SWMR" in text:
+        return f"cannot be followed with --swmr: it was not written for it ({shown(text)})"
+    return f"not a readable HDF5 file ({shown(text)})"

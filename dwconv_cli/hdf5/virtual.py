@@ -1,0 +1,109 @@
+"""Datasets whose numbers lie elsewhere: external storage and virtual datasets.
+
+HDF5 reads what it does not find there as fill values, zeros mostly, and says nothing; so every source is looked at
+beforehand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import h5py
+
+from dwconv_cli.errors import InputError, UnsafeFileError
+from dwconv_cli.hdf5.door import file_name, open_file, shown
+from dwconv_cli.hdf5.names import find
+
+MAX_SOURCES = 10_000
+MAX_NESTING = 4
+
+Check = Callable[[h5py.Dataset, str, bool, int], None]
+
+
+def check_external(data: h5py.Dataset, plist: Any, where: str, allowed: bool) -> None:
+    """Refuse external storage, or make sure that each of its files is there and long enough."""
+    if not allowed:
+        raise UnsafeFileError(
+            f"{where}: its data lies in other files (external storage); --allow-external reads them"
+        )
+    left = data.size * data.id.get_type().get_size()
+    for index in range(plist.get_external_count()):
+        raw, offset, size = plist.get_external(index)
+        size = left if size == h5py.h5f.UNLIMITED else min(size, left)
+        path = _existing(os.fsdecode(raw), file_name(data), "HDF5_EXTFILE_PREFIX")
+        if path is None:
+            raise InputError(
+                f"{where}: its external file {shown(os.fsdecode(raw))} is missing and would read as zeros"
+            )
+        if os.stat(path).st_size < offset + size:
+            raise InputError(f"{where}: its external file {shown(path)} is too short and would read as zeros")
+        left -= size
+    if left > 0:
+        raise InputError(f"{where}: its external files are {left} bytes short of its shape")
+
+
+def check_virtual(
+    data: h5py.Dataset, plist: Any, where: str, allowed: bool, depth: int, check: Check
+) -> None:
+    """Refuse a virtual dataset over other files unless allowed, and any whose sources do not all exist."""
+    count = plist.get_virtual_count()
+    if count > MAX_SOURCES:
+        raise UnsafeFileError(f"{where}: is a virtual dataset of {count} sources, more than {MAX_SOURCES}")
+    if depth >= MAX_NESTING:
+        raise UnsafeFileError(
+            f"{where}: is a virtual dataset of virtual datasets, more than {MAX_NESTING} deep"
+        )
+    checked: dict[tuple[str, str], tuple[int, ...]] = {}
+    for index in range(count):
+        source = plist.get_virtual_filename(index), plist.get_virtual_dsetname(index)
+        if source[0] != "." and not allowed:
+            raise UnsafeFileError(
+                f"{where}: is a virtual dataset over other files ({shown(source[0])}); --allow-external reads them"
+            )
+        if "%" in "".join(source):
+            raise InputError(
+                f"{where}: is a virtual dataset over a pattern of names ({shown('::'.join(source))})"
+            )
+        if source not in checked:
+            checked[source] = _source_shape(data, source, where, allowed, depth, check)
+        space = plist.get_virtual_srcspace(index)
+        if space.get_select_npoints() and any(
+            last >= side for last, side in zip(space.get_select_bounds()[1], checked[source], strict=True)
+        ):
+            raise InputError(
+                f"{where}: its source {shown('::'.join(source))} is too small and would read as zeros"
+            )
+
+
+def _source_shape(
+    data: h5py.Dataset, source: tuple[str, str], where: str, allowed: bool, depth: int, check: Check
+) -> tuple[int, ...]:
+    name, inside = source
+    label = f"{where} (source {shown(name)}::{shown(inside)})"
+    if name == ".":
+        found = find(data.file, inside, allow_external=allowed)
+        return _checked(found, label, allowed, depth, check)
+    path = _existing(name, file_name(data), "HDF5_VDS_PREFIX")
+    if path is None:
+        raise InputError(f"{where}: its source file {shown(name)} is missing and would read as zeros")
+    with open_file(path) as file:
+        return _checked(find(file, inside, allow_external=allowed), label, allowed, depth, check)
+
+
+def _checked(found: Any, label: str, allowed: bool, depth: int, check: Check) -> tuple[int, ...]:
+    if not isinstance(found, h5py.Dataset):
+        raise InputError(f"{label}: is a group, not a dataset")
+    check(found, label, allowed, depth + 1)
+    return tuple(found.shape)
+
+
+def _existing(name: str, file: str, variable: str) -> str | None:
+    # The places HDF5 looks in, in its order (H5Pset_virtual_prefix, H5Pset_efile_prefix).
+    prefix = os.environ.get(variable, "").replace("${ORIGIN}", os.path.dirname(os.path.abspath(file)))
+    folders = [prefix] if prefix else []
+    if variable == "HDF5_VDS_PREFIX":
+        folders += [os.path.dirname(os.path.abspath(file))]
+    folders += ["", os.path.dirname(os.path.realpath(file))]
+    return next((path for folder in folders if os.path.isfile(path := os.path.join(folder, name))), None)
