@@ -2,19 +2,26 @@
 
 A catalogue argument is data: ``relu(negative_slope=0.1)`` on the command line, ``{"class_name": "ReLU",
 "config": {"negative_slope": 0.1}}`` in a Keras config, and :class:`Choice` in between. Text is parsed with
-:mod:`ast`, never evaluated.
+:mod:`ast`, never evaluated; a config names an entry, and nothing it says is imported.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import functools
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from dwconv_cli.errors import LayerError
+from dwconv_cli.limits import REQUIRED, TYPES, Limit, frozen, is_plain
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+OWN = "dwconv_cli"
+# Where Keras's own objects live, by the first part of the module's name; Keras 2 wrote no module at all.
+_KERAS_PACKAGES = frozenset({"builtins", "keras", "keras_core", "tensorflow", "tf_keras"})
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,51 @@ class Choice:
 class _Entry:
     function: Callable[..., Any]
     class_name: str
+    in_keras: bool
+    limits: Mapping[str, Limit]
+
+    @functools.cached_property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        found = inspect.signature(self.function).parameters
+        kept = (p for p in found.values() if p.default is not p.empty or p.kind is p.KEYWORD_ONLY)
+        return {p.name: p for p in kept}
+
+    @functools.cached_property
+    def arguments(self) -> dict[str, Any]:
+        values = self.parameters.items()
+        return {name: REQUIRED if p.default is p.empty else p.default for name, p in values}
+
+    @functools.cached_property
+    def takes(self) -> str:
+        pairs = self.arguments.items()
+        return ", ".join(k if v is REQUIRED else f"{k}={v!r}" for k, v in pairs) or "no arguments"
+
+    def fault(self, key: str, value: Any) -> str | None:
+        """What `value` should have been, if it is not that."""
+        if not is_plain(value):
+            return "a number, a string or a list"
+        names = str(self.parameters[key].annotation).split(" | ")
+        if all(name in TYPES for name in names):
+            types = [TYPES[name] for name in names]
+            if not any(one.holds(value) for one in types):
+                return " or ".join(one.phrase for one in types)
+        limit = self.limits.get(key)
+        if limit is not None and value is not None and not limit.holds(value):
+            return limit.phrase
+        return None
 
 
+@dataclass(frozen=True)
+class _Layer:
+    """A Keras layer class that is an entry under another name."""
+
+    entry: str
+    defaults: Mapping[str, Any]
+    renames: Mapping[str, str]
+    current: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Registry(Generic[F]):
     """One catalogue.
 
@@ -53,17 +103,37 @@ class Registry(Generic[F]):
     ----------
     kind : str
         What an entry is called in messages, e.g. ``"activation"``.
+    module : str
+        Where Keras keeps the entries, e.g. ``"keras.activations"``.
+    functions : bool
+        In Keras the entries are functions, which a config names by a string, rather than classes.
+    ignored : collection of str
+        Keys of a Keras config that mean nothing here.
+    optional : collection of str
+        Arguments left out of a config while they are None, because older versions of Keras do not know them.
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self._entries: dict[str, _Entry] = {}
-        self._aliases: dict[str, str] = {}
+    kind: str
+    module: str
+    functions: bool = False
+    ignored: Collection[str] = ()
+    optional: Collection[str] = ()
+    _entries: dict[str, _Entry] = field(default_factory=dict, init=False, repr=False)
+    _aliases: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    _layers: dict[str, _Layer] = field(default_factory=dict, init=False, repr=False)
+    _refused: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
-    def register(self, *aliases: str, class_name: str | None = None) -> Callable[[F], F]:
+    def register(
+        self,
+        *aliases: str,
+        class_name: str | None = None,
+        in_keras: bool = True,
+        limits: Mapping[str, Limit] | None = None,
+    ) -> Callable[[F], F]:
         """Enter the decorated function under its own name, its Keras class name and `aliases`.
 
-        The function's keyword arguments (those with a default) are the entry's arguments.
+        The function's parameters that have a default or are keyword-only are the entry's arguments; their
+        annotations and `limits` say which values they take.
 
         Parameters
         ----------
@@ -71,17 +141,51 @@ class Registry(Generic[F]):
             Other names of the same entry.
         class_name : str, optional
             Keras's class name, ``CamelCase`` of the function's name by default.
+        in_keras : bool
+            Keras has this entry too.
+        limits : mapping of str to Limit, optional
+            Bounds of arguments' values.
         """
 
         def enter(function: F) -> F:
             name = function.__name__.rstrip("_")
             keras_name = class_name or "".join(part.capitalize() for part in name.split("_"))
-            self._entries[name] = _Entry(function, keras_name)
-            for alias in (name, keras_name, *aliases):
+            self._entries[name] = _Entry(function, keras_name, in_keras, limits or {})
+            for alias in (name, *aliases, *(() if self.functions else (keras_name,))):
                 self._aliases[alias] = name
             return function
 
         return enter
+
+    def add_layer(
+        self,
+        class_name: str,
+        entry: str,
+        defaults: Mapping[str, Any] | None = None,
+        renames: Mapping[str, str] | None = None,
+        current: bool = True,
+    ) -> None:
+        """Let a layer class of Keras stand for `entry`.
+
+        Parameters
+        ----------
+        class_name : str
+            The class in ``keras.layers``.
+        entry : str
+            Canonical name of the entry.
+        defaults : mapping, optional
+            The layer's defaults where they differ from the entry's.
+        renames : mapping, optional
+            The layer's names of arguments, old and new, to the entry's.
+        current : bool
+            Keras still has the class, so that it can be written.
+        """
+        self._layers[class_name] = _Layer(entry, defaults or {}, renames or {}, current)
+        self._aliases[class_name] = entry
+
+    def refuse(self, name: str, why: str) -> None:
+        """Make choosing `name` an error that says why."""
+        self._refused[name] = why
 
     def names(self) -> tuple[str, ...]:
         """Canonical names, in alphabetical order."""
@@ -92,13 +196,8 @@ class Registry(Generic[F]):
         return self._entries[choice.name].class_name
 
     def arguments(self, name: str) -> dict[str, Any]:
-        """Keyword arguments of an entry with their defaults, in the order of its signature."""
-        function = self._entries[name].function
-        code = function.__code__
-        positional = code.co_varnames[: code.co_argcount]
-        values = function.__defaults__ or ()
-        found = dict(zip(positional[len(positional) - len(values) :], values, strict=True))
-        return found | (function.__kwdefaults__ or {})
+        """Arguments of an entry with their defaults (or ``REQUIRED``), in the order of its signature."""
+        return dict(self._entries[name].arguments)
 
     def choose(self, name: str, arguments: Mapping[str, Any] | None = None) -> Choice:
         """The entry `name` (or alias) with `arguments`, checked.
@@ -106,20 +205,38 @@ class Registry(Generic[F]):
         Raises
         ------
         LayerError
-            If the name or an argument is not in the catalogue; the message lists the choices.
+            If the name or an argument is not in the catalogue (the message lists the choices), a value is
+            impossible, or an argument without default is missing.
         """
+        canonical = self._canonical(name)
+        entry = self._entries[canonical]
+        given = dict(arguments or {})
+        if name in self._layers:
+            layer = self._layers[name]
+            given = {**layer.defaults, **{layer.renames.get(key, key): value for key, value in given.items()}}
+        for key in given:
+            if key not in entry.arguments:
+                raise LayerError(
+                    f"{self.kind} {canonical}: unknown argument {_shown(key)}; it takes {entry.takes}"
+                )
+            given[key] = frozen(given[key])
+            wanted = entry.fault(key, given[key])
+            if wanted is not None:
+                raise LayerError(f"{self.kind} {canonical}: {key} must be {wanted}, got {_shown(given[key])}")
+        for key, value in entry.arguments.items():
+            if value is REQUIRED and key not in given:
+                raise LayerError(f"{self.kind} {canonical}: {key} is missing; it takes {entry.takes}")
+        kept = tuple((k, given[k]) for k, v in entry.arguments.items() if k in given and given[k] != v)
+        return Choice(canonical, kept)
+
+    def _canonical(self, name: str) -> str:
+        if name in self._refused:
+            raise LayerError(f"{self.kind} {name}: {self._refused[name]}")
         canonical = self._aliases.get(name)
         if canonical is None:
             choices = ", ".join(self.names())
             raise LayerError(f"unknown {self.kind} {_shown(name)}; choose one of: {choices}")
-        known = self.arguments(canonical)
-        given = dict(arguments or {})
-        for key in given:
-            if key not in known:
-                takes = ", ".join(f"{k}={v!r}" for k, v in known.items()) or "no arguments"
-                raise LayerError(f"{self.kind} {canonical}: unknown argument {_shown(key)}; it takes {takes}")
-        kept = tuple((k, _frozen(given[k])) for k in known if k in given and _frozen(given[k]) != known[k])
-        return Choice(canonical, kept)
+        return canonical
 
     def parse(self, text: str) -> Choice:
         """Read ``name`` or ``name(key=value, …)``; values are literals.
@@ -142,7 +259,7 @@ class Registry(Generic[F]):
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
             raise wanted
         name = name.strip()
-        known = list(self.arguments(self.choose(name).name))
+        known = list(self.arguments(self._canonical(name)))
         if len(call.args) > len(known):
             raise LayerError(f"{self.kind} {_shown(text)}: {len(call.args)} values given, it takes {len(known)}")
         given: dict[str, Any] = {}
@@ -158,15 +275,112 @@ class Registry(Generic[F]):
 
     def function(self, choice: Choice) -> Callable[..., Any]:
         """The function of the chosen entry with its arguments bound."""
-        from functools import partial
-
         function = self._entries[choice.name].function
-        return partial(function, **dict(choice.arguments)) if choice.arguments else function
+        return functools.partial(function, **dict(choice.arguments)) if choice.arguments else function
+
+    def in_keras(self, choice: Choice) -> bool:
+        """Whether Keras can read what :meth:`to_config` writes."""
+        config = self.to_config(choice)
+        return isinstance(config, str) or config["module"] != OWN
+
+    def to_config(self, choice: Choice) -> dict[str, Any] | str:
+        """`choice` as Keras 3 serializes it.
+
+        Returns
+        -------
+        dict or str
+            An object for ``keras.layers.deserialize``, with all its arguments; a plain name for an activation
+            function with its defaults. What Keras has no form for is an object of this package's module,
+            which :meth:`from_config` reads and Keras refuses by name.
+        """
+        entry = self._entries[choice.name]
+        values = {**entry.arguments, **dict(choice.arguments)}
+        config = {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in values.items()
+            if not (value is None and key in self.optional)
+        }
+        if not entry.in_keras or (self.functions and REQUIRED in entry.arguments.values()):
+            return _serialized(OWN, choice.name, config)
+        if not self.functions:
+            return _serialized(self.module, entry.class_name, config)
+        if not choice.arguments:
+            return choice.name
+        for class_name, layer in self._layers.items():
+            if layer.entry == choice.name and layer.current:
+                return _serialized("keras.layers", class_name, config)
+        return _serialized(OWN, choice.name, config)
+
+    def from_config(self, value: Any) -> Choice:
+        """The entry that a Keras config names.
+
+        Parameters
+        ----------
+        value : str, mapping or Choice
+            A name; an object as Keras 2 or 3 serializes it (for an activation also a function or a layer);
+            or a choice already made.
+
+        Raises
+        ------
+        LayerError
+            If it is nothing of that kind, an object of another package, or not in the catalogue.
+        """
+        if isinstance(value, Choice):
+            return self.choose(value.name, dict(value.arguments))
+        if isinstance(value, str):
+            return self.choose(value)
+        class_name = value.get("class_name") if isinstance(value, Mapping) else None
+        if not isinstance(value, Mapping) or not isinstance(class_name, str):
+            raise LayerError(f"{self.kind}: expected a name or a serialized object, got {_shown(value)}")
+        self._check_origin(value, class_name)
+        config = value.get("config")
+        if class_name == "Activation" and self.functions and isinstance(config, Mapping):
+            class_name, config = "function", config.get("activation", "linear")
+            if isinstance(config, Mapping) and config.get("class_name") != "Activation":
+                return self.from_config(config)
+        if class_name == "function" and isinstance(config, str):
+            return self.choose(config)
+        config = {} if config is None else config
+        if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
+            raise LayerError(f"{self.kind} {_shown(class_name)}: cannot read its config {_shown(config)}")
+        layer_keys = _LAYER_KEYS if class_name in self._layers else ()
+        skipped = {*self.ignored, *layer_keys}
+        return self.choose(class_name, {k: _unwrapped(v) for k, v in config.items() if k not in skipped})
+
+    def _check_origin(self, value: Mapping[Any, Any], class_name: str) -> None:
+        """Refuse another package's object even if it bears a name of this catalogue."""
+        module, registered = value.get("module", "keras"), value.get("registered_name")
+        package = registered.partition(">")[0] if isinstance(registered, str) and ">" in registered else OWN
+        known = isinstance(module, str) and module.partition(".")[0] in _KERAS_PACKAGES | {OWN}
+        if not known or package != OWN:
+            own_name = registered if isinstance(registered, str) and registered else class_name
+            where = f" of {_shown(module)}" if isinstance(module, str) else ""
+            raise LayerError(
+                f"{self.kind} {_shown(own_name)}{where}: a custom object, whose code is not in the file; "
+                "give the option on the command line instead"
+            )
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+# What every Keras layer carries in its config; a layer that serves as an activation has no use for them.
+_LAYER_KEYS = ("name", "trainable", "dtype", "activity_regularizer", "batch_input_shape", "batch_shape")
 
 
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+def _serialized(module: str, class_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    registered = f"{OWN}>{class_name}" if module == OWN else None
+    return {"module": module, "class_name": class_name, "config": config, "registered_name": registered}
+
+
+def _unwrapped(value: Any) -> Any:
+    """A config value out of the objects in which Keras wraps arrays and seeds."""
+    if not isinstance(value, Mapping):
+        return value
+    inner = value.get("config")
+    key = {"__numpy__": "value", "__tensor__": "value", "SeedGenerator": "seed"}.get(value.get("class_name", ""))
+    if key is None or not isinstance(inner, Mapping) or key not in inner:
+        return value
+    return inner[key]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:56] + " ..."
