@@ -1,0 +1,228 @@
+"""Runs a plan on arrays: tiles, bias, activation and the cast, each tile while it is in cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from dwconv_cli import geometry
+from dwconv_cli.activations import ACTIVATIONS, NEEDS_WHOLE_AXIS
+from dwconv_cli.algorithms import ALGORITHMS
+from dwconv_cli.errors import ShapeError
+from dwconv_cli.layer import LayerSpec, Weights
+from dwconv_cli.plan import AUTO, plan_conv, problem_of
+from dwconv_cli.precision import precision
+from dwconv_cli.registry import Choice
+
+Array = np.ndarray[Any, Any]
+
+# Output samples of one tile: few enough to stay in L2 through bias and activation, enough to hide the interpreter.
+TILE = 1 << 16
+
+
+class Convolution:
+    """A layer with its weights, ready for data of one dtype and number of channels.
+
+    Parameters
+    ----------
+    layer : LayerSpec
+    weights : Weights
+    channels : int
+    dtype : dtype
+        Of the data; with the kernel's and the layer's it decides :attr:`precision`.
+    algorithm : str
+        A name in ``ALGORITHMS``, or ``auto``.
+
+    Raises
+    ------
+    ShapeError, LayerError
+        If layer, weights and data do not fit each other.
+    """
+
+    def __init__(
+        self, layer: LayerSpec, weights: Weights, channels: int, dtype: Any, *, algorithm: str = AUTO
+    ) -> None:
+        weights = weights.for_channels(channels, layer.data_format)
+        self.layer = layer
+        self.channels = channels
+        self.precision = precision(np.dtype(dtype), weights.kernel.dtype, layer.dtype)
+        compute = self.precision.compute
+        self.plan = plan_conv(problem_of(layer, channels, compute.name), algorithm)
+        expected = (layer.kernel_size, channels, layer.depth_multiplier)
+        if weights.kernel.shape != expected:
+            raise ShapeError(f"the kernel has shape {weights.kernel.shape}, the layer needs {expected}")
+        self._prepared = ALGORITHMS[self.plan.algorithm].prepare(
+            self.plan.problem, np.ascontiguousarray(weights.kernel, compute)
+        )
+        self.panel = self._prepared.panel if self._prepared.whole_panels else 1
+        self._bias = _bias_for(weights.bias, channels, layer.depth_multiplier, compute)
+        linear = layer.activation == Choice("linear")
+        self._activation = None if linear else ACTIVATIONS.function(layer.activation)
+        self.output_channels = layer.output_channels(channels)
+        last_axis = layer.activation.name in NEEDS_WHOLE_AXIS
+        #: The activation reads all steps of a recording at once.
+        self.needs_all_steps = last_axis and layer.data_format == "channels_first"
+        #: The activation reads all channels of a step at once.
+        self.needs_all_channels = last_axis and not self.needs_all_steps
+
+    def empty(self, batch: int, steps: int) -> Array:
+        """A new output, seen as (batch, steps, channels), lying in memory as the layer's data format says."""
+        if self.layer.data_format == "channels_last":
+            return np.empty((batch, steps, self.output_channels), self.precision.output)
+        return np.empty((batch, self.output_channels, steps), self.precision.output).transpose(0, 2, 1)
+
+    def run(self, x: Array, first: int, out: Array, start: int) -> None:
+        """Compute outputs from `start` on.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, C)
+            Padded steps from `first` on, of any numeric dtype; steps outside are zero padding.
+        first : int
+        out : ndarray, shape (B, n, output channels)
+            Written whole, in the output dtype.
+        start : int
+            Index of the first output.
+        """
+        for batch, low, high in self._tiles(out.shape[0], start, start + out.shape[1]):
+            layer = self.layer
+            begin, end = geometry.needed_input(
+                low, high, layer.kernel_size, layer.strides, layer.dilation_rate
+            )
+            begin = min(max(begin - first, 0), x.shape[1])
+            taken = x[batch, begin : max(begin, end - first)]
+            self._tile(taken, first + begin, out[batch, low - start : high - start], low)
+
+    def _tiles(self, batch: int, start: int, stop: int) -> Iterator[tuple[slice, int, int]]:
+        width = self.channels * self.layer.depth_multiplier
+        steps = stop - start if self.needs_all_steps else max(1, TILE // width)
+        panel = self._prepared.panel
+        steps = max(panel, steps // panel * panel)
+        together = max(1, TILE // (width * max(1, min(steps, stop - start))))
+        for item in range(0, batch, together):
+            low = start
+            while low < stop:
+                # Cut at absolute multiples, so that few panels are met twice.
+                high = stop if self.needs_all_steps else min(stop, (low // steps + 1) * steps)
+                yield slice(item, min(batch, item + together)), low, high
+                low = high
+
+    def _tile(self, x: Array, first: int, out: Array, start: int) -> None:
+        compute = self.precision.compute
+        if x.dtype != compute:
+            x = x.astype(compute, order="K")
+        last = self.layer.data_format == "channels_last"
+        y = out
+        if out.dtype != compute or self._activation is not None:
+            batch, steps, _ = out.shape
+            width = self.channels * self.layer.depth_multiplier
+            y = np.empty((batch, steps, width) if last else (batch, width, steps), compute)
+            y = y if last else y.transpose(0, 2, 1)
+        self._prepared(x, first, y.reshape(*y.shape[:2], self.channels, -1), start)
+        if self._bias is not None:
+            y += self._bias
+        if self._activation is not None:
+            y = self._activation(y) if last else self._activation(y.transpose(0, 2, 1)).transpose(0, 2, 1)
+        if y is not out:
+            with np.errstate(over="ignore"):
+                out[...] = y
+
+
+def depthwise_conv1d(
+    inputs: Any,
+    kernel: Any,
+    bias: Any = None,
+    *,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    data_format: str = "channels_last",
+    dilation_rate: int | Sequence[int] = 1,
+    activation: str | Choice | None = None,
+    dtype: str | None = None,
+    algorithm: str = AUTO,
+    out: Array | None = None,
+) -> Array:
+    """Convolve each channel with kernels of its own, as ``keras.ops.depthwise_conv`` does in one dimension.
+
+    Parameters
+    ----------
+    inputs : array_like, shape (batch, steps, channels), (steps, channels) or (steps,)
+        ``(batch, channels, steps)`` or ``(channels, steps)`` with ``data_format="channels_first"``.
+    kernel : array_like, shape (K, C, M), (K, C) or (K,)
+        Correlation taps; ``(K,)`` is shared by all channels.
+    bias : array_like, shape (C*M,), optional
+    strides, dilation_rate : int or sequence of one int
+    padding : str
+        ``valid``, ``same`` or ``causal``.
+    data_format : str
+    activation : str or Choice, optional
+        E.g. ``"relu(max_value=6)"``.
+    dtype : str, optional
+        Compute and output dtype; the promotion of data and kernel by default.
+    algorithm : str
+    out : ndarray, optional
+        Written and returned; must have the output's shape and dtype.
+
+    Returns
+    -------
+    ndarray
+        Same rank as `inputs`; rank 1 becomes rank 2 when M is above 1.
+
+    Raises
+    ------
+    LayerError, ShapeError
+        If layer and arrays are impossible or do not fit each other.
+    """
+    x = np.asarray(inputs)
+    weights = weights_of(np.asarray(kernel), None if bias is None else np.asarray(bias))
+    layer = LayerSpec(
+        kernel_size=weights.kernel.shape[0],
+        strides=strides,  # type: ignore[arg-type]
+        padding=padding,
+        depth_multiplier=weights.kernel.shape[2],
+        data_format=data_format,
+        dilation_rate=dilation_rate,  # type: ignore[arg-type]
+        activation=activation,  # type: ignore[arg-type]
+        dtype=dtype,
+    )
+    batch, steps, channels = layer.canonical_shape(x.shape)
+    shape = layer.output_shape(x.shape)
+    convolution = Convolution(layer, weights, channels, x.dtype, algorithm=algorithm)
+    if out is not None and (out.shape != shape or out.dtype != convolution.precision.output):
+        wanted = f"{shape} {convolution.precision.output}"
+        raise ShapeError(f"out has shape {out.shape} {out.dtype}, the output has {wanted}")
+    if out is None:
+        out = np.empty(shape, convolution.precision.output)
+    left, _ = layer.pad_amounts(steps)
+    # A rank 1 recording has no layout of its own: its output is (steps,) or (steps, M).
+    target = canonical(out, "channels_last" if x.ndim == 1 else layer.data_format)
+    convolution.run(canonical(x, layer.data_format), left, target, 0)
+    return out
+
+
+def canonical(array: Array, data_format: str) -> Array:
+    """`array` of rank 1 to 3 in `data_format` seen as (batch, steps, channels), without a copy."""
+    if array.ndim == 1:
+        return array[None, :, None]
+    if array.ndim == 2:
+        array = array[None]
+    return array if data_format == "channels_last" else array.transpose(0, 2, 1)
+
+
+def weights_of(kernel: Array, bias: Array | None = None) -> Weights:
+    """Weights from a kernel of shape (K, C, M), (K, C) or (K,)."""
+    if kernel.ndim == 1:
+        return Weights(kernel[:, None, None], bias, shared=True)
+    return Weights(kernel[..., None] if kernel.ndim == 2 else kernel, bias)
+
+
+def _bias_for(bias: Array | None, channels: int, multiplier: int, compute: np.dtype[Any]) -> Array | None:
+    if bias is None or not bias.any():
+        return None
+    if bias.shape != (channels * multiplier,):
+        raise ShapeError(f"the bias has shape {bias.shape}, {channels} channels x {multiplier} need as many")
+    if bias.dtype.kind == "c" and compute.kind != "c":
+        raise ShapeError(f"the bias is complex, data and kernel are {compute}; use --dtype complex64")
+    return bias.astype(compute)

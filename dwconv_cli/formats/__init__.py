@@ -1,0 +1,275 @@
+"""File formats, by name: block readers and writers. They move numbers and compute nothing.
+
+A reader has ``shape``, ``dtype``, ``fortran``, ``sequential``, ``chunks``, ``attributes``, ``storage``,
+``read(selection, out)``, ``finish()`` and ``close()``. An output holds one or more arrays and has ``writer(name,
+shape, dtype, attributes, options)``, ``commit()`` and ``abort()``; a writer has ``write(selection, block)``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from dwconv_cli.errors import InputError, OutputError
+from dwconv_cli.formats.address import STREAM, Address, expand
+from dwconv_cli.formats.npy import NpyReader, NpyWriter
+from dwconv_cli.formats.sink import FileSink, Sink, StreamSink
+from dwconv_cli.formats.source import FileSource, StreamSource
+
+__all__ = ["FORMATS", "Address", "Output", "Reader", "Writer", "expand", "open_output", "open_reader"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Reader(Protocol):
+    """Blocks of one array."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool
+    sequential: bool
+    chunks: tuple[int, ...] | None
+    attributes: dict[str, Any]
+    storage: dict[str, Any]
+
+    def read(self, selection: tuple[slice, ...], out: Array) -> None:
+        """Copy the selected part into `out`, cast to its dtype."""
+
+    def finish(self) -> None:
+        """Check the end; call when all was read."""
+
+    def close(self) -> None:
+        """Release what is open."""
+
+
+class Writer(Protocol):
+    """Blocks into one array."""
+
+    sequential: bool
+    nbytes: int
+
+    def write(self, selection: tuple[slice, ...], block: Array) -> None:
+        """Put `block` at `selection`."""
+
+    def commit(self) -> None:
+        """Complete this array."""
+
+    def abort(self) -> None:
+        """Give this array up."""
+
+
+class Output(Protocol):
+    """A file to be: it appears whole at :meth:`commit`, or not at all."""
+
+    def writer(
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], attributes: Any = None, options: Any = None
+    ) -> Writer:
+        """A writer of one array of known shape."""
+
+    def commit(self) -> None:
+        """Make the file appear."""
+
+    def abort(self) -> None:
+        """Leave things as they were."""
+
+
+class NpyOutput:
+    """An ``.npy`` file or stream: one array, without a name."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def writer(
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], attributes: Any = None, options: Any = None
+    ) -> Writer:
+        """The writer of the one array."""
+        return NpyWriter(self._sink, shape, dtype)
+
+    def commit(self) -> None:
+        """Make the file appear."""
+        self._sink.commit()
+
+    def abort(self) -> None:
+        """Leave no trace."""
+        self._sink.abort()
+
+
+def _npy_reader(path: str, name: str, **options: Any) -> Reader:
+    return NpyReader(FileSource(path), path)
+
+
+def _npz_reader(path: str, name: str, **options: Any) -> Reader:
+    from dwconv_cli.formats.npz import NpzReader
+
+    return NpzReader(path, name)
+
+
+def _npz_members(path: str) -> list[str]:
+    from dwconv_cli.formats.npz import members
+
+    return members(path)
+
+
+def _npz_output(sink: FileSink, keep: str | None, replace: frozenset[str]) -> Output:
+    from dwconv_cli.formats.npz import NpzOutput
+
+    return NpzOutput(sink, keep, replace)
+
+
+def _h5_reader(path: str, name: str, **options: Any) -> Reader:
+    from dwconv_cli.formats.h5 import H5Reader
+
+    return H5Reader(path, name, **options)
+
+
+def _h5_members(path: str) -> list[str]:
+    from dwconv_cli.formats.h5 import members
+
+    return members(path)
+
+
+def _h5_output(sink: FileSink, keep: str | None, replace: frozenset[str]) -> Output:
+    from dwconv_cli.formats.h5 import H5Output
+
+    return H5Output(sink, keep)
+
+
+@dataclass(frozen=True)
+class Format:
+    """One file format.
+
+    Parameters
+    ----------
+    name : str
+    suffixes : tuple of str
+    reader : callable
+        ``(path, name) -> Reader``.
+    members : callable or None
+        Path to the names in a file; None where a file is one array.
+    output : callable
+        ``(sink, keep, replace) -> Output``.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    reader: Callable[..., Reader]
+    members: Callable[[str], list[str]] | None
+    output: Callable[[FileSink, str | None, frozenset[str]], Output]
+
+
+FORMATS = {
+    found.name: found
+    for found in (
+        Format("npy", (".npy",), _npy_reader, None, lambda sink, keep, replace: NpyOutput(sink)),
+        Format("npz", (".npz",), _npz_reader, _npz_members, _npz_output),
+        Format("hdf5", (".h5", ".hdf5", ".hdf", ".he5", ".nxs", ".mat"), _h5_reader, _h5_members, _h5_output),
+    )
+}
+
+
+def format_of(address: Address, given: str | None = None, output: bool = False) -> Format:
+    """The format of a file, by its suffix unless `given`.
+
+    Raises
+    ------
+    InputError, OutputError
+        If the suffix tells nothing.
+    """
+    if given is not None:
+        return FORMATS[given]
+    if address.is_stream:
+        return FORMATS["npy"]
+    for found in FORMATS.values():
+        if address.suffix in found.suffixes:
+            return found
+    known = " ".join(suffix for found in FORMATS.values() for suffix in found.suffixes)
+    option = "--output-format" if output else "--input-format"
+    wrong = OutputError if output else InputError
+    raise wrong(f"{address.path}: suffix {address.suffix!r} is unknown ({known}); say {option}")
+
+
+def members(path: str, given: str | None = None) -> list[str]:
+    """Names of the arrays in a file; none where a file is one array."""
+    found = format_of(Address(path), given).members
+    return found(path) if found else []
+
+
+def complete(address: Address, given: str | None = None) -> Address:
+    """`address` with the name of the only array in its file, where the name was left out.
+
+    Raises
+    ------
+    InputError
+        If there is none, or more than one; the message lists them.
+    """
+    found = format_of(address, given)
+    if found.members is None or address.is_stream:
+        if address.name is not None:
+            raise InputError(f"{address}: a file of format {found.name} has no names inside; leave out ::{address.name}")
+        return address
+    if address.name is not None:
+        if found.name == "hdf5" and not address.name.startswith("/"):
+            return Address(address.path, "/" + address.name)
+        return address
+    names = found.members(address.path)
+    if len(names) == 1:
+        return Address(address.path, names[0])
+    if not names:
+        raise InputError(f"{address.path}: holds no numeric arrays")
+    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    raise InputError(f"{address.path}: holds {len(names)} arrays, name one after ::, or '::*' for all: {shown}")
+
+
+def open_reader(address: Address, given: str | None = None, **options: Any) -> Reader:
+    """A reader of the array at a complete `address`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    if address.is_stream:
+        raw: Any = sys.stdin.buffer
+        return NpyReader(StreamSource(getattr(raw, "raw", raw), "standard input"), "standard input")
+    return format_of(address, given).reader(address.path, address.name or "", **options)
+
+
+def open_output(
+    path: str, given: str | None = None, *, overwrite: bool = False, keep: bool = False, replace: frozenset[str] = frozenset()
+) -> Output:
+    """An output file, or standard output for ``-``.
+
+    Parameters
+    ----------
+    path : str
+    given : str, optional
+        Format.
+    overwrite : bool
+        Whether an existing file may be replaced.
+    keep : bool
+        Add to the arrays of an existing file.
+    replace : set of str
+        Arrays of an existing file that are not kept.
+
+    Raises
+    ------
+    OutputError
+        If the file exists already or cannot be created.
+    """
+    found = format_of(Address(path), given, output=True)
+    if path == STREAM:
+        if found.name != "npy":
+            raise OutputError(f"standard output takes an .npy stream, not {found.name}; name a file")
+        raw: Any = sys.stdout.buffer
+        return NpyOutput(StreamSink(raw, "standard output"))
+    sink = FileSink(path, overwrite or keep)
+    try:
+        return found.output(sink, path if keep else None, replace)
+    except BaseException:
+        sink.abort()
+        raise

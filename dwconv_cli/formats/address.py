@@ -1,0 +1,104 @@
+"""``PATH[::NAME]``: a file, and a thing inside it."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dwconv_cli.errors import InputError
+
+SEPARATOR = "::"
+STREAM = "-"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where data lies.
+
+    Parameters
+    ----------
+    path : str
+        A file's path, or ``-`` for a standard stream.
+    name : str, optional
+        A member of the file: an ``.npz`` key, an HDF5 path, a layer.
+    """
+
+    path: str
+    name: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Split `text` at its last ``::``; a path that exists as it stands is taken whole."""
+        path, separator, name = text.rpartition(SEPARATOR)
+        if not separator or not path or os.path.lexists(text):
+            return cls(text)
+        return cls(path, name or None)
+
+    def __str__(self) -> str:
+        return self.path if self.name is None else f"{self.path}{SEPARATOR}{self.name}"
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether this is standard input or output."""
+        return self.path == STREAM
+
+    @property
+    def suffix(self) -> str:
+        """The path's last suffix in lower case, with its dot; of ``m.weights.h5`` it is ``.h5``."""
+        return os.path.splitext(self.path)[1].lower()
+
+
+def expand(text: str, members: Callable[[str], list[str]]) -> list[Address]:
+    """The addresses that `text` names, with wildcards on both sides of ``::`` resolved, in sorted order.
+
+    In a path and in a name alike ``*`` stays within one level and ``**`` crosses levels. What exists under its
+    literal name is taken literally.
+
+    Parameters
+    ----------
+    text : str
+    members : callable
+        Path to the names inside that file.
+
+    Raises
+    ------
+    InputError
+        If wildcards match nothing.
+    """
+    address = Address.parse(text)
+    if address.is_stream:
+        return [address]
+    paths = [address.path]
+    if glob.has_magic(address.path) and not os.path.lexists(address.path):
+        paths = sorted(glob.glob(address.path, recursive=True))
+        if not paths:
+            raise InputError(f"{address.path}: no file matches")
+    if address.name is None or not glob.has_magic(address.name):
+        return [Address(path, address.name) for path in paths]
+    found: list[Address] = []
+    pattern = _name_pattern(address.name)
+    for path in paths:
+        names = members(path)
+        if address.name in names:
+            found.append(Address(path, address.name))
+        else:
+            found.extend(Address(path, name) for name in names if pattern.fullmatch(name))
+    if not found:
+        raise InputError(f"{address}: no name in the file matches")
+    return found
+
+
+def _name_pattern(name: str) -> re.Pattern[str]:
+    """A shell pattern over ``/``-separated names; a leading ``/`` may be left out on either side."""
+    parts = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    tokens = re.split(r"(\*\*|\*|\?|\[[^]/]+\])", name.lstrip("/"))
+    body = ""
+    for token in tokens:
+        if token.startswith("[") and token.endswith("]") and len(token) > 2:
+            body += "[" + token[1:-1].replace("\\", r"\\").replace("!", "^", 1) + "]"
+        else:
+            body += parts.get(token, re.escape(token))
+    return re.compile("/?" + body, re.DOTALL)

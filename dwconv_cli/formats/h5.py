@@ -1,0 +1,169 @@
+"""HDF5 datasets as recordings."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dwconv_cli import hdf5
+from dwconv_cli.errors import InputError, OutputError
+from dwconv_cli.formats.runs import Selection, whole
+from dwconv_cli.formats.sink import FileSink
+from dwconv_cli.formats.source import reason
+
+Array = np.ndarray[Any, Any]
+
+
+def members(path: str) -> list[str]:
+    """Absolute names of the numeric datasets in a file, in its order."""
+    with hdf5.open_file(path) as file:
+        return hdf5.datasets(file)
+
+
+class H5Reader:
+    """Blocks of one dataset.
+
+    Parameters
+    ----------
+    path : str
+    name : str
+        Absolute.
+    allow_external : bool
+        Whether the dataset's data may lie in other files.
+    """
+
+    sequential = False
+    fortran = False
+
+    def __init__(self, path: str, name: str, allow_external: bool = False) -> None:
+        self._before = os.stat(path) if os.path.exists(path) else None
+        self._path = path
+        self._file = hdf5.open_file(path)
+        try:
+            self._dataset = hdf5.dataset(self._file, name, allow_external=allow_external)
+            self.name = f"{path}::{name}"
+            self.shape: tuple[int, ...] = self._dataset.shape
+            self.dtype: np.dtype[Any] = self._dataset.dtype
+            self.chunks: tuple[int, ...] | None = self._dataset.chunks
+            self.attributes = hdf5.attributes(self._dataset)
+            self.storage = {"format": "hdf5", **hdf5.describe(self._dataset)}
+        except BaseException:
+            self._file.close()
+            raise
+
+    def read(self, selection: Selection, out: Array) -> None:
+        """Copy the selected part into `out`, cast to its dtype."""
+        if out.dtype == self.dtype and out.flags.c_contiguous:
+            hdf5.read(self._dataset, selection, out)
+        else:
+            out[...] = hdf5.read(self._dataset, selection)
+
+    def finish(self) -> None:
+        """Check that the file did not change; call when all was read."""
+        after = os.stat(self._path)
+        before = self._before
+        if before and (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise InputError(f"{self.name}: changed while it was read; try again when it is complete")
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+
+
+class H5Output:
+    """A new HDF5 file, or an existing one with datasets added; it appears whole at :meth:`commit`.
+
+    Parameters
+    ----------
+    sink : FileSink
+        Of which the descriptor is used.
+    keep : str, optional
+        Path of an HDF5 file whose content is carried over.
+    """
+
+    def __init__(self, sink: FileSink, keep: str | None = None) -> None:
+        from dwconv_cli.hdf5 import write
+
+        self._sink = sink
+        self._keep = keep
+        self._before = os.stat(keep) if keep else None
+        if keep:
+            with hdf5.open_file(keep):
+                pass
+            try:
+                with open(keep, "rb") as old, open(sink.fd, "wb", closefd=False) as new:
+                    shutil.copyfileobj(old, new, 1 << 20)
+            except OSError as error:
+                raise OutputError(f"{sink.name}: {reason(error)}") from error
+        self._trap = write.Trap(sink.fd)
+        self._file = write.open_writable(self._trap, keep is not None)
+
+    def writer(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        attributes: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> H5Writer:
+        """A writer of a new dataset `name`, with `attributes` and h5py's storage `options`."""
+        from dwconv_cli.hdf5 import write
+
+        dataset = write.create_dataset(self._file, name, shape, dtype, attributes or {}, options or {})
+        return H5Writer(self, dataset)
+
+    def check(self) -> None:
+        """Raise what the disk said, if it said something.
+
+        Raises
+        ------
+        OutputError
+        """
+        if self._trap.error is not None:
+            raise OutputError(f"{self._sink.name}: {reason(self._trap.error)}") from self._trap.error
+
+    def commit(self) -> None:
+        """Make the file appear."""
+        self._file.close()
+        self.check()
+        if self._keep and self._before:
+            after = os.stat(self._keep)
+            if (after.st_size, after.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
+                raise OutputError(f"{self._keep}: changed while a dataset was added; nothing was written")
+        self._sink.commit()
+
+    def abort(self) -> None:
+        """Leave no trace."""
+        if self._trap.error is None:
+            self._trap.error = OSError("given up")
+        self._file.close()
+        self._sink.abort()
+
+
+class H5Writer:
+    """Blocks into one dataset."""
+
+    sequential = False
+
+    def __init__(self, output: H5Output, dataset: Any) -> None:
+        self._output = output
+        self._dataset = dataset
+        self.shape: tuple[int, ...] = dataset.shape
+        self.dtype: np.dtype[Any] = dataset.dtype
+        self.nbytes = int(dataset.size) * dataset.dtype.itemsize
+
+    def write(self, selection: Selection, block: Array) -> None:
+        """Put `block` at `selection`."""
+        if block.size:
+            self._dataset.write_direct(np.ascontiguousarray(block), whole(block.shape), selection)
+        self._output.check()
+
+    def commit(self) -> None:
+        """The file is committed as a whole."""
+
+    def abort(self) -> None:
+        """The file is aborted as a whole."""

@@ -1,0 +1,184 @@
+"""``.npz``: a zip of ``.npy`` members, read to the end and written in order."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
+from dwconv_cli.formats.npy import NpyReader, NpyWriter
+from dwconv_cli.formats.sink import Sink, StreamSink
+from dwconv_cli.formats.source import StreamSource, reason
+
+MAX_MEMBERS = 100_000
+_ZIP_ERRORS = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError)
+
+
+def open_zip(path: str) -> zipfile.ZipFile:
+    """A zip file whose member names are unique.
+
+    Raises
+    ------
+    InputError
+        If it is no zip file, or malformed.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except _ZIP_ERRORS as error:
+        hint = "not a zip file" if isinstance(error, zipfile.BadZipFile) else reason(error)
+        raise InputError(f"{path}: {hint}") from error
+    names = archive.namelist()
+    if len(names) > MAX_MEMBERS or len(set(names)) != len(names):
+        archive.close()
+        raise UnsafeFileError(f"{path}: has duplicate members, or more than {MAX_MEMBERS}; write it again")
+    return archive
+
+
+def members(path: str) -> list[str]:
+    """Names of the arrays in a file, without ``.npy``, in its order."""
+    with open_zip(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+
+class NpzReader(NpyReader):
+    """Blocks of one member, in order; its checksum is verified at the end.
+
+    Parameters
+    ----------
+    path : str
+    name : str
+        The member, without ``.npy``.
+    """
+
+    def __init__(self, path: str, name: str) -> None:
+        self._archive = open_zip(path)
+        label = f"{path}::{name}"
+        try:
+            stream = cast(BinaryIO, self._archive.open(f"{name}.npy"))
+            super().__init__(_MemberSource(stream, label), label)
+            size = self._archive.getinfo(f"{name}.npy").file_size
+            if size != self._end:
+                raise InputError(f"{label}: holds {size} bytes, its header needs {self._end}")
+            self.storage = {"format": "npz", "order": "F" if self.fortran else "C"}
+        except KeyError:
+            self._archive.close()
+            names = ", ".join(members(path)[:20])
+            raise InputError(f"{label}: no such member; the file has: {names}") from None
+        except (InputError, *_ZIP_ERRORS) as error:
+            self._archive.close()
+            raise error if isinstance(error, InputError) else InputError(f"{label}: {reason(error)}") from error
+
+    def close(self) -> None:
+        super().close()
+        self._archive.close()
+
+
+class _MemberSource(StreamSource):
+    """zipfile and zlib raise errors of their own."""
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        try:
+            super().read_into(buffer, offset)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:
+            raise InputError(f"{self.name}: {reason(error)}") from error
+
+    def at_end(self, offset: int) -> bool:
+        try:
+            return super().at_end(offset)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:
+            raise InputError(f"{self.name}: {reason(error)}") from error
+
+
+class NpzOutput:
+    """A new ``.npz``, or an existing one with members added; it appears whole at :meth:`commit`.
+
+    Parameters
+    ----------
+    sink : Sink
+    keep : str, optional
+        Path of an ``.npz`` whose members are carried over, but those in `replace`.
+    replace : set of str
+    """
+
+    def __init__(self, sink: Sink, keep: str | None = None, replace: frozenset[str] = frozenset()) -> None:
+        self._sink = sink
+        self._file = _SinkFile(sink)
+        self._archive = zipfile.ZipFile(self._file, "w", allowZip64=True)
+        if keep is not None:
+            self._carry_over(keep, replace)
+
+    def writer(
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], attributes: Any = None, options: Any = None
+    ) -> NpyWriter:
+        """A writer of the member `name`; one at a time."""
+        # A fixed date makes equal content equal files.
+        info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+        stream = self._archive.open(info, "w", force_zip64=True)
+        return _MemberWriter(StreamSink(cast(BinaryIO, stream), f"{self._sink.name}::{name}"), shape, dtype, stream)
+
+    def commit(self) -> None:
+        """Make the file appear."""
+        self._archive.close()
+        self._sink.commit()
+
+    def abort(self) -> None:
+        """Leave no trace."""
+        self._file.dead = True
+        try:
+            self._archive.close()
+        except ValueError:
+            # A member was still open.
+            self._archive.fp = None
+        self._sink.abort()
+
+    def _carry_over(self, path: str, replace: frozenset[str]) -> None:
+        with open_zip(path) as old:
+            for info in old.infolist():
+                if info.filename.removesuffix(".npy") in replace:
+                    continue
+                copy = zipfile.ZipInfo(info.filename, info.date_time)
+                copy.compress_type = info.compress_type
+                with old.open(info) as source, self._archive.open(copy, "w", force_zip64=True) as target:
+                    while block := source.read(1 << 20):
+                        target.write(block)
+
+
+class _MemberWriter(NpyWriter):
+    def __init__(self, sink: Sink, shape: tuple[int, ...], dtype: np.dtype[Any], stream: Any) -> None:
+        super().__init__(sink, shape, dtype)
+        self._stream = stream
+
+    def commit(self) -> None:
+        self._stream.close()
+
+    def abort(self) -> None:
+        """The archive is aborted as a whole."""
+
+
+class _SinkFile(io.RawIOBase):
+    """A sink as a file that can only be written to, which zipfile then treats as a pipe."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._position = 0
+        self.dead = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        if not self.dead:
+            self._sink.write_at(view, self._position)
+            self._position += len(view)
+        return len(view)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        raise OutputError(f"{self._sink.name}: cannot be written out of order")

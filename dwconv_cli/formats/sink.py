@@ -1,0 +1,201 @@
+"""Bytes out: a file that appears whole or not at all, or a stream."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from typing import BinaryIO, Protocol
+
+from dwconv_cli.errors import OutputError
+from dwconv_cli.formats.source import reason
+
+
+class Sink(Protocol):
+    """Where bytes go.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    sequential : bool
+        Whether bytes can only be written in order.
+    """
+
+    name: str
+    sequential: bool
+
+    def write_at(self, data: memoryview, offset: int) -> None:
+        """Write all of `data` at `offset`."""
+
+    def commit(self) -> None:
+        """Make the output appear."""
+
+    def abort(self) -> None:
+        """Leave things as they were before."""
+
+
+class FileSink:
+    """A new file beside its target, published in one step by :meth:`commit`.
+
+    A symbolic link is written through to its target; devices and FIFOs are streamed into.
+
+    Parameters
+    ----------
+    path : str
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    OutputError
+        If the target exists, or its directory cannot be written to.
+    """
+
+    def __init__(self, path: str, overwrite: bool = False) -> None:
+        self.name = path
+        self._target = os.path.realpath(path)
+        self._overwrite = overwrite
+        self._temporary: str | None = None
+        self.sequential = _is_special(self._target)
+        self._position = 0
+        check_absent(path, overwrite)
+        try:
+            if self.sequential:
+                self.fd = os.open(self._target, os.O_WRONLY | os.O_CLOEXEC)
+            else:
+                self._temporary, self.fd = _create_beside(self._target)
+        except OSError as error:
+            raise OutputError(f"{path}: {reason(error)}") from error
+
+    def write_at(self, data: memoryview, offset: int) -> None:
+        written = 0
+        while written < len(data):
+            try:
+                if self.sequential:
+                    written += os.write(self.fd, data[written:])
+                else:
+                    written += os.pwrite(self.fd, data[written:], offset + written)
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise OutputError(f"{self.name}: {reason(error)} at byte {offset + written}") from error
+
+    def commit(self) -> None:
+        try:
+            if self._temporary is None:
+                self._close()
+                return
+            os.fsync(self.fd)
+            self._close()
+            self._publish(self._temporary)
+            self._temporary = None
+        except FileExistsError as error:
+            raise exists(self.name) from error
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(f"{self.name}: {reason(error)}") from error
+
+    def abort(self) -> None:
+        with contextlib.suppress(OSError):
+            self._close()
+        if self._temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self._temporary)
+            self._temporary = None
+
+    def _close(self) -> None:
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            os.close(fd)
+
+    def _publish(self, temporary: str) -> None:
+        if self._overwrite:
+            with contextlib.suppress(FileNotFoundError):
+                os.chmod(temporary, stat.S_IMODE(os.stat(self._target).st_mode))
+            os.replace(temporary, self._target)
+        else:
+            # Unlike a rename, a link fails when somebody else's file came first.
+            os.link(temporary, self._target)
+            os.unlink(temporary)
+        directory = os.open(os.path.dirname(self._target), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+class StreamSink:
+    """A binary stream, such as standard output, written in order."""
+
+    sequential = True
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream = stream
+        self.name = name
+        self._position = 0
+
+    def write_at(self, data: memoryview, offset: int) -> None:
+        if offset != self._position:
+            raise OutputError(f"{self.name}: cannot go from byte {self._position} to {offset} in a stream")
+        written = 0
+        while written < len(data):
+            try:
+                written += self._stream.write(data[written:])
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise OutputError(f"{self.name}: {reason(error)} at byte {offset + written}") from error
+        self._position += written
+
+    def commit(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"{self.name}: {reason(error)}") from error
+
+    def abort(self) -> None:
+        """A stream cannot be taken back; the reader sees it end early."""
+
+
+def exists(path: str) -> OutputError:
+    """The refusal of a target that is there already."""
+    return OutputError(f"{path}: exists already; use --overwrite to replace it, or --skip-existing")
+
+
+def check_absent(path: str, overwrite: bool) -> None:
+    """Refuse an existing target early, and a directory always.
+
+    Raises
+    ------
+    OutputError
+    """
+    if os.path.isdir(path):
+        raise OutputError(f"{path}: is a directory; use --output-dir, or name a file in it")
+    if not overwrite and os.path.lexists(path) and not _is_special(os.path.realpath(path)):
+        raise exists(path)
+
+
+def _is_special(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def _create_beside(target: str) -> tuple[str, int]:
+    directory, base = os.path.split(target)
+    mode = 0o666
+    while True:
+        # The random part keeps concurrent runs apart; 200 bytes leave room for it in a name of 255.
+        kept = os.fsdecode(os.fsencode(base)[:200])
+        path = os.path.join(directory, f".{kept}.{secrets.token_hex(6)}.tmp")
+        try:
+            return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        except FileExistsError:
+            continue

@@ -1,0 +1,74 @@
+"""Problem to plan: which algorithm, and why. Pure: no arrays, no clock, no files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from dwconv_cli.algorithms import ALGORITHMS, Problem
+from dwconv_cli.errors import LayerError
+from dwconv_cli.layer import LayerSpec
+
+AUTO = "auto"
+ALGORITHM_NAMES = (AUTO, *ALGORITHMS)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The algorithm for a problem, and the reason.
+
+    Parameters
+    ----------
+    problem : Problem
+    algorithm : str
+        A name in ``ALGORITHMS``.
+    reason : str
+        One phrase for people.
+    costs : tuple of (str, float)
+        Predicted nanoseconds per output sample of each algorithm that can do it, cheapest first.
+    """
+
+    problem: Problem
+    algorithm: str
+    reason: str
+    costs: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        table = ", ".join(f"{name} {cost:.2f}" for name, cost in self.costs)
+        return f"{self.algorithm}: {self.reason} (predicted ns per output: {table})"
+
+
+def problem_of(layer: LayerSpec, channels: int, dtype: str) -> Problem:
+    """What an algorithm needs to know of `layer` on data of `channels` channels computed in `dtype`."""
+    return Problem(
+        layer.kernel_size,
+        channels,
+        layer.depth_multiplier,
+        layer.strides,
+        layer.dilation_rate,
+        layer.data_format,
+        dtype,
+    )
+
+
+@lru_cache(maxsize=256)
+def plan_conv(problem: Problem, algorithm: str = AUTO) -> Plan:
+    """Choose the algorithm for `problem`, or check the one asked for.
+
+    Raises
+    ------
+    LayerError
+        If `algorithm` is unknown or cannot solve the problem.
+    """
+    if algorithm not in ALGORITHM_NAMES:
+        raise LayerError(f"unknown algorithm {algorithm!r}; choose one of: {', '.join(ALGORITHM_NAMES)}")
+    able = {name: module for name, module in ALGORITHMS.items() if module.supports(problem) is None}
+    costs = tuple(sorted(((name, module.cost(problem)) for name, module in able.items()), key=lambda pair: pair[1]))
+    if algorithm == AUTO:
+        chosen = costs[0][0]
+        reason = "predicted fastest" if len(costs) > 1 else "the only one for this problem"
+        return Plan(problem, chosen, reason, costs)
+    if algorithm not in able:
+        why = ALGORITHMS[algorithm].supports(problem)
+        raise LayerError(f"algorithm {algorithm} cannot do this layer: {why}; use --algorithm auto")
+    return Plan(problem, algorithm, "asked for", costs)

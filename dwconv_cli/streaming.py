@@ -1,0 +1,166 @@
+"""A recording in pieces: :class:`StreamingConv` keeps the halo between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dwconv_cli import geometry
+from dwconv_cli.engine import Array, Convolution, canonical
+from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.layer import LayerSpec, Weights
+from dwconv_cli.plan import AUTO
+
+
+class StreamingConv:
+    """Filters a recording, or a batch of equally long ones, block by block.
+
+    The outputs, joined, are the same bits as those of the whole recording, however it is split.
+
+    Parameters
+    ----------
+    layer : LayerSpec
+    weights : Weights
+    channels : int, optional
+        Needed only where the kernel is shared by all channels.
+    dtype : dtype, optional
+        Of the blocks to come; float32 by default.
+    batch : int
+        Recordings side by side.
+    steps : int, optional
+        Length of the recording, where it is known; ``same`` with strides above 1 needs it.
+    algorithm : str
+
+    Raises
+    ------
+    LayerError
+        If the layer needs the length and it is not given.
+    """
+
+    def __init__(
+        self,
+        layer: LayerSpec,
+        weights: Weights,
+        *,
+        channels: int | None = None,
+        dtype: Any = np.float32,
+        batch: int = 1,
+        steps: int | None = None,
+        algorithm: str = AUTO,
+    ) -> None:
+        channels = weights.kernel.shape[1] if channels is None else channels
+        convolution = Convolution(layer, weights, channels, dtype, algorithm=algorithm)
+        self._begin(convolution, batch, steps)
+
+    @classmethod
+    def over(cls, convolution: Convolution, batch: int = 1, steps: int | None = None) -> StreamingConv:
+        """A stream through a convolution that is ready already."""
+        stream = cls.__new__(cls)
+        stream._begin(convolution, batch, steps)
+        return stream
+
+    def _begin(self, convolution: Convolution, batch: int, steps: int | None) -> None:
+        layer = convolution.layer
+        if steps is None and geometry.left_needs_length(layer.strides, layer.padding):
+            raise LayerError(
+                f"padding=same with strides={layer.strides} depends on the recording's length, which is not known "
+                "here; use padding=causal or valid"
+            )
+        self.convolution = convolution
+        self.batch = batch
+        self.steps = steps
+        # Without the length, strides are 1 or the left padding does not depend on it.
+        length = layer.effective_kernel_size if steps is None else steps
+        self._left, _ = layer.pad_amounts(length)
+        self._received = 0
+        self._done = 0
+        self._buffer = self._allocate(0)
+        self._held = 0
+
+    def push(self, block: Any) -> Array:
+        """Take the next steps, give the outputs they complete.
+
+        Parameters
+        ----------
+        block : array_like, shape as for :func:`~dwconv_cli.depthwise_conv1d`
+            Any number of steps; rank 1, 2 or 3.
+
+        Returns
+        -------
+        ndarray
+            Outputs not given before, maybe none, of the block's rank.
+        """
+        given = np.asarray(block)
+        layer = self.convolution.layer
+        batch, steps, channels = layer.canonical_shape(given.shape)
+        if (batch, channels) != (self.batch, self.convolution.channels):
+            expected = f"{self.batch} recordings of {self.convolution.channels} channels"
+            raise ShapeError(f"a block of {batch} recordings of {channels} channels, expected {expected}")
+        self.space(steps)[...] = canonical(given, layer.data_format)
+        return self._shaped(self.advance(steps), given.ndim)
+
+    def finish(self) -> Array:
+        """The outputs that were waiting for the end of the recording; shape (batch, …) of rank 3.
+
+        Raises
+        ------
+        ShapeError
+            If the recording was too short for the layer, or not as long as was said.
+        """
+        return self._shaped(self.end(), 3)
+
+    def space(self, steps: int) -> Array:
+        """Where the next `steps` steps are to be written: a view of shape (batch, steps, channels)."""
+        used = self._held + steps
+        if used > self._buffer.shape[1]:
+            grown = self._allocate(used + used // 4)
+            grown[:, : self._held] = self._buffer[:, : self._held]
+            self._buffer = grown
+        return self._buffer[:, self._held : used]
+
+    def advance(self, steps: int) -> Array:
+        """Account for `steps` steps written into :meth:`space`; outputs as (batch, n, channels)."""
+        self._received += steps
+        self._held += steps
+        if self.convolution.needs_all_steps:
+            return self._outputs(self._done)
+        layer = self.convolution.layer
+        ready = geometry.ready_outputs(
+            self._left + self._received, layer.kernel_size, layer.strides, layer.dilation_rate
+        )
+        panel = self.convolution.panel
+        return self._outputs(max(self._done, ready // panel * panel))
+
+    def end(self) -> Array:
+        """As :meth:`finish`, as (batch, n, channels)."""
+        if self.steps is not None and self._received != self.steps:
+            raise ShapeError(f"the recording ended after {self._received} of {self.steps} steps")
+        return self._outputs(self.convolution.layer.output_steps(self._received))
+
+    def _outputs(self, stop: int) -> Array:
+        out = self.convolution.empty(self.batch, stop - self._done)
+        first = self._left + self._received - self._held
+        if stop > self._done:
+            self.convolution.run(self._buffer[:, : self._held], first, out, self._done)
+            self._done = stop
+        # The next output's first tap is the oldest step still needed; it may lie ahead with large strides.
+        spent = min(max(0, stop * self.convolution.layer.strides - first), self._held)
+        if spent:
+            self._held -= spent
+            self._buffer[:, : self._held] = self._buffer[:, spent : spent + self._held].copy()
+        return out
+
+    def _allocate(self, steps: int) -> Array:
+        convolution = self.convolution
+        compute = convolution.precision.compute
+        if convolution.layer.data_format == "channels_last":
+            return np.empty((self.batch, steps, convolution.channels), compute)
+        return np.empty((self.batch, convolution.channels, steps), compute).transpose(0, 2, 1)
+
+    def _shaped(self, out: Array, rank: int) -> Array:
+        layer = self.convolution.layer
+        shape = layer.restored_shape(rank, *out.shape)
+        if rank == 1:
+            return out.reshape(shape)
+        return (out if layer.data_format == "channels_last" else out.transpose(0, 2, 1)).reshape(shape)
