@@ -113,7 +113,7 @@ def savgol(
         at_centre = legendre.legval(0.0, legendre.legder(np.eye(polyorder + 1), deriv))
         found: Array = at_centre @ np.linalg.pinv(basis) * (fs / half) ** deriv
         # Exactly even or odd, as they are but for rounding: a kernel of linear phase.
-        return (found + (-1) ** deriv * found[::-1]) / 2
+        return np.asarray((found + (-1) ** deriv * found[::-1]) / 2)
 
     return _fill("savgol", taps, shape, dtype)
 
