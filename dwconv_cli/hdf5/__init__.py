@@ -11,7 +11,7 @@ and dataset.
 """
 
 from dwconv_cli.hdf5.content import attribute, attributes, describe, read, read_array
-from dwconv_cli.hdf5.door import errors, open_bytes, open_file, shown
+from dwconv_cli.hdf5.door import errors, open_file, open_stream, shown
 from dwconv_cli.hdf5.guard import dataset
 from dwconv_cli.hdf5.names import find
 from dwconv_cli.hdf5.walk import Entry, children, datasets, walk
@@ -26,8 +26,8 @@ __all__ = [
     "describe",
     "errors",
     "find",
-    "open_bytes",
     "open_file",
+    "open_stream",
     "read",
     "read_array",
     "shown",

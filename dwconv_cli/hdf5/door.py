@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 import h5py
 
@@ -82,30 +82,43 @@ def open_file(path: str | os.PathLike[str], *, swmr: bool = False) -> h5py.File:
         raise InputError(f"{path}: {_open_reason(str(error), swmr)}") from error
 
 
-class _Labelled(io.BytesIO):
-    # h5py calls an open stream by its repr, in messages too.
-    label = ""
+class _Labelled(io.RawIOBase):
+    # h5py calls an open stream by its repr, in messages too, and keeps ASCII only.
+    def __init__(self, stream: IO[bytes], label: str) -> None:
+        self._stream = stream
+        self._label = shown(label).encode("ascii", "backslashreplace").decode()
 
     def __repr__(self) -> str:
-        return self.label
+        return self._label
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        content = self._stream.read(len(view))
+        view[: len(content)] = content
+        return len(content)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
 
 
-def open_bytes(content: bytes, label: str) -> h5py.File:
-    """Open an HDF5 file held in memory, such as a member of an archive; `label` stands for it in messages.
+def open_stream(stream: IO[bytes], label: str) -> h5py.File:
+    """Open an HDF5 file inside a seekable stream, such as a member of an archive; `label` names it in messages.
 
     Raises
     ------
     InputError
         It is no readable HDF5 file.
     """
-    buffer = _Labelled(content)
-    buffer.label = shown(label).encode("ascii", "backslashreplace").decode()  # h5py keeps ASCII only
-    if not _has_signature(buffer, len(content)):
-        raise InputError(f"{buffer.label}: not an HDF5 file")
+    labelled = _Labelled(stream, label)
+    if not _has_signature(stream, stream.seek(0, io.SEEK_END)):
+        raise InputError(f"{labelled!r}: not an HDF5 file")
     try:
-        return h5py.File(buffer, "r")
+        return h5py.File(labelled, "r")
     except Exception as error:
-        raise InputError(f"{buffer.label}: {_open_reason(str(error), False)}") from error
+        raise InputError(f"{labelled!r}: {_open_reason(str(error), False)}") from error
 
 
 def _has_signature(raw: Any, size: int) -> bool:

@@ -90,13 +90,13 @@ def dataset(
 
 
 def is_bfloat16(data: h5py.Dataset) -> bool:
-    """Whether a dataset holds bfloat16 as Keras writes it: two opaque bytes, and an attribute that says so."""
+    """Whether a weight is bfloat16: two opaque bytes, as Keras 3 writes and labels them, and tf-keras does not."""
     if data.id.get_type().get_class() != h5py.h5t.OPAQUE or data.id.get_type().get_size() != 2:
         return False
-    if not h5py.h5a.exists(data.id, b"dtype") or h5py.h5a.open(data.id, b"dtype").get_storage_size() > 64:
-        return False
-    label = data.attrs["dtype"]
-    return bool(label in ("bfloat16", b"bfloat16"))
+    if not h5py.h5a.exists(data.id, b"dtype"):
+        return True
+    label = data.attrs["dtype"] if h5py.h5a.open(data.id, b"dtype").get_storage_size() <= 64 else None
+    return label in ("bfloat16", b"bfloat16")
 
 
 def _check_type(data: h5py.Dataset, where: str, bfloat16: bool) -> None:

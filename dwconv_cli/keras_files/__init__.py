@@ -1,0 +1,84 @@
+"""Layers out of Keras's own files, and into them, without Keras.
+
+    archive  .keras: a zip (or a folder) of config.json, metadata.json and model.weights.h5
+    store    .weights.h5, alone, in an archive, or in shards
+    legacy   .h5 of Keras 2 and 3: model_config and named weights
+    layers   what is handed out, checked
+    write    .weights.h5 and .keras of one layer
+
+Nothing here knows what a config means: configs are plain dicts, kernels plain arrays.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dwconv_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from dwconv_cli.keras_files.layers import KerasLayer
+
+__all__ = ["is_keras_file", "read_layers"]
+
+_HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
+
+
+def is_keras_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one of Keras's: by name for ``.keras``, ``.weights.h5`` and ``.weights.json``, else inside.
+
+    Only an HDF5 suffix is looked into, and there only at the root and the first level of groups.
+    """
+    name = os.fspath(path).lower()
+    if name.endswith((".keras", ".weights.h5", ".weights.json")):
+        return True
+    if not name.endswith(_HDF5_SUFFIXES) or not os.path.isfile(path):
+        return False
+    from dwconv_cli import hdf5
+    from dwconv_cli.keras_files import legacy, store
+
+    try:
+        with hdf5.open_file(path) as file:
+            return legacy.is_legacy(file) or store.is_store(file)
+    except InputError:
+        return False
+
+
+def read_layers(path: str | os.PathLike[str]) -> list[KerasLayer]:
+    """Read every DepthwiseConv1D, and the depthwise half of every SeparableConv1D, of a Keras file.
+
+    Parameters
+    ----------
+    path : path
+        ``.keras`` (also unzipped, as a folder), ``.weights.h5``, ``.weights.json`` with its shards, or a legacy
+        ``.h5``, whether a whole model or weights only.
+
+    Returns
+    -------
+    list of KerasLayer
+        In the order of the model where the file has its config, else of the file.
+
+    Raises
+    ------
+    InputError
+        The file is missing, malformed, no Keras file, or weights and config do not fit each other.
+    UnsafeFileError
+        It reaches outside itself or is far larger than it should be.
+    """
+    from dwconv_cli import hdf5
+    from dwconv_cli.keras_files import archive, legacy, store
+
+    path = os.fspath(path)
+    if path.lower().endswith(".weights.json"):
+        return store.read_shards(Path(path))
+    if os.path.isdir(path) or zipfile.is_zipfile(path):
+        return archive.read_archive(Path(path))
+    # Keras 2 up to 2.12 wrote the legacy format under .keras too.
+    with hdf5.open_file(path) as file:
+        if legacy.is_legacy(file):
+            return legacy.read_legacy(file, path)
+        if not store.is_store(file):
+            raise InputError(f"{path}: an HDF5 file, but not one of Keras's")
+        return store.Store([file], path).layers()

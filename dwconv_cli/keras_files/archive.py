@@ -1,0 +1,125 @@
+"""The ``.keras`` format: a zip, or the same members in a folder, read whole and never extracted by name."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from dwconv_cli import hdf5
+from dwconv_cli.errors import DwconvError, InputError, UnsafeFileError
+from dwconv_cli.hdf5 import shown
+from dwconv_cli.keras_files.layers import CLASSES, KerasLayer
+from dwconv_cli.keras_files.store import Store
+from dwconv_cli.keras_json import MAX_BYTES, find_layers, load_json
+
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+MAX_MEMBERS = 10_000
+MAX_WEIGHTS_BYTES = 8 << 30
+# Keras stores members as they are; weights and JSON packed by others seldom shrink tenfold.
+MAX_EXPANSION = 200
+FREE_BYTES = 16 << 20
+IN_MEMORY_BYTES = 64 << 20
+
+_STEP = 1 << 20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def read_archive(path: Path) -> list[KerasLayer]:
+    """Read the layers of a ``.keras`` file or folder.
+
+    Raises
+    ------
+    InputError
+        A member is missing, twice there, cut short or corrupt.
+    UnsafeFileError
+        A member expands to far more than the archive has.
+    """
+    if path.is_dir():
+        if not (path / CONFIG).is_file() or not (path / WEIGHTS).is_file():
+            raise InputError(f"{path}: a folder without {CONFIG} and {WEIGHTS}, so not a Keras model")
+        try:
+            with open(path / CONFIG, "rb") as member:
+                text = member.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise InputError(f"{path / CONFIG}: {error.strerror or error}") from error
+        with hdf5.open_file(path / WEIGHTS) as file:
+            return _layers(text, file, str(path))
+    with _errors(path), zipfile.ZipFile(path) as archive:
+        members = _members(archive, path)
+        config = _spool(archive, members[CONFIG], MAX_BYTES, path).read()
+        with (
+            _spool(archive, members[WEIGHTS], MAX_WEIGHTS_BYTES, path) as stream,
+            hdf5.open_stream(stream, f"{path}::{WEIGHTS}") as file,
+        ):
+            return _layers(config, file, str(path))
+
+
+def _layers(config: bytes, weights: Any, label: str) -> list[KerasLayer]:
+    found = list(find_layers(load_json(config, f"{label}::{CONFIG}"), CLASSES))
+    store = Store([weights], label)
+    # A subclassed model's config may say nothing about its layers; then the weights have to.
+    return store.layers_of(found) if found else store.layers()
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DwconvError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+        ValueError,
+    ) as error:
+        raise InputError(f"{path}: the archive cannot be read: {shown(str(error)) or 'cut short'}") from error
+
+
+def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
+    infos = archive.infolist()
+    if len(infos) > MAX_MEMBERS:
+        raise UnsafeFileError(f"{path}: {len(infos)} members, more than {MAX_MEMBERS}")
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in infos:
+        if info.filename in members:
+            raise UnsafeFileError(f"{path}: the member {shown(info.filename)} is there twice")
+        members[info.filename] = info
+    for name in (CONFIG, WEIGHTS):
+        if name not in members:
+            raise InputError(f"{path}: the archive has no {name}, so it is no Keras model this program reads")
+    return members
+
+
+def _spool(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int, path: Path) -> IO[bytes]:
+    """Copy a member, to its end so that its checksum is tested, into memory or a nameless temporary file."""
+    where = f"{path}::{info.filename}"
+    if info.compress_type not in _METHODS:
+        raise InputError(
+            f"{where}: packed with zip method {info.compress_type}; only stored and deflated are read"
+        )
+    limit = min(limit, max(FREE_BYTES, MAX_EXPANSION * info.compress_size))
+    if info.file_size > limit:
+        raise UnsafeFileError(
+            f"{where}: expands {info.compress_size} bytes to {info.file_size}, more than {limit}"
+        )
+    spool: Any = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
+    try:
+        with archive.open(info) as member:
+            while step := member.read(_STEP):
+                spool.write(step)
+                if spool.tell() > limit:
+                    raise UnsafeFileError(f"{where}: expands to more than it declares")
+        spool.seek(0)
+    except BaseException:
+        spool.close()
+        raise
+    return spool  # type: ignore[no-any-return]
