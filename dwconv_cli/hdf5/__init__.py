@@ -8,12 +8,14 @@ and dataset.
     door     open a file; errors            names    from a name to an object, link by link
     walk     what a file holds              guard    what a dataset must satisfy
     virtual  data that lies elsewhere       content  read blocks, attributes, storage
+    pack     small files made in memory
 """
 
 from dwconv_cli.hdf5.content import attribute, attributes, describe, read, read_array
 from dwconv_cli.hdf5.door import errors, open_file, open_stream, shown
 from dwconv_cli.hdf5.guard import dataset
 from dwconv_cli.hdf5.names import find
+from dwconv_cli.hdf5.pack import pack
 from dwconv_cli.hdf5.walk import Entry, children, datasets, walk
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "find",
     "open_file",
     "open_stream",
+    "pack",
     "read",
     "read_array",
     "shown",

@@ -20,8 +20,23 @@ from dwconv_cli.errors import InputError
 
 if TYPE_CHECKING:
     from dwconv_cli.keras_files.layers import KerasLayer
+    from dwconv_cli.keras_files.write import write_keras, write_weights_h5
 
-__all__ = ["is_keras_file", "read_layers"]
+__all__ = ["KerasLayer", "is_keras_file", "read_layers", "write_keras", "write_weights_h5"]
+
+
+def __getattr__(name: str) -> object:
+    # Late, since these load h5py.
+    if name == "KerasLayer":
+        from dwconv_cli.keras_files import layers
+
+        return layers.KerasLayer
+    if name in ("write_keras", "write_weights_h5"):
+        from dwconv_cli.keras_files import write
+
+        return getattr(write, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 _HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 

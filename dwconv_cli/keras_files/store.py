@@ -36,14 +36,13 @@ class _Vars:
 
 
 def is_store(file: Any) -> bool:
-    """Whether a file is laid out as a weights file: ``vars`` at the root, or in a group of the first level or two."""
-    first = [entry for entry in hdf5.children(file) if entry.kind == "group"]
-    if any(entry.name == "/vars" for entry in first):
-        return True
-    if not any(entry.name in ("/layers", f"/{_OLD_LAYERS}") for entry in first):
+    """Whether a file is laid out as a weights file: a group ``vars`` of numbered datasets at the root or below."""
+    first = [entry.name for entry in hdf5.children(file) if entry.kind == "group"]
+    if "/vars" in first:
+        return all(entry.name.removeprefix("/vars/").isdecimal() for entry in hdf5.children(file["vars"]))
+    if "/layers" not in first and f"/{_OLD_LAYERS}" not in first:
         return False
-    entries = hdf5.walk(file)
-    return any(entry.kind == "group" and entry.name.endswith("/vars") for entry in entries)
+    return any(entry.kind == "group" and entry.name.endswith("/vars") for entry in hdf5.walk(file))
 
 
 class Store:
