@@ -12,7 +12,7 @@ from dwconv_cli.activations import ACTIVATIONS, NEEDS_WHOLE_AXIS
 from dwconv_cli.algorithms import ALGORITHMS
 from dwconv_cli.errors import ShapeError
 from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.plan import AUTO, plan_conv, problem_of
+from dwconv_cli.plan import AUTO, Plan, plan_conv, problem_of
 from dwconv_cli.precision import precision
 from dwconv_cli.registry import Choice
 
@@ -34,6 +34,8 @@ class Convolution:
         Of the data; with the kernel's and the layer's it decides :attr:`precision`.
     algorithm : str
         A name in ``ALGORITHMS``, or ``auto``.
+    plan : Plan, optional
+        A plan made already.
 
     Raises
     ------
@@ -42,14 +44,22 @@ class Convolution:
     """
 
     def __init__(
-        self, layer: LayerSpec, weights: Weights, channels: int, dtype: Any, *, algorithm: str = AUTO
+        self,
+        layer: LayerSpec,
+        weights: Weights,
+        channels: int,
+        dtype: Any,
+        *,
+        algorithm: str = AUTO,
+        plan: Plan | None = None,
     ) -> None:
-        weights = weights.for_channels(channels, layer.data_format)
+        self._weights = weights = weights.for_channels(channels, layer.data_format)
+        self._dtype = dtype
         self.layer = layer
         self.channels = channels
         self.precision = precision(np.dtype(dtype), weights.kernel.dtype, layer.dtype)
         compute = self.precision.compute
-        self.plan = plan_conv(problem_of(layer, channels, compute.name), algorithm)
+        self.plan = plan or plan_conv(problem_of(layer, channels, compute.name), algorithm)
         expected = (layer.kernel_size, channels, layer.depth_multiplier)
         if weights.kernel.shape != expected:
             raise ShapeError(f"the kernel has shape {weights.kernel.shape}, the layer needs {expected}")
@@ -66,6 +76,15 @@ class Convolution:
         self.needs_all_steps = last_axis and layer.data_format == "channels_first"
         #: The activation reads all channels of a step at once.
         self.needs_all_channels = last_axis and not self.needs_all_steps
+
+    def part(self, channels: slice) -> Convolution:
+        """The same convolution for a range of the channels, by the same plan, so with the same bits."""
+        width, multiplier = channels.stop - channels.start, self.layer.depth_multiplier
+        bias = self._weights.bias
+        if bias is not None:
+            bias = bias[channels.start * multiplier : channels.stop * multiplier]
+        weights = Weights(self._weights.kernel[:, channels], bias)
+        return Convolution(self.layer, weights, width, self._dtype, plan=self.plan)
 
     def empty(self, batch: int, steps: int) -> Array:
         """A new output, seen as (batch, steps, channels), lying in memory as the layer's data format says."""

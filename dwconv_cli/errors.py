@@ -42,3 +42,21 @@ class OutputError(DwconvError, OSError):
 
 class MissingExtraError(DwconvError, ImportError):
     """A feature needs an optional package that is not installed."""
+
+
+# The first class that fits counts.
+_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (LayerError, 2),
+    (ShapeError, 2),
+    (MissingExtraError, 3),
+    (InputError, 3),
+    (OutputError, 4),
+    (MemoryError, 5),
+    (KeyboardInterrupt, 130),
+    (BrokenPipeError, 141),
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code that stands for `error`; 70 for what nobody foresaw."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), 70)

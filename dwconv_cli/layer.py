@@ -100,7 +100,9 @@ class LayerSpec:
             value = getattr(self, key)
             if isinstance(value, str):
                 put(self, key, catalogue.parse(value))
-            elif value is None and key in _DEFAULTS:
+            elif value is not None:
+                put(self, key, catalogue.from_config(value))
+            elif key in _DEFAULTS:
                 put(self, key, _DEFAULTS[key])
 
     @property

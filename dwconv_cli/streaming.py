@@ -108,7 +108,7 @@ class StreamingConv:
         ShapeError
             If the recording was too short for the layer, or not as long as was said.
         """
-        return self._shaped(self.end(), 3)
+        return self._shaped(self.advance(0, last=True), 3)
 
     def space(self, steps: int) -> Array:
         """Where the next `steps` steps are to be written: a view of shape (batch, steps, channels)."""
@@ -119,24 +119,39 @@ class StreamingConv:
             self._buffer = grown
         return self._buffer[:, self._held : used]
 
-    def advance(self, steps: int) -> Array:
-        """Account for `steps` steps written into :meth:`space`; outputs as (batch, n, channels)."""
+    def advance(self, steps: int, last: bool = False) -> Array:
+        """Account for `steps` steps written into :meth:`space`.
+
+        Parameters
+        ----------
+        steps : int
+        last : bool
+            The recording ends here.
+
+        Returns
+        -------
+        ndarray, shape (batch, n, channels)
+            The outputs completed.
+
+        Raises
+        ------
+        ShapeError
+            If the recording ends and was too short for the layer, or not as long as was said.
+        """
         self._received += steps
         self._held += steps
+        layer = self.convolution.layer
+        if last:
+            if self.steps not in (None, self._received):
+                raise ShapeError(f"the recording ended after {self._received} of {self.steps} steps")
+            return self._outputs(layer.output_steps(self._received))
         if self.convolution.needs_all_steps:
             return self._outputs(self._done)
-        layer = self.convolution.layer
         ready = geometry.ready_outputs(
             self._left + self._received, layer.kernel_size, layer.strides, layer.dilation_rate
         )
         panel = self.convolution.panel
         return self._outputs(max(self._done, ready // panel * panel))
-
-    def end(self) -> Array:
-        """As :meth:`finish`, as (batch, n, channels)."""
-        if self.steps is not None and self._received != self.steps:
-            raise ShapeError(f"the recording ended after {self._received} of {self.steps} steps")
-        return self._outputs(self.convolution.layer.output_steps(self._received))
 
     def _outputs(self, stop: int) -> Array:
         out = self.convolution.empty(self.batch, stop - self._done)

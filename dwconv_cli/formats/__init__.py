@@ -18,7 +18,7 @@ from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.address import STREAM, Address, expand
 from dwconv_cli.formats.npy import NpyReader, NpyWriter
 from dwconv_cli.formats.sink import FileSink, Sink, StreamSink
-from dwconv_cli.formats.source import FileSource, StreamSource
+from dwconv_cli.formats.source import StreamSource, open_source
 
 __all__ = ["FORMATS", "Address", "Output", "Reader", "Writer", "expand", "open_output", "open_reader"]
 
@@ -40,6 +40,9 @@ class Reader(Protocol):
     def read(self, selection: tuple[slice, ...], out: Array) -> None:
         """Copy the selected part into `out`, cast to its dtype."""
 
+    def spool(self) -> None:
+        """Make it readable in any order."""
+
     def finish(self) -> None:
         """Check the end; call when all was read."""
 
@@ -52,6 +55,9 @@ class Writer(Protocol):
 
     sequential: bool
     nbytes: int
+
+    def spool(self) -> None:
+        """Take blocks in any order; called before the first."""
 
     def write(self, selection: tuple[slice, ...], block: Array) -> None:
         """Put `block` at `selection`."""
@@ -100,7 +106,7 @@ class NpyOutput:
 
 
 def _npy_reader(path: str, name: str, **options: Any) -> Reader:
-    return NpyReader(FileSource(path), path)
+    return NpyReader(open_source(path), path)
 
 
 def _npz_reader(path: str, name: str, **options: Any) -> Reader:

@@ -19,9 +19,10 @@ Array = np.ndarray[Any, Any]
 
 
 def members(path: str) -> list[str]:
-    """Absolute names of the numeric datasets in a file, in its order."""
+    """Absolute names of the numeric datasets of rank 1 to 3 in a file, in its order."""
     with hdf5.open_file(path) as file:
-        return hdf5.datasets(file)
+        ranks = {entry.name: len(entry.shape or ()) for entry in hdf5.walk(file["/"])}
+        return [name for name in hdf5.datasets(file) if 1 <= ranks.get(name, 0) <= 3]
 
 
 class H5Reader:
@@ -54,6 +55,9 @@ class H5Reader:
         except BaseException:
             self._file.close()
             raise
+
+    def spool(self) -> None:
+        """Nothing to do: datasets are read in any order."""
 
     def read(self, selection: Selection, out: Array) -> None:
         """Copy the selected part into `out`, cast to its dtype."""
@@ -156,6 +160,9 @@ class H5Writer:
         self.dtype: np.dtype[Any] = dataset.dtype
         self.nbytes = int(dataset.size) * dataset.dtype.itemsize
 
+    def spool(self) -> None:
+        """Nothing to do: datasets are written in any order."""
+
     def write(self, selection: Selection, block: Array) -> None:
         """Put `block` at `selection`."""
         if block.size:
@@ -166,4 +173,5 @@ class H5Writer:
         """The file is committed as a whole."""
 
     def abort(self) -> None:
-        """The file is aborted as a whole."""
+        """Take the dataset out of the file to be."""
+        del self._dataset.file[self._dataset.name]

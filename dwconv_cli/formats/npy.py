@@ -17,6 +17,7 @@ from dwconv_cli.errors import InputError, UnsafeFileError
 from dwconv_cli.formats.runs import Selection, runs
 from dwconv_cli.formats.sink import Sink
 from dwconv_cli.formats.source import Source
+from dwconv_cli.formats.spool import SpooledSink, SpooledSource
 
 Array = np.ndarray[Any, Any]
 
@@ -73,10 +74,14 @@ class NpyReader:
                 self._source.read_into(_bytes_of(piece), at)
                 target[...] = piece
 
+    def spool(self) -> None:
+        """Make a sequential source readable in any order."""
+        self._source = SpooledSource(self._source, self._offset, self._end)
+        self.sequential = False
+
     def finish(self) -> None:
-        """Check that nothing follows; call when all was read."""
-        if self._source.size is None and not self._source.at_end(self._end):
-            raise InputError(f"{self.name}: more bytes follow the array {self.shape} {self.dtype}")
+        """Check that nothing follows and nothing changed; call when all was read."""
+        self._source.finish(self._end)
 
     def close(self) -> None:
         """Release the source."""
@@ -98,29 +103,43 @@ class NpyWriter:
         self.sequential = sink.sequential
         self.shape = shape
         self.dtype = dtype
-        header = header_bytes(shape, dtype)
-        self._offset = len(header)
-        sink.write_at(memoryview(header), 0)
+        self._header = header_bytes(shape, dtype)
+        self._offset = len(self._header)
+        self._begun = False
 
     @property
     def nbytes(self) -> int:
         """Size of the file."""
         return self._offset + math.prod(self.shape) * self.dtype.itemsize
 
+    def spool(self) -> None:
+        """Take blocks in any order, before the first one; they are passed on by :meth:`commit`."""
+        self._sink = SpooledSink(self._sink)
+        self.sequential = False
+
     def write(self, selection: Selection, block: Array) -> None:
         """Put `block` at `selection`; a sequential sink takes blocks in order."""
+        self._begin()
         item = self.dtype.itemsize
         for offset, index in runs(self.shape, selection):
             piece = np.ascontiguousarray(block[index])
             self._sink.write_at(_bytes_of(piece), self._offset + offset * item)
 
     def commit(self) -> None:
-        """Make the file appear."""
-        self._sink.commit()
+        """Complete the array; the file is committed as a whole."""
+        self._begin()
+        if isinstance(self._sink, SpooledSink):
+            self._sink.commit()
 
     def abort(self) -> None:
-        """Leave no trace."""
-        self._sink.abort()
+        """Give the array up; the file is aborted as a whole."""
+        if isinstance(self._sink, SpooledSink):
+            self._sink.abort()
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._sink.write_at(memoryview(self._header), 0)
 
 
 def header_bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:

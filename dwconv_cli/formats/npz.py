@@ -57,8 +57,7 @@ class NpzReader(NpyReader):
         self._archive = open_zip(path)
         label = f"{path}::{name}"
         try:
-            stream = cast(BinaryIO, self._archive.open(f"{name}.npy"))
-            super().__init__(_MemberSource(stream, label), label)
+            super().__init__(StreamSource(self._archive.open(f"{name}.npy"), label), label)
             size = self._archive.getinfo(f"{name}.npy").file_size
             if size != self._end:
                 raise InputError(f"{label}: holds {size} bytes, its header needs {self._end}")
@@ -74,26 +73,6 @@ class NpzReader(NpyReader):
     def close(self) -> None:
         super().close()
         self._archive.close()
-
-
-class _MemberSource(StreamSource):
-    """zipfile and zlib raise errors of their own."""
-
-    def read_into(self, buffer: memoryview, offset: int) -> None:
-        try:
-            super().read_into(buffer, offset)
-        except (InputError, MemoryError):
-            raise
-        except Exception as error:
-            raise InputError(f"{self.name}: {reason(error)}") from error
-
-    def at_end(self, offset: int) -> bool:
-        try:
-            return super().at_end(offset)
-        except (InputError, MemoryError):
-            raise
-        except Exception as error:
-            raise InputError(f"{self.name}: {reason(error)}") from error
 
 
 class NpzOutput:
@@ -156,10 +135,8 @@ class _MemberWriter(NpyWriter):
         self._stream = stream
 
     def commit(self) -> None:
+        super().commit()
         self._stream.close()
-
-    def abort(self) -> None:
-        """The archive is aborted as a whole."""
 
 
 class _SinkFile(io.RawIOBase):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from typing import BinaryIO, Protocol
+from typing import Any, Protocol
 
 from dwconv_cli.errors import InputError
 
@@ -29,21 +30,23 @@ class Source(Protocol):
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill `buffer` with the bytes at `offset`."""
 
-    def at_end(self, offset: int) -> bool:
-        """Whether nothing follows `offset`."""
+    def finish(self, end: int) -> None:
+        """Check that the source ends at `end` and did not change while it was read."""
 
     def close(self) -> None:
-        """Release the source; check that it did not change while it was read."""
+        """Release the source."""
 
 
 class FileSource:
-    """A regular file, read by position; anything else that opens is read in order.
+    """A regular file, read by position.
 
     Raises
     ------
     InputError
         If it cannot be opened.
     """
+
+    sequential = False
 
     def __init__(self, path: str) -> None:
         self.name = path
@@ -52,76 +55,111 @@ class FileSource:
         except OSError as error:
             raise InputError(f"{path}: {reason(error)}") from error
         self._before = os.fstat(self._fd)
-        if stat.S_ISDIR(self._before.st_mode):
-            os.close(self._fd)
-            raise InputError(f"{path}: is a directory; name the files in it, e.g. '{path.rstrip('/')}/*.npy'")
-        self.sequential = not stat.S_ISREG(self._before.st_mode)
-        self.size = None if self.sequential else self._before.st_size
-        self._position = 0
+        self.size: int | None = self._before.st_size
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         filled = 0
         while filled < len(buffer):
             try:
-                if self.sequential:
-                    count = os.readv(self._fd, [buffer[filled:]])
-                else:
-                    count = os.preadv(self._fd, [buffer[filled:]], offset + filled)
+                count = os.preadv(self._fd, [buffer[filled:]], offset + filled)
             except OSError as error:
                 raise InputError(f"{self.name}: {reason(error)} at byte {offset + filled}") from error
             if count == 0:
-                missing = len(buffer) - filled
-                raise InputError(f"{self.name}: ended at byte {offset + filled}, {missing} bytes too early")
+                raise _too_early(self.name, offset + filled, len(buffer) - filled)
             filled += count
 
-    def at_end(self, offset: int) -> bool:
-        return self.size <= offset if self.size is not None else not os.read(self._fd, 1)
+    def finish(self, end: int) -> None:
+        after = os.fstat(self._fd)
+        if (after.st_size, after.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
+            raise InputError(f"{self.name}: changed while it was read; try again when it is complete")
 
     def close(self) -> None:
-        if self._fd < 0:
-            return
-        after = os.fstat(self._fd)
-        os.close(self._fd)
-        self._fd = -1
-        same = (after.st_size, after.st_mtime_ns) == (self._before.st_size, self._before.st_mtime_ns)
-        if not self.sequential and not same:
-            raise InputError(f"{self.name}: changed while it was read; try again when it is complete")
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)
 
 
 class StreamSource:
-    """A binary stream, such as standard input or a compressed member, read in order."""
+    """A binary stream, such as standard input or a compressed member, read in order.
+
+    Parameters
+    ----------
+    stream : binary file
+        With ``readinto``.
+    name : str
+        For messages.
+    """
 
     sequential = True
     size: int | None = None
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
+    def __init__(self, stream: Any, name: str) -> None:
         self._stream = stream
         self.name = name
         self._position = 0
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
-        if offset != self._position:
-            raise InputError(f"{self.name}: cannot go from byte {self._position} to {offset} in a stream")
+        if offset < self._position:
+            raise InputError(f"{self.name}: cannot go back from byte {self._position} to {offset} in a stream")
+        self._skip_to(offset)
         filled = 0
         while filled < len(buffer):
-            try:
-                count = self._stream.readinto(buffer[filled:])  # type: ignore[attr-defined]
-            except (OSError, EOFError, ValueError) as error:
-                raise InputError(f"{self.name}: {reason(error)}") from error
+            count = self._take(buffer[filled:])
             if not count:
-                missing = len(buffer) - filled
-                raise InputError(f"{self.name}: ended at byte {offset + filled}, {missing} bytes too early")
+                raise _too_early(self.name, offset + filled, len(buffer) - filled)
             filled += count
-        self._position += filled
 
-    def at_end(self, offset: int) -> bool:
-        try:
-            return not self._stream.read(1)
-        except (OSError, EOFError, ValueError) as error:
-            raise InputError(f"{self.name}: {reason(error)}") from error
+    def finish(self, end: int) -> None:
+        self._skip_to(end)
+        if self._take(memoryview(bytearray(1))):
+            raise InputError(f"{self.name}: more bytes follow the array's {end}")
 
     def close(self) -> None:
-        self._stream.close()
+        with contextlib.suppress(OSError):
+            self._stream.close()
+
+    def _skip_to(self, offset: int) -> None:
+        scratch = memoryview(bytearray(min(1 << 20, max(0, offset - self._position))))
+        while self._position < offset:
+            missing = offset - self._position
+            if not self._take(scratch[:missing]):
+                raise _too_early(self.name, self._position, missing)
+
+    def _take(self, buffer: memoryview) -> int:
+        try:
+            count = self._stream.readinto(buffer) or 0
+        except MemoryError:
+            raise
+        # zipfile and the decompressors raise what they like.
+        except Exception as error:
+            raise InputError(f"{self.name}: {reason(error)}") from error
+        self._position += count
+        return int(count)
+
+
+def open_source(path: str) -> Source:
+    """A source over what lies at `path`: by position if it is a regular file, else in order.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened.
+    """
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError(f"{path}: is a directory; name the files in it, e.g. '{path.rstrip('/')}/*.npy'")
+        if stat.S_ISREG(mode):
+            return FileSource(path)
+        return StreamSource(open(path, "rb", buffering=0), path)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {reason(error)}") from error
+
+
+def _too_early(name: str, offset: int, missing: int) -> InputError:
+    return InputError(f"{name}: ended at byte {offset}, {missing} bytes too early")
 
 
 def reason(error: BaseException) -> str:

@@ -1,0 +1,61 @@
+"""Keras's ``DepthwiseConv1D`` for recorded sensor data, in NumPy and SciPy."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dwconv_cli.engine import depthwise_conv1d
+    from dwconv_cli.errors import (
+        DwconvError,
+        InputError,
+        LayerError,
+        MissingExtraError,
+        OutputError,
+        ShapeError,
+        UnsafeFileError,
+    )
+    from dwconv_cli.layer import LayerSpec, Weights
+    from dwconv_cli.pipeline import apply_file, apply_many
+    from dwconv_cli.plan import Plan, plan_conv
+    from dwconv_cli.recipe import Recipe
+    from dwconv_cli.streaming import StreamingConv
+    from dwconv_cli.weights import load_weights
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DwconvError": "errors",
+    "InputError": "errors",
+    "LayerError": "errors",
+    "LayerSpec": "layer",
+    "MissingExtraError": "errors",
+    "OutputError": "errors",
+    "Plan": "plan",
+    "Recipe": "recipe",
+    "ShapeError": "errors",
+    "StreamingConv": "streaming",
+    "UnsafeFileError": "errors",
+    "Weights": "layer",
+    "apply_file": "pipeline",
+    "apply_many": "pipeline",
+    "depthwise_conv1d": "engine",
+    "load_weights": "weights",
+    "plan_conv": "plan",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names when they are first used: ``import dwconv_cli`` itself does no work."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,103 @@
+"""How a recording is cut for reading: lanes that are filtered on their own, and blocks of steps along each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Lane(NamedTuple):
+    """Recordings and channels that are filtered together, from their first step to their last.
+
+    Parameters
+    ----------
+    batch, channels : slice
+        Ranges of the whole.
+    block_steps : int
+        Steps to read at a time.
+    """
+
+    batch: slice
+    channels: slice
+    block_steps: int
+
+
+class Storage(NamedTuple):
+    """How an array lies in its file, as far as cutting it cares.
+
+    Parameters
+    ----------
+    channel_major : bool
+        All steps of a channel lie together.
+    batch_inside : bool
+        The recordings of a batch are interleaved.
+    chunks : (int, int, int)
+        Sides of a storage chunk along (batch, steps, channels); 1 where there are none.
+    """
+
+    channel_major: bool = False
+    batch_inside: bool = False
+    chunks: tuple[int, int, int] = (1, 1, 1)
+
+
+def lanes(
+    shape: tuple[int, int, int], storage: Storage, block_items: int, whole_steps: bool = False
+) -> Iterator[Lane]:
+    """Lanes over data of `shape` (batch, steps, channels), in the order in which it lies.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+    storage : Storage
+    block_items : int
+        About how many numbers a block may hold; at least one step of one storage chunk is taken.
+    whole_steps : bool
+        Blocks hold all steps of a recording, however many.
+    """
+    batch, steps, channels = shape
+    if 0 in shape:
+        return
+    batch_side, steps_side, channel_side = storage.chunks
+    together = batch if storage.batch_inside else min(batch, batch_side)
+    width = min(channels, channel_side) if storage.channel_major else channels
+    recording = steps * width * together
+    if recording <= block_items and storage.channel_major:
+        width = _multiple(block_items // (steps * together), width, channels)
+        recording = steps * width * together
+    if recording <= block_items and width == channels:
+        together = _multiple(block_items // (steps * width), together, batch)
+    block_steps = steps
+    if not whole_steps:
+        block_steps = _multiple(block_items // (together * width), min(steps_side, steps), steps)
+    for item in range(0, batch, together):
+        for channel in range(0, channels, width):
+            yield Lane(
+                slice(item, min(batch, item + together)), slice(channel, min(channels, channel + width)), block_steps
+            )
+
+
+def _multiple(wanted: int, side: int, most: int) -> int:
+    """The largest multiple of `side` up to `wanted`, but at least one `side` and at most `most`."""
+    return min(most, max(1, wanted // side) * side)
+
+
+def in_order(lane: Lane, shape: tuple[int, int, int], channels_first: bool, rows: int = 1) -> bool:
+    """Whether the blocks of `lane`, one after another, run through a row-major array without a jump.
+
+    Parameters
+    ----------
+    lane : Lane
+    shape : (int, int, int)
+        Of the whole data: (batch, steps, channels).
+    channels_first : bool
+        The array is (batch, channels, steps) rather than (batch, steps, channels).
+    rows : int
+        Channels in the array for each channel of `shape`.
+    """
+    _, steps, channels = shape
+    recordings = lane.batch.stop - lane.batch.start
+    width = lane.channels.stop - lane.channels.start
+    whole = lane.block_steps >= steps
+    if channels_first:
+        return (whole and (recordings == 1 or width == channels)) or recordings * width * rows == 1
+    return recordings == 1 or whole

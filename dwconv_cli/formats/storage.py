@@ -1,0 +1,61 @@
+"""How a new HDF5 dataset is stored: as asked, else as its input was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+# Large enough to compress and read well, small enough to pick a few seconds out of a recording.
+CHUNK_BYTES = 256 << 10
+_KEPT = ("gzip", "lzf")
+
+
+def storage_options(
+    shape: tuple[int, ...],
+    itemsize: int,
+    channels_first: bool,
+    source: Mapping[str, Any],
+    asked: Mapping[str, Any],
+) -> dict[str, Any]:
+    """h5py's options for a dataset of `shape`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    itemsize : int
+        Bytes of a number.
+    channels_first : bool
+        Whether steps are the last axis.
+    source : mapping
+        How the input is stored; its compression is kept unless another is asked for.
+    asked : mapping
+        ``chunks``, ``compression``, ``compression_opts``, ``shuffle``, ``fletcher32``; ``compression`` may be
+        ``"none"``.
+    """
+    options = {key: source[key] for key in ("shuffle", "fletcher32") if source.get(key)}
+    if source.get("compression") in _KEPT and "compression" not in asked:
+        options |= {"compression": source["compression"], "compression_opts": source.get("compression_opts")}
+    options |= {key: value for key, value in asked.items() if key != "chunks"}
+    if options.get("compression") == "none":
+        options = {key: options[key] for key in ("shuffle", "fletcher32") if key in asked}
+    if options.get("compression_opts") is None or options.get("compression") == "lzf":
+        options.pop("compression_opts", None)
+    if "chunks" in asked:
+        return {**options, "chunks": asked["chunks"]}
+    if 0 in shape or not (options or source.get("chunks")):
+        return options if 0 not in shape else {}
+    return {**options, "chunks": _chunks(shape, itemsize, channels_first)}
+
+
+def _chunks(shape: tuple[int, ...], itemsize: int, channels_first: bool) -> tuple[int, ...]:
+    """Chunks of whole channels over a stretch of steps, or of one channel where its steps lie together."""
+    items = CHUNK_BYTES // itemsize
+    if channels_first:
+        return (*(1,) * (len(shape) - 1), min(shape[-1], items))
+    if len(shape) == 1:
+        return (min(shape[0], items),)
+    steps, channels = shape[-2:]
+    side = max(1, min(steps, items // min(channels, items)))
+    together = max(1, min(math.prod(shape[:-2]), items // (side * channels) if side == steps else 1))
+    return (*(together,) * (len(shape) - 2), side, min(channels, items))

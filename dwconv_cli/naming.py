@@ -1,0 +1,148 @@
+"""Which output belongs to which input."""
+
+from __future__ import annotations
+
+import os
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dwconv_cli.errors import LayerError, OutputError
+from dwconv_cli.formats import FORMATS, Address, format_of
+
+FIELDS = ("stem", "name", "suffix", "parent", "dataset")
+
+
+@dataclass(frozen=True)
+class Target:
+    """An input and its output.
+
+    Parameters
+    ----------
+    source : Address
+        Complete.
+    output : Address or None
+        Complete; None where nothing is to be written.
+    bare : bool
+        The output's address named a file only, not a thing inside it.
+    """
+
+    source: Address
+    output: Address | None
+    bare: bool = True
+
+
+def targets(
+    sources: Sequence[Address],
+    output: str | None,
+    directory: str | None = None,
+    given_format: str | None = None,
+) -> list[Target]:
+    """Pair inputs with outputs.
+
+    Parameters
+    ----------
+    sources : sequence of Address
+        Complete addresses of inputs.
+    output : str or None
+        An address; for several inputs a template with ``{stem} {name} {suffix} {parent} {dataset}``, or a file
+        that holds several arrays.
+    directory : str, optional
+        Outputs get the inputs' file names in there.
+
+    Raises
+    ------
+    LayerError
+        If two inputs would get the same output, or the template is wrong.
+    OutputError
+        If an output is its own input.
+    """
+    found = [_target(source, output, directory, given_format) for source in sources]
+    seen: dict[tuple[str, str | None], Address] = {}
+    for target in found:
+        if target.output is None:
+            continue
+        if target.output.is_stream and len(found) > 1:
+            raise LayerError(f"{len(found)} inputs cannot share standard output; use -o with a template or --output-dir")
+        key = (os.path.realpath(target.output.path), target.output.name)
+        if key in seen:
+            raise LayerError(
+                f"{seen[key]} and {target.source} would both be written to {target.output}; "
+                "use a template such as -o 'out/{parent}_{name}'"
+            )
+        seen[key] = target.source
+        check_distinct(target)
+    return found
+
+
+def check_distinct(target: Target) -> None:
+    """Refuse an output that is its own input, by path, link or hard link.
+
+    Raises
+    ------
+    OutputError
+    """
+    source, output = target.source, target.output
+    if output is None or output.is_stream or source.is_stream or not os.path.exists(output.path):
+        return
+    same = os.path.exists(source.path) and os.path.samefile(source.path, output.path)
+    if same and not os.path.isfile(source.path):
+        return
+    if same and (target.bare or source.name == output.name):
+        raise OutputError(f"{output}: output and input are the same; write to another name")
+
+
+def _target(source: Address, output: str | None, directory: str | None, given_format: str | None) -> Target:
+    if output is None and directory is None:
+        return Target(source, None)
+    if directory is not None:
+        path = os.path.join(directory, _fields(source)["name"])
+        if given_format is not None:
+            path = os.path.splitext(path)[0] + FORMATS[given_format].suffixes[0]
+        address = Address(path, source.name)
+    else:
+        address = Address.parse(output or "")
+        fields = _fields(source)
+        flat = {**fields, "dataset": fields["dataset"].replace("/", "_")}
+        name = None if address.name is None else _filled(address.name, fields)
+        address = Address(_filled(address.path, flat), name)
+    if address.is_stream:
+        return Target(source, Address(address.path))
+    if format_of(address, given_format, output=True).members is None:
+        if address.name is not None and directory is None:
+            raise OutputError(f"{address}: this format holds one array without a name; leave out ::{address.name}")
+        return Target(source, Address(address.path))
+    bare = address.name is None
+    name = address.name or source.name or _fields(source)["stem"]
+    hdf5 = format_of(address, given_format, output=True).name == "hdf5"
+    return Target(source, Address(address.path, "/" + name.strip("/") if hdf5 else name), bare)
+
+
+def _fields(source: Address) -> dict[str, str]:
+    path = "stdin.npy" if source.is_stream else source.path
+    parent, base = os.path.split(path)
+    stem, suffix = os.path.splitext(base)
+    return {
+        "stem": stem,
+        "name": base,
+        "suffix": suffix,
+        "parent": parent or ".",
+        "dataset": (source.name or "").strip("/"),
+    }
+
+
+def _filled(template: str, fields: dict[str, str]) -> str:
+    wrong = LayerError(f"output {template!r}: a template knows " + " ".join("{" + name + "}" for name in FIELDS))
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError:
+        raise wrong from None
+    filled = ""
+    for text, field, spec, conversion in parts:
+        filled += text
+        if field is None:
+            continue
+        if field not in fields or spec or conversion:
+            raise wrong
+        filled += fields[field]
+    return filled

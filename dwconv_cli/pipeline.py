@@ -1,0 +1,344 @@
+"""From recordings to recordings: readers through the engine to writers, one file after another."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dwconv_cli.attributes import carried_attributes
+from dwconv_cli.engine import Convolution
+from dwconv_cli.errors import DwconvError, LayerError, ShapeError, exit_code
+from dwconv_cli.formats import Address, Output, complete, expand, members, open_output, open_reader
+from dwconv_cli.formats.sink import check_absent, exists
+from dwconv_cli.formats.storage import storage_options
+from dwconv_cli.layer import LayerSpec, Weights
+from dwconv_cli.layer_config import to_config
+from dwconv_cli.naming import Target, targets
+from dwconv_cli.plan import AUTO
+from dwconv_cli.recipe import Recipe
+from dwconv_cli.regularizers import REGULARIZERS
+from dwconv_cli.report import Report, array_entry
+from dwconv_cli.transfer import Axes, Tally, transfer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How recordings are read, filtered and written.
+
+    Parameters
+    ----------
+    steps : slice
+        Part of each recording to take.
+    algorithm : str
+    input_format, output_format : str, optional
+        Where suffixes do not tell.
+    overwrite : bool
+    storage : mapping
+        HDF5 storage asked for: ``chunks``, ``compression``, ``compression_opts``, ``shuffle``, ``fletcher32``.
+    allow_external : bool
+        Whether HDF5 data may lie in other files.
+    dry_run : bool
+        Look at headers only.
+    """
+
+    steps: slice = field(default_factory=lambda: slice(None))
+    algorithm: str = AUTO
+    input_format: str | None = None
+    output_format: str | None = None
+    overwrite: bool = False
+    storage: Mapping[str, Any] = field(default_factory=dict)
+    allow_external: bool = False
+    dry_run: bool = False
+
+
+def apply_file(
+    input: str,
+    output: str | None,
+    layer: LayerSpec | None = None,
+    weights: Weights | None = None,
+    *,
+    recipe: Recipe | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Filter one recording into a file that appears whole or not at all.
+
+    Parameters
+    ----------
+    input, output : str
+        Addresses.
+    layer : LayerSpec
+    weights : Weights
+    recipe : Recipe, optional
+        Instead of `layer` and `weights`.
+    settings : Settings, optional
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    DwconvError
+        What went wrong; the output is as it was before.
+    """
+    if recipe is None:
+        if layer is None or weights is None:
+            raise LayerError("apply_file needs a layer with weights, or a recipe")
+        recipe = Recipe(given=(layer, weights))
+    settings = settings or Settings()
+    (target,) = targets([complete(Address.parse(input), settings.input_format)], output, None, settings.output_format)
+    (report,) = apply_group([target], recipe, settings, keep_going=False)
+    return report
+
+
+def apply_many(
+    inputs: Iterable[str],
+    output: str | None,
+    recipe: Recipe,
+    settings: Settings | None = None,
+    *,
+    directory: str | None = None,
+    keep_going: bool = False,
+    run: Callable[..., Iterable[list[Report]]] = map,
+) -> Iterator[Report]:
+    """Filter many recordings.
+
+    Parameters
+    ----------
+    inputs : iterable of str
+        Addresses; wildcards are expanded.
+    output : str, optional
+        An address, or a template; see :func:`~dwconv_cli.naming.targets`.
+    recipe : Recipe
+    settings : Settings, optional
+    directory : str, optional
+        Instead of `output`.
+    keep_going : bool
+        Report a recording that fails and go on with the next.
+    run : callable
+        Like :func:`map`; a pool's works too.
+
+    Yields
+    ------
+    Report
+        In the order of the inputs, those for one file together.
+
+    Raises
+    ------
+    DwconvError
+        What went wrong, unless `keep_going`.
+    """
+    settings = settings or Settings()
+    failed: list[Report] = []
+    sources: list[Address] = []
+    for text in inputs:
+        try:
+            found = expand(text, lambda path: members(path, settings.input_format))
+            sources.extend(complete(address, settings.input_format) for address in found)
+        except DwconvError as error:
+            if not keep_going:
+                raise
+            failed.append(failure(text, error))
+    yield from failed
+    groups: dict[str | int, list[Target]] = {}
+    for number, target in enumerate(targets(sources, output, directory, settings.output_format)):
+        groups.setdefault(target.output.path if target.output else number, []).append(target)
+    if directory is not None and not settings.dry_run:
+        os.makedirs(directory, exist_ok=True)
+
+    def one(group: list[Target]) -> list[Report]:
+        return apply_group(group, recipe, settings, keep_going)
+
+    for reports in run(one, groups.values()):
+        yield from reports
+
+
+def apply_group(
+    group: Sequence[Target], recipe: Recipe, settings: Settings, keep_going: bool
+) -> list[Report]:
+    """Filter the recordings that go into one output file."""
+    reports: list[Report] = []
+    opened: _Opened | None = None
+    try:
+        for target in group:
+            try:
+                with _Job(target, recipe, settings) as job:
+                    if settings.dry_run:
+                        check_target(target, settings.overwrite)
+                        reports.append(job.report)
+                        continue
+                    opened = opened or _Opened(group, settings)
+                    job.run(opened.output)
+                    reports.append(job.report)
+            except (DwconvError, MemoryError) as error:
+                if not keep_going:
+                    raise
+                reports.append(failure(str(target.source), error, target.output))
+        if opened is not None:
+            opened.commit()
+    except BaseException as error:
+        if opened is not None:
+            opened.abort()
+        if not keep_going or not isinstance(error, DwconvError):
+            raise
+        return [failure(str(target.source), error, target.output) for target in group]
+    return reports
+
+
+def failure(source: str, error: BaseException, output: Address | None = None) -> Report:
+    """The report of an input that failed."""
+    message = str(error) or type(error).__name__
+    return Report(
+        status="failed",
+        input={"address": source},
+        output=None if output is None else {"address": str(output)},
+        error={"code": exit_code(error), "message": message},
+    )
+
+
+def check_target(target: Target, overwrite: bool) -> bool:
+    """Refuse an output that exists already; True if the file exists and the output is to be added to it.
+
+    Raises
+    ------
+    OutputError
+    """
+    output = target.output
+    if output is None or output.is_stream:
+        return False
+    if output.name is None or target.bare or not os.path.exists(output.path):
+        check_absent(output.path, overwrite)
+        return False
+    if not overwrite and output.name in members(output.path):
+        raise exists(str(output))
+    return True
+
+
+class _Opened:
+    """The output file of a group, open."""
+
+    def __init__(self, group: Sequence[Target], settings: Settings) -> None:
+        first = group[0].output
+        if first is None:
+            raise LayerError("no output given; say -o FILE, -o - or --output-dir DIR")
+        adding = [check_target(target, settings.overwrite) for target in group]
+        names = frozenset(target.output.name or "" for target in group if target.output)
+        self.output = open_output(
+            first.path, settings.output_format, overwrite=settings.overwrite, keep=all(adding), replace=names
+        )
+
+    def commit(self) -> None:
+        self.output.commit()
+
+    def abort(self) -> None:
+        self.output.abort()
+
+
+class _Job:
+    """One recording: looked at on entering, filtered by :meth:`run`."""
+
+    def __init__(self, target: Target, recipe: Recipe, settings: Settings) -> None:
+        self._target = target
+        self._storage = settings.storage
+        self._started = time.perf_counter()
+        options = {"allow_external": True} if settings.allow_external else {}
+        self._reader = open_reader(target.source, settings.input_format, **options)
+        try:
+            self._look(recipe, settings)
+        except (LayerError, ShapeError) as error:
+            self._reader.close()
+            raise type(error)(f"{target.source}: {error}") from error
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def __enter__(self) -> _Job:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._reader.close()
+
+    def _look(self, recipe: Recipe, settings: Settings) -> None:
+        reader, output = self._reader, self._target.output
+        self._axes = Axes(len(reader.shape), recipe.data_format() == "channels_first")
+        batch, steps, channels = self._axes.canonical(reader.shape)
+        self._steps = steps_of(settings.steps, steps)
+        found = recipe.resolve(channels)
+        layer = found.layer
+        self._conv = Convolution(layer, found.weights, channels, reader.dtype, algorithm=settings.algorithm)
+        taken = self._steps.stop - self._steps.start
+        self._shape = layer.restored_shape(
+            self._axes.rank, batch, layer.output_steps(taken), self._conv.output_channels
+        )
+        self._tally = Tally(layer.activity_regularizer, batch)
+        left, right = layer.pad_amounts(taken)
+        dtype = self._conv.precision.output
+        nbytes = math.prod(self._shape) * dtype.itemsize
+        self.report = Report(
+            input=array_entry(
+                str(self._target.source), layer.restored_shape(self._axes.rank, batch, taken, channels), reader.dtype
+            ),
+            output=array_entry(None if output is None else str(output), self._shape, dtype, nbytes),
+            layer=to_config(layer) | {"dtype": dtype.name},
+            weights=found.entry,
+            padding={"left": left, "right": right},
+            effective_kernel_size=layer.effective_kernel_size,
+            algorithm={"name": self._conv.plan.algorithm, "reason": self._conv.plan.reason},
+            losses=weight_losses(layer, found.weights),
+            notes=found.notes,
+        )
+
+    def run(self, output: Output) -> None:
+        """Filter the recording into `output` and complete the report."""
+        reader, address, dtype = self._reader, self._target.output, self._conv.precision.output
+        layer = self._conv.layer
+        writer = output.writer(
+            (address.name if address else None) or "",
+            self._shape,
+            dtype,
+            carried_attributes(reader.attributes, layer.strides),
+            storage_options(self._shape, dtype.itemsize, self._axes.channels_first, reader.storage, self._storage),
+        )
+        try:
+            transfer(reader, writer, self._conv, self._axes, self._steps, self._tally)
+            reader.finish()
+            writer.commit()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                writer.abort()
+            raise
+        losses = self.report.losses or {}
+        losses["activity"] = self._tally.penalty
+        losses["total"] = losses["depthwise"] + losses["bias"] + losses["activity"]
+        self.report.nonfinite = {"input": self._tally.input, "output": self._tally.output}
+        self.report.status = "ok"
+        self.report.seconds = time.perf_counter() - self._started
+
+
+def steps_of(wanted: slice, steps: int) -> slice:
+    """The part of `steps` steps that is wanted, as a slice with bounds.
+
+    Raises
+    ------
+    ShapeError
+        If it is empty.
+    """
+    begin, end, _ = wanted.indices(steps)
+    if end <= begin and wanted != slice(None):
+        raise ShapeError(f"--slice {wanted.start or 0}:{wanted.stop} takes none of its {steps} steps")
+    return slice(begin, end)
+
+
+def weight_losses(layer: LayerSpec, weights: Weights) -> dict[str, float]:
+    """Penalties of the regularizers of kernel and bias."""
+    found = {"depthwise": 0.0, "bias": 0.0, "activity": 0.0}
+    if layer.depthwise_regularizer is not None:
+        found["depthwise"] = float(REGULARIZERS.function(layer.depthwise_regularizer)(weights.kernel))
+    if layer.bias_regularizer is not None and weights.bias is not None:
+        found["bias"] = float(REGULARIZERS.function(layer.bias_regularizer)(weights.bias))
+    return {**found, "total": found["depthwise"] + found["bias"]}

@@ -1,0 +1,81 @@
+"""The report of one input: what came in, what went out, what was done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+@dataclass
+class Report:
+    """What happened to one input; :meth:`to_json` gives the object of the report's JSON Schema.
+
+    Parameters
+    ----------
+    status : str
+        ``ok``, ``failed``, ``skipped`` or ``planned``.
+    input, output : dict
+        ``address``, ``shape``, ``dtype``; of the output also ``nbytes``.
+    layer : dict
+        Under Keras's config keys.
+    weights : dict
+        ``address``, ``kernel_shape``, ``bias_shape``, ``sha256``.
+    padding : dict
+        ``left`` and ``right``, in steps.
+    effective_kernel_size : int
+        In steps.
+    algorithm : dict
+        ``name`` and ``reason``.
+    nonfinite : dict
+        Numbers that are NaN or infinite in ``input`` and ``output``.
+    losses : dict
+        Penalties of the regularizers: ``depthwise``, ``bias``, ``activity``, ``total``.
+    seconds : float
+    error : dict
+        ``code`` (the exit code) and ``message``.
+    notes : list of str
+        What a careful person should know, e.g. an option that overrode the weights' own config.
+    """
+
+    status: str = "planned"
+    input: dict[str, Any] = field(default_factory=dict)
+    output: dict[str, Any] | None = None
+    layer: dict[str, Any] | None = None
+    weights: dict[str, Any] | None = None
+    padding: dict[str, int] | None = None
+    effective_kernel_size: int | None = None
+    algorithm: dict[str, str] | None = None
+    nonfinite: dict[str, int] | None = None
+    losses: dict[str, float] | None = None
+    seconds: float | None = None
+    error: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON's types, with the version of the schema and of the program."""
+        from dwconv_cli import __version__
+
+        return {"schema_version": SCHEMA_VERSION, "version": __version__, **asdict(self)}
+
+
+def array_entry(
+    address: str | None, shape: tuple[int, ...], dtype: Any, nbytes: int | None = None
+) -> dict[str, Any]:
+    """The report's entry of an input or an output."""
+    entry: dict[str, Any] = {"address": address, "shape": list(shape), "dtype": str(dtype)}
+    return entry if nbytes is None else {**entry, "nbytes": nbytes}
+
+
+@cache
+def schema() -> Mapping[str, Any]:
+    """The JSON Schema of a report."""
+    import json
+    from importlib.resources import files
+
+    text = files("dwconv_cli").joinpath("report_schema.json").read_text("utf-8")
+    found: Mapping[str, Any] = json.loads(text)
+    return found

@@ -1,0 +1,174 @@
+"""Kernels and biases from files, whatever their layout."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dwconv_cli.errors import InputError, ShapeError
+from dwconv_cli.formats import Address, complete, members, open_reader
+from dwconv_cli.formats.runs import whole
+from dwconv_cli.layer import Weights
+
+Array = np.ndarray[Any, Any]
+
+KERNEL_LAYOUTS = ("keras", "torch")
+MAX_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedWeights:
+    """Weights as a file holds them.
+
+    Parameters
+    ----------
+    address : str
+        Where they came from.
+    kernel : ndarray
+        In the file's shape and dtype.
+    bias : ndarray, optional
+    layout : str
+        ``keras`` or ``torch``.
+    config : mapping, optional
+        The layer's Keras config, where the file has it.
+    """
+
+    address: str
+    kernel: Array
+    bias: Array | None = None
+    layout: str = "keras"
+    config: Mapping[str, Any] | None = None
+
+    def fit(self, channels: int | None = None, depth_multiplier: int | None = None) -> Weights:
+        """The weights in Keras's layout.
+
+        Parameters
+        ----------
+        channels : int, optional
+            Of the data; a torch kernel's first axis is ``channels * depth_multiplier``, so it needs one of the two.
+        depth_multiplier : int, optional
+
+        Raises
+        ------
+        ShapeError
+            If the kernel cannot be of this layout.
+        """
+        kernel, shape = self.kernel, self.kernel.shape
+        if self.layout == "torch":
+            kernel = _from_torch(kernel, channels, depth_multiplier, self.address)
+        elif kernel.ndim not in (1, 2, 3) or not kernel.size:
+            raise ShapeError(f"{self.address}: a kernel has shape (K, C, M), (K, C) or (K,), found {shape}")
+        shared = kernel.ndim == 1
+        weights = Weights(kernel.reshape(kernel.shape + (1,) * (3 - kernel.ndim)), self.bias, shared)
+        multiplier = weights.kernel.shape[2]
+        if depth_multiplier not in (None, multiplier):
+            raise ShapeError(
+                f"{self.address}: the kernel {shape} has depth multiplier {multiplier}, not {depth_multiplier}"
+            )
+        if channels is not None and not weights.shared and weights.kernel.shape[1] != channels:
+            raise ShapeError(self._misfit(channels))
+        if channels is not None and self.bias is not None:
+            wanted = (channels * weights.kernel.shape[2],)
+            if self.bias.shape != wanted:
+                raise ShapeError(f"{self.address}: the bias has shape {self.bias.shape}, the layer needs {wanted}")
+        return weights
+
+    def _misfit(self, channels: int) -> str:
+        shape = self.kernel.shape
+        own = shape[1] if self.layout == "keras" else shape[0]
+        text = f"{self.address}: the kernel {shape} is for {own} channels, the data has {channels}"
+        if self.layout == "keras" and len(shape) == 3 and shape[1] == 1 and shape[0] % channels == 0:
+            return text + "; if it is torch's (C*M, 1, K), say --kernel-layout torch"
+        return text + "; try the other --data-format, or another kernel"
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of kernel and bias: their bytes, little-endian, row-major."""
+        return checksum(self.kernel, self.bias)
+
+
+def load_kernel(
+    kernel: str, bias: str | None = None, layout: str = "keras", given_format: str | None = None
+) -> LoadedWeights:
+    """A kernel from one array, and maybe a bias from another.
+
+    Parameters
+    ----------
+    kernel, bias : str
+        Addresses of arrays.
+    layout : str
+        ``keras`` for (K, C, M), (K, C) and (K,); ``torch`` for (C*M, 1, K).
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read.
+    """
+    loaded_bias = None if bias is None else read_array(bias, given_format)
+    return LoadedWeights(kernel, read_array(kernel, given_format), loaded_bias, layout)
+
+
+def load_weights(address: str, layout: str = "keras", given_format: str | None = None) -> LoadedWeights:
+    """Kernel and bias from one file: ``kernel`` and maybe ``bias`` in an ``.npz`` or in an HDF5 group.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds no kernel.
+    """
+    place = Address.parse(address)
+    names = members(place.path, given_format)
+    prefix = (place.name or "").strip("/")
+    prefix = f"{prefix}/" if prefix else ""
+    by_key = {name.lstrip("/"): name for name in names}
+    if f"{prefix}kernel" not in by_key:
+        shown = ", ".join(names[:20]) or "nothing"
+        raise InputError(f"{address}: no array 'kernel' there (found: {shown}); a single array goes with -k")
+    kernel = read_array(str(Address(place.path, by_key[f"{prefix}kernel"])), given_format)
+    name = by_key.get(f"{prefix}bias")
+    bias = None if name is None else read_array(str(Address(place.path, name)), given_format)
+    return LoadedWeights(address, kernel, bias, layout)
+
+
+def read_array(address: str, given_format: str | None = None) -> Array:
+    """A whole small array.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is larger than a kernel can be.
+    """
+    reader = open_reader(complete(Address.parse(address), given_format), given_format)
+    try:
+        if int(np.prod(reader.shape, dtype=object)) * reader.dtype.itemsize > MAX_BYTES:
+            raise InputError(f"{address}: {reader.shape} {reader.dtype} is too large for weights")
+        array = np.empty(reader.shape, reader.dtype.newbyteorder("="))
+        reader.read(whole(reader.shape), array)
+        reader.finish()
+        return array
+    finally:
+        reader.close()
+
+
+def checksum(kernel: Array, bias: Array | None) -> str:
+    """SHA-256 of kernel and bias: their bytes, little-endian, row-major."""
+    digest = hashlib.sha256()
+    for array in (kernel, bias):
+        if array is not None:
+            digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
+
+
+def _from_torch(kernel: Array, channels: int | None, multiplier: int | None, address: str) -> Array:
+    if kernel.ndim != 3 or kernel.shape[1] != 1 or not kernel.size:
+        raise ShapeError(f"{address}: a torch kernel has shape (C*M, 1, K), found {kernel.shape}")
+    outputs = kernel.shape[0]
+    if channels is None:
+        channels = outputs // (multiplier or 1)
+    if channels < 1 or outputs % channels:
+        raise ShapeError(f"{address}: {outputs} kernels of torch's layout do not divide by {channels} channels")
+    return kernel.reshape(channels, outputs // channels, -1).transpose(2, 0, 1)
