@@ -384,12 +384,15 @@ def glu(x: Array, axis: int = -1) -> Array:
     return gate
 
 
-ACTIVATIONS.add_layer("ReLU", "relu")
+_SLOPE = {"negative_slope": at_least(0)}
+_WEIGHTS = "it has weights of its own, one for each step; only functions without weights can be used"
+
+ACTIVATIONS.add_layer("ReLU", "relu", limits={**_SLOPE, "threshold": at_least(0)})
+ACTIVATIONS.add_layer("LeakyReLU", "leaky_relu", {"negative_slope": 0.3}, {"alpha": "negative_slope"}, _SLOPE)
 ACTIVATIONS.add_layer("ELU", "elu")
 ACTIVATIONS.add_layer("Softmax", "softmax")
-ACTIVATIONS.add_layer("LeakyReLU", "leaky_relu", {"negative_slope": 0.3}, {"alpha": "negative_slope"})
 ACTIVATIONS.add_layer(
     "ThresholdedReLU", "threshold", {"threshold": 1.0, "default_value": 0.0}, {"theta": "threshold"}, current=False
 )
-ACTIVATIONS.refuse("PReLU", "it has weights of its own, one for each step; only functions without weights can be used")
-ACTIVATIONS.refuse("prelu", "it has weights of its own, one for each step; only functions without weights can be used")
+ACTIVATIONS.refuse("PReLU", _WEIGHTS)
+ACTIVATIONS.refuse("prelu", _WEIGHTS)

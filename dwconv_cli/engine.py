@@ -12,9 +12,10 @@ from dwconv_cli.activations import ACTIVATIONS, NEEDS_WHOLE_AXIS
 from dwconv_cli.algorithms import ALGORITHMS
 from dwconv_cli.errors import ShapeError
 from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.plan import AUTO, Plan, plan_conv, problem_of
+from dwconv_cli.plan import Plan, plan_conv, problem_of
 from dwconv_cli.precision import precision
 from dwconv_cli.registry import Choice
+from dwconv_cli.words import AUTO
 
 Array = np.ndarray[Any, Any]
 

@@ -8,7 +8,7 @@ The formulas are those of TensorFlow's and Keras's ``valid``, ``same`` and (for 
 
 from __future__ import annotations
 
-PADDINGS = ("valid", "same", "causal")
+
 
 
 def effective_kernel_size(kernel_size: int, dilation_rate: int = 1) -> int:

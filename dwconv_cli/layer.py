@@ -15,8 +15,8 @@ from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.initializers import INITIALIZERS
 from dwconv_cli.registry import Choice, Registry
 from dwconv_cli.regularizers import REGULARIZERS
+from dwconv_cli.words import DATA_FORMATS, DTYPES, PADDINGS
 
-DATA_FORMATS = ("channels_last", "channels_first")
 CATALOGUES: dict[str, Registry[Any]] = {
     "activation": ACTIVATIONS,
     "depthwise_initializer": INITIALIZERS,
@@ -32,7 +32,6 @@ _DEFAULTS = {
     "depthwise_initializer": Choice("glorot_uniform"),
     "bias_initializer": Choice("zeros"),
 }
-DTYPES = ("float16", "float32", "float64", "complex64", "complex128")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +84,7 @@ class LayerSpec:
         put = object.__setattr__
         for key in ("kernel_size", "strides", "dilation_rate", "depth_multiplier"):
             put(self, key, _positive(key, getattr(self, key)))
-        put(self, "padding", _one_of("padding", self.padding, geometry.PADDINGS))
+        put(self, "padding", _one_of("padding", self.padding, PADDINGS))
         put(self, "data_format", _one_of("data_format", self.data_format, DATA_FORMATS))
         if self.dtype is not None:
             put(self, "dtype", _one_of("dtype", self.dtype, DTYPES))

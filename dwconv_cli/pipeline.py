@@ -19,11 +19,11 @@ from dwconv_cli.formats.storage import storage_options
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import to_config
 from dwconv_cli.naming import Target, targets
-from dwconv_cli.plan import AUTO
 from dwconv_cli.recipe import Recipe
 from dwconv_cli.regularizers import REGULARIZERS
 from dwconv_cli.report import Report, array_entry
 from dwconv_cli.transfer import Axes, Tally, transfer
+from dwconv_cli.words import AUTO
 
 
 @dataclass(frozen=True)

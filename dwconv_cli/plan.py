@@ -8,9 +8,8 @@ from functools import lru_cache
 from dwconv_cli.algorithms import ALGORITHMS, Problem
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer import LayerSpec
+from dwconv_cli.words import ALGORITHM_NAMES, AUTO
 
-AUTO = "auto"
-ALGORITHM_NAMES = (AUTO, *ALGORITHMS)
 
 
 @dataclass(frozen=True)

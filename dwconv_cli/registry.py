@@ -92,7 +92,11 @@ class _Layer:
     entry: str
     defaults: Mapping[str, Any]
     renames: Mapping[str, str]
+    limits: Mapping[str, Limit]
     current: bool
+
+    def holds(self, arguments: Mapping[str, Any]) -> bool:
+        return self.current and all(limit.holds(arguments[key]) for key, limit in self.limits.items())
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +167,7 @@ class Registry(Generic[F]):
         entry: str,
         defaults: Mapping[str, Any] | None = None,
         renames: Mapping[str, str] | None = None,
+        limits: Mapping[str, Limit] | None = None,
         current: bool = True,
     ) -> None:
         """Let a layer class of Keras stand for `entry`.
@@ -177,10 +182,12 @@ class Registry(Generic[F]):
             The layer's defaults where they differ from the entry's.
         renames : mapping, optional
             The layer's names of arguments, old and new, to the entry's.
+        limits : mapping of str to Limit, optional
+            What the layer takes, where it is less than the entry does.
         current : bool
             Keras still has the class, so that it can be written.
         """
-        self._layers[class_name] = _Layer(entry, defaults or {}, renames or {}, current)
+        self._layers[class_name] = _Layer(entry, defaults or {}, renames or {}, limits or {}, current)
         self._aliases[class_name] = entry
 
     def refuse(self, name: str, why: str) -> None:
@@ -307,7 +314,7 @@ class Registry(Generic[F]):
         if not choice.arguments:
             return choice.name
         for class_name, layer in self._layers.items():
-            if layer.entry == choice.name and layer.current:
+            if layer.entry == choice.name and layer.holds(values):
                 return _serialized("keras.layers", class_name, config)
         return _serialized(OWN, choice.name, config)
 

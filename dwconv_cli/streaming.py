@@ -10,7 +10,7 @@ from dwconv_cli import geometry
 from dwconv_cli.engine import Array, Convolution, canonical
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.plan import AUTO
+from dwconv_cli.words import AUTO
 
 
 class StreamingConv:

@@ -16,7 +16,6 @@ from dwconv_cli.layer import Weights
 
 Array = np.ndarray[Any, Any]
 
-KERNEL_LAYOUTS = ("keras", "torch")
 MAX_BYTES = 1 << 30
 
 

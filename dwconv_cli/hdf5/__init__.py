@@ -6,7 +6,7 @@ allows it, and whatever HDF5 raises leaves as an :class:`~dwconv_cli.errors.Inpu
 and dataset.
 
     door     open a file; errors            names    from a name to an object, link by link
-    walk     what a file holds              guard    what a dataset must satisfy
+    listing  what a file holds              guard    what a dataset must satisfy
     virtual  data that lies elsewhere       content  read blocks, attributes, storage
     pack     small files made in memory
 """
@@ -14,9 +14,9 @@ and dataset.
 from dwconv_cli.hdf5.content import attribute, attributes, describe, read, read_array
 from dwconv_cli.hdf5.door import errors, open_file, open_stream, shown
 from dwconv_cli.hdf5.guard import dataset
+from dwconv_cli.hdf5.listing import Entry, children, datasets, walk
 from dwconv_cli.hdf5.names import find
 from dwconv_cli.hdf5.pack import pack
-from dwconv_cli.hdf5.walk import Entry, children, datasets, walk
 
 __all__ = [
     "Entry",

@@ -13,9 +13,9 @@ import h5py
 
 from dwconv_cli.errors import InputError, MissingExtraError, UnsafeFileError
 from dwconv_cli.hdf5.door import errors, file_name, shown
+from dwconv_cli.hdf5.listing import is_numeric
 from dwconv_cli.hdf5.names import find
 from dwconv_cli.hdf5.virtual import check_external, check_virtual
-from dwconv_cli.hdf5.walk import is_numeric
 
 MAX_CHUNK_BYTES = 256 << 20
 # deflate cannot shrink more than 1032:1 (zlib, technical details); the rest of the room is for chunks never written.

@@ -9,7 +9,7 @@ import h5py
 
 from dwconv_cli.errors import InputError, UnsafeFileError
 from dwconv_cli.hdf5.door import LINK_KINDS, encode, errors, file_name, shown
-from dwconv_cli.hdf5.walk import datasets
+from dwconv_cli.hdf5.listing import datasets
 
 MAX_SOFT_LINKS = 16
 
@@ -48,7 +48,12 @@ def _resolve(file: h5py.File, name: str, allow_external: bool, soft_links: bool)
     followed = 0
     while todo:
         part = todo.pop()
-        if not isinstance(place, h5py.Group) or not place.id.links.exists(key := encode(part)):
+        # HDF5 would read a name up to its first NUL.
+        if (
+            not isinstance(place, h5py.Group)
+            or "\0" in part
+            or not place.id.links.exists(key := encode(part))
+        ):
             raise InputError(f"{where}: no such object{_candidates(file, name)}")
         kind = place.id.links.get_info(key).type
         if kind == h5py.h5l.TYPE_HARD:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import h5py
@@ -62,25 +63,33 @@ def check_virtual(
             raise UnsafeFileError(
                 f"{where}: is a virtual dataset over other files ({shown(source[0])}); --allow-external reads them"
             )
-        if "%" in "".join(source):
+        # %b stands for a running number; a percent sign itself is doubled (H5Pset_virtual).
+        if any("%b" in name.replace("%%", "") for name in source):
             raise InputError(
                 f"{where}: is a virtual dataset over a pattern of names ({shown('::'.join(source))})"
             )
         if source not in checked:
             checked[source] = _source_shape(data, source, where, allowed, depth, check)
-        space = plist.get_virtual_srcspace(index)
-        if space.get_select_npoints() and any(
-            last >= side for last, side in zip(space.get_select_bounds()[1], checked[source], strict=True)
-        ):
+        if not _covers(data, plist, index, checked[source]):
             raise InputError(
                 f"{where}: its source {shown('::'.join(source))} is too small and would read as zeros"
             )
 
 
+def _covers(data: h5py.Dataset, plist: Any, index: int, shape: tuple[int, ...]) -> bool:
+    source, target = plist.get_virtual_srcspace(index), plist.get_virtual_vspace(index)
+    # A selection of everything is kept without any extent.
+    if source.get_select_type() == h5py.h5s.SEL_ALL:
+        whole = target.get_select_type() == h5py.h5s.SEL_ALL
+        return prod(shape) >= (data.size if whole else target.get_select_npoints())
+    last = source.get_select_bounds()[1]
+    return len(last) == len(shape) and all(end < side for end, side in zip(last, shape, strict=True))
+
+
 def _source_shape(
     data: h5py.Dataset, source: tuple[str, str], where: str, allowed: bool, depth: int, check: Check
 ) -> tuple[int, ...]:
-    name, inside = source
+    name, inside = (part.replace("%%", "%") for part in source)
     label = f"{where} (source {shown(name)}::{shown(inside)})"
     if name == ".":
         found = find(data.file, inside, allow_external=allowed)

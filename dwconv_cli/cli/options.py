@@ -1,0 +1,186 @@
+"""Options that several commands share, each written once, and what they amount to."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from dwconv_cli.words import ALGORITHM_NAMES, DATA_FORMATS, DTYPES, FORMAT_NAMES, KERNEL_LAYOUTS, PADDINGS
+
+if TYPE_CHECKING:
+    from dwconv_cli.recipe import Recipe
+
+F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[F], F]
+
+_MAX_CONFIG = 1 << 20
+
+
+def _choice(values: tuple[str, ...]) -> click.Choice[str]:
+    return click.Choice(values, case_sensitive=False)
+
+
+# What makes a layer; the names are Keras's, and those of LayerSpec's fields.
+_LAYER = (
+    click.option("--strides", type=int, metavar="N", help="Steps between outputs (1)."),
+    click.option("--padding", type=_choice(PADDINGS), help="(valid)"),
+    click.option("--depth-multiplier", type=int, metavar="M", help="Outputs for each channel (1)."),
+    click.option("--data-format", type=_choice(DATA_FORMATS), help="(as in keras.json, else channels_last)"),
+    click.option("--dilation-rate", type=int, metavar="N", help="Steps between taps (1)."),
+    click.option("--activation", metavar="NAME", help="E.g. relu, 'leaky_relu(negative_slope=0.1)' (linear)."),
+    click.option("--use-bias/--no-bias", default=None, help="(as the weights have it; fresh weights have one)"),
+    click.option("--activity-regularizer", metavar="NAME", help="Penalty on the output, for the report."),
+)
+_CATALOGUES = (
+    click.option("--depthwise-initializer", metavar="NAME", help="Of fresh kernels (glorot_uniform)."),
+    click.option("--bias-initializer", metavar="NAME", help="Of fresh biases (zeros)."),
+    click.option("--depthwise-regularizer", metavar="NAME", help="E.g. 'l2(0.01)': its penalty, for the report."),
+    click.option("--bias-regularizer", metavar="NAME", help="The same of the bias."),
+    click.option("--depthwise-constraint", metavar="NAME", help="E.g. 'max_norm(2)': project the kernel."),
+    click.option("--bias-constraint", metavar="NAME", help="The same of the bias."),
+    click.option("--config", metavar="FILE", help="A Keras layer config as JSON; '-' is standard input."),
+    click.option("--seed", type=int, metavar="N", help="Of fresh weights: the same seed, the same numbers."),
+    click.option("--dtype", type=_choice(DTYPES), help="Of arithmetic and output (as data and kernel need)."),
+)
+_WEIGHTS = (
+    click.option("-k", "--kernel", metavar="ADDR", help="Kernel (K, C, M), (K, C), or (K,) for all channels."),
+    click.option("-b", "--bias", metavar="ADDR", help="Bias (C*M,), with --kernel."),
+    click.option("-w", "--weights", metavar="ADDR", help="A file that holds kernel and bias together."),
+    click.option("--kernel-size", type=int, metavar="K", help="Fresh weights of this many taps."),
+    click.option(
+        "--kernel-layout", type=_choice(KERNEL_LAYOUTS), default="keras", help="torch is (C*M, 1, K). (keras)"
+    ),
+)
+_INPUT = (
+    click.option("--input-format", type=_choice(FORMAT_NAMES), help="Where a suffix does not tell."),
+    click.option("--slice", "steps", metavar="START:STOP", callback=lambda c, p, v: _steps(v), help="Steps to take."),
+    click.option("--allow-external", is_flag=True, help="HDF5 data may lie in other files."),
+)
+algorithm = click.option("--algorithm", type=_choice(ALGORITHM_NAMES), default="auto", help="(auto)")
+debug = click.option("--debug", is_flag=True, expose_value=False, help="Add the traceback to an error.")
+
+LAYER_FIELDS = (
+    "kernel_size",
+    "strides",
+    "padding",
+    "depth_multiplier",
+    "data_format",
+    "dilation_rate",
+    "activation",
+    "use_bias",
+    "depthwise_initializer",
+    "bias_initializer",
+    "depthwise_regularizer",
+    "bias_regularizer",
+    "activity_regularizer",
+    "depthwise_constraint",
+    "bias_constraint",
+    "dtype",
+)
+
+
+def _all(options: tuple[Decorator[Any], ...]) -> Decorator[Any]:
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+layer_options = _all(_LAYER)
+catalogue_options = _all(_CATALOGUES)
+weights_options = _all(_WEIGHTS)
+input_options = _all(_INPUT)
+
+
+def recipe_of(given: dict[str, Any], needed: bool = True) -> Recipe | None:
+    """The recipe that a command's options amount to.
+
+    Parameters
+    ----------
+    given : dict
+        The options by name; those of the layer that were not given are None.
+    needed : bool
+        Whether some weights must be named; otherwise None is returned where none are.
+
+    Raises
+    ------
+    click.UsageError
+        If not exactly one source of weights is named.
+    """
+    ways = {"--kernel": given.get("kernel"), "--weights": given.get("weights"), "--kernel-size": given.get("kernel_size")}
+    named = [name for name, value in ways.items() if value is not None]
+    config = load_config(given["config"]) if given.get("config") else None
+    if config is not None and not named and _has_kernel_size(config):
+        named = ["--config"]
+    if len(named) > 1:
+        raise click.UsageError(f"{' and '.join(named)} exclude each other; the weights come from one place")
+    if not named:
+        if not needed:
+            return None
+        raise click.UsageError("no weights; give --kernel FILE, --weights FILE, or --kernel-size K for fresh ones")
+    if given.get("bias") is not None and given.get("kernel") is None:
+        raise click.UsageError("--bias goes with --kernel; a file given with --weights holds its own")
+    from dwconv_cli.keras_home import default_data_format
+    from dwconv_cli.recipe import Recipe
+
+    options = {name: given[name] for name in LAYER_FIELDS if given.get(name) is not None}
+    default = default_data_format() if "data_format" not in options else None
+    return Recipe(
+        options=options,
+        defaults={} if default is None else {"data_format": default.value},
+        kernel=given.get("kernel"),
+        bias=given.get("bias"),
+        weights=given.get("weights"),
+        layout=given.get("kernel_layout") or "keras",
+        config=config,
+        seed=given.get("seed"),
+    )
+
+
+def load_config(path: str) -> dict[str, Any]:
+    """A Keras layer config from a JSON file, or from standard input for ``-``.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is not a JSON object.
+    """
+    from dwconv_cli.errors import InputError
+    from dwconv_cli.keras_json import load_json
+
+    name = "standard input" if path == "-" else path
+    try:
+        if path == "-":
+            text = sys.stdin.buffer.read(_MAX_CONFIG + 1)
+        else:
+            with open(path, "rb") as file:
+                text = file.read(_MAX_CONFIG + 1)
+    except OSError as error:
+        raise InputError(f"{name}: {(error.strerror or str(error)).lower()}") from error
+    found = load_json(text, name)
+    if not isinstance(found, dict):
+        raise InputError(f"{name}: a layer's config is a JSON object")
+    return found
+
+
+def _has_kernel_size(config: dict[str, Any]) -> bool:
+    inner = config.get("config")
+    return "kernel_size" in config or (isinstance(inner, dict) and "kernel_size" in inner)
+
+
+def _steps(text: str | None) -> slice:
+    if text is None:
+        return slice(None)
+    start, colon, stop = text.partition(":")
+    try:
+        if colon:
+            return slice(int(start) if start.strip() else None, int(stop) if stop.strip() else None)
+    except ValueError:
+        pass
+    raise click.BadParameter(f"{text!r} is not START:STOP in whole steps, e.g. 100:200 or :500", param_hint="--slice")

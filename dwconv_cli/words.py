@@ -1,0 +1,13 @@
+"""The fixed choices of the command line, in a module light enough for ``--help``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PADDINGS: Final = ("valid", "same", "causal")
+DATA_FORMATS: Final = ("channels_last", "channels_first")
+DTYPES: Final = ("float16", "float32", "float64", "complex64", "complex128")
+KERNEL_LAYOUTS: Final = ("keras", "torch")
+AUTO: Final = "auto"
+ALGORITHM_NAMES: Final = (AUTO, "direct")
+FORMAT_NAMES: Final = ("npy", "npz", "hdf5")
