@@ -84,8 +84,9 @@ def dataset(
     if not isinstance(found, h5py.Dataset):
         raise InputError(f"{where}: is a group, not a dataset")
     with errors(file, name):
-        _check_type(found, where, bfloat16)
+        # Storage first: the shape of a virtual dataset may lie in other files, which HDF5 opens when asked for it.
         check_storage(found, where, allow_external)
+        _check_type(found, where, bfloat16)
     return found
 
 
@@ -136,7 +137,7 @@ def check_storage(data: h5py.Dataset, where: str, allow_external: bool, depth: i
     if layout == h5py.h5d.VIRTUAL:
         check_virtual(data, plist, where, allow_external, depth, check_storage)
         return
-    declared, stored = data.size * data.id.get_type().get_size(), data.id.get_storage_size()
+    declared, stored = (data.size or 0) * data.id.get_type().get_size(), data.id.get_storage_size()
     size = data.file.id.get_filesize()
     if stored > size:
         raise InputError(f"{where}: claims {stored} bytes of storage, but the whole file has {size}")

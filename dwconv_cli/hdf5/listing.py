@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,6 +15,8 @@ from dwconv_cli.hdf5.door import LINK_KINDS, encode, errors, file_name
 
 MAX_OBJECTS = 100_000
 MAX_DEPTH = 64
+MAX_MAPPINGS = 1000
+_UNLIMITED = 2**64 - 1
 
 # MATLAB keeps the insides of cells and objects here; they are no recordings.
 _PRIVATE_ROOTS = ("#refs#", "#subsystem#")
@@ -33,9 +36,9 @@ class Entry:
         ``group``, ``dataset``, ``type``, ``soft link``, ``external link``, ``user link`` or ``repeat`` (a hard link
         to a group listed already).
     shape : tuple of int or None
-        Of a dataset that has one.
+        Of a dataset that has one, and can tell it without opening other files.
     dtype : str or None
-        Of a dataset, as NumPy writes it.
+        Of a dataset, as NumPy writes it; ``virtual`` where only other files could tell the shape.
     numeric : bool
         Whether the dataset can be read as numbers.
     target : str or None
@@ -53,6 +56,13 @@ class Entry:
 def is_numeric(dtype: np.dtype) -> bool:
     """Whether a dtype holds plain numbers; an enumeration (but h5py's booleans) carries metadata instead."""
     return dtype.kind in "biufc" and not dtype.metadata
+
+
+def is_unlimited(space: Any) -> bool:
+    """Whether a selection runs on without end."""
+    if space.get_select_type() != h5py.h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
+        return False
+    return any(_UNLIMITED in part or h5py.h5s.UNLIMITED in part for part in space.get_regular_hyperslab())
 
 
 def children(group: h5py.Group) -> list[Entry]:
@@ -124,7 +134,19 @@ def _links(group: h5py.Group) -> Iterator[tuple[Entry, h5py.Group | None, tuple[
             yield Entry(name, found), None, None
 
 
+def _has_open_end(plist: Any) -> bool:
+    # To ask an unlimited virtual dataset for its shape makes HDF5 open the files it names.
+    if plist.get_layout() != h5py.h5d.VIRTUAL:
+        return False
+    count = plist.get_virtual_count()
+    return count > MAX_MAPPINGS or any(
+        is_unlimited(plist.get_virtual_vspace(index)) for index in range(count)
+    )
+
+
 def _dataset_entry(name: str, dsid: h5py.h5d.DatasetID) -> Entry:
+    if _has_open_end(dsid.get_create_plist()):
+        return Entry(name, "dataset", None, "virtual")
     shape = None if dsid.get_space().get_simple_extent_type() == h5py.h5s.NULL else tuple(dsid.shape)
     try:
         dtype = dsid.dtype

@@ -15,6 +15,7 @@ import h5py
 
 from dwconv_cli.errors import InputError, UnsafeFileError
 from dwconv_cli.hdf5.door import file_name, open_file, shown
+from dwconv_cli.hdf5.listing import is_unlimited
 from dwconv_cli.hdf5.names import find
 
 MAX_SOURCES = 10_000
@@ -78,10 +79,14 @@ def check_virtual(
 
 def _covers(data: h5py.Dataset, plist: Any, index: int, shape: tuple[int, ...]) -> bool:
     source, target = plist.get_virtual_srcspace(index), plist.get_virtual_vspace(index)
+    if is_unlimited(source) or is_unlimited(target):
+        return True  # as long as its source is
     # A selection of everything is kept without any extent.
     if source.get_select_type() == h5py.h5s.SEL_ALL:
         whole = target.get_select_type() == h5py.h5s.SEL_ALL
-        return prod(shape) >= (data.size if whole else target.get_select_npoints())
+        return bool(prod(shape) >= (data.size if whole else target.get_select_npoints()))
+    if not source.get_select_npoints():
+        return True
     last = source.get_select_bounds()[1]
     return len(last) == len(shape) and all(end < side for end, side in zip(last, shape, strict=True))
 

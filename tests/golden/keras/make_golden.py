@@ -112,7 +112,9 @@ def sequential():
             keras.Input((12, 4)),
             layers.DepthwiseConv1D(4, strides=3, padding="same", depth_multiplier=3),
             layers.BatchNormalization(),
-            layers.DepthwiseConv1D(2, activation="tanh", depthwise_regularizer="l2", bias_constraint="non_neg"),
+            layers.DepthwiseConv1D(
+                2, activation="tanh", depthwise_regularizer="l2", bias_constraint="non_neg"
+            ),
         ],
         name="stack",
     )
@@ -126,22 +128,33 @@ def channels_first():
 
 def nested():
     inner_x = keras.Input((12, 2))
-    inner = keras.Model(inner_x, layers.DepthwiseConv1D(3, padding="same", name="conv")(inner_x), name="inner")
+    inner = keras.Model(
+        inner_x, layers.DepthwiseConv1D(3, padding="same", name="conv")(inner_x), name="inner"
+    )
     stack = keras.Sequential(
-        [keras.Input((12, 2)), layers.DepthwiseConv1D(5, padding="same", use_bias=False, name="conv2")], name="stack"
+        [keras.Input((12, 2)), layers.DepthwiseConv1D(5, padding="same", use_bias=False, name="conv2")],
+        name="stack",
     )
     x = keras.Input((12, 2))
     y = layers.DepthwiseConv1D(2, padding="same", name="conv3")(stack(inner(x)))
     y = layers.SeparableConv1D(4, 3, depth_multiplier=2, activation="relu", name="separable")(y)
     y = layers.Reshape((2, 5, 4))(y)
-    return keras.Model(x, layers.TimeDistributed(layers.DepthwiseConv1D(3, name="timed"), name="spread")(y), name="outer")
+    return keras.Model(
+        x, layers.TimeDistributed(layers.DepthwiseConv1D(3, name="timed"), name="spread")(y), name="outer"
+    )
 
 
 def activations():
     x = keras.Input((12, 2))
     y = x
     for index, activation in enumerate(
-        [keras.activations.gelu, layers.ReLU(max_value=6.0, threshold=0.5), "swish", layers.ELU(alpha=0.5), "softplus"]
+        [
+            keras.activations.gelu,
+            layers.ReLU(max_value=6.0, threshold=0.5),
+            "swish",
+            layers.ELU(alpha=0.5),
+            "softplus",
+        ]
     ):
         y = layers.DepthwiseConv1D(
             2,
@@ -191,7 +204,11 @@ def main() -> None:
         save("nested", nested())
         save("activations", activations(), (".keras", ".h5"))
         for name in ("float16", "float64", "mixed_bfloat16", "bfloat16", "mixed_float16"):
-            save(name, policy(name), (".keras", ".weights.h5", ".h5") if name == "mixed_bfloat16" else (".keras",))
+            save(
+                name,
+                policy(name),
+                (".keras", ".weights.h5", ".h5") if name == "mixed_bfloat16" else (".keras",),
+            )
         save("subclassed", subclassed(), (".weights.h5",))
     if not NEW:
         model = functional()
