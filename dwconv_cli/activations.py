@@ -392,7 +392,11 @@ ACTIVATIONS.add_layer("LeakyReLU", "leaky_relu", {"negative_slope": 0.3}, {"alph
 ACTIVATIONS.add_layer("ELU", "elu")
 ACTIVATIONS.add_layer("Softmax", "softmax")
 ACTIVATIONS.add_layer(
-    "ThresholdedReLU", "threshold", {"threshold": 1.0, "default_value": 0.0}, {"theta": "threshold"}, current=False
+    "ThresholdedReLU",
+    "threshold",
+    {"threshold": 1.0, "default_value": 0.0},
+    {"theta": "threshold"},
+    current=False,
 )
 ACTIVATIONS.refuse("PReLU", _WEIGHTS)
 ACTIVATIONS.refuse("prelu", _WEIGHTS)

@@ -180,7 +180,9 @@ def delta(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     return _fill("delta", taps, shape, dtype)
 
 
-_BAND = Limit("above 0", lambda value: all(edge > 0 for edge in (value if isinstance(value, tuple) else [value])))
+_BAND = Limit(
+    "above 0", lambda value: all(edge > 0 for edge in (value if isinstance(value, tuple) else [value]))
+)
 
 DESIGNS: Mapping[Callable[..., Array], Mapping[str, Limit]] = {
     firwin: {"cutoff": _BAND, "fs": above(0)},

@@ -57,9 +57,7 @@ def ones(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
 
 
 @INITIALIZERS.register(limits={"value": Limit("a number or a list of numbers", _numbers)})
-def constant(
-    shape: tuple[int, ...], dtype: DTypeLike, *, value: complex | tuple[Any, ...] = 0.0
-) -> Array:
+def constant(shape: tuple[int, ...], dtype: DTypeLike, *, value: complex | tuple[Any, ...] = 0.0) -> Array:
     """All `value`, or an array that broadcasts to `shape`.
 
     Raises
@@ -70,7 +68,9 @@ def constant(
     try:
         return np.broadcast_to(np.asarray(value, dtype), shape).copy()
     except (ValueError, TypeError, OverflowError):
-        raise LayerError(f"initializer constant: value does not fit shape {shape} and {np.dtype(dtype)}") from None
+        raise LayerError(
+            f"initializer constant: value does not fit shape {shape} and {np.dtype(dtype)}"
+        ) from None
 
 
 @INITIALIZERS.register("IdentityInitializer")
@@ -83,7 +83,9 @@ def identity(shape: tuple[int, ...], dtype: DTypeLike, *, gain: float = 1.0) -> 
         If `shape` is no matrix's.
     """
     if len(shape) != 2:
-        raise LayerError(f"initializer identity: it makes matrices only, not arrays of shape {shape}; use delta")
+        raise LayerError(
+            f"initializer identity: it makes matrices only, not arrays of shape {shape}; use delta"
+        )
     found: Array = np.eye(*shape, dtype=dtype) * np.asarray(gain, dtype)
     return found
 
@@ -338,7 +340,9 @@ def _window(window: str | tuple[float, ...], size: int, periodic: bool) -> Array
     try:
         return np.asarray(get_window(window, size, fftbins=periodic))
     except ValueError:
-        raise LayerError(f"initializer stft: unknown window {window!r}; use one of scipy.signal.windows") from None
+        raise LayerError(
+            f"initializer stft: unknown window {window!r}; use one of scipy.signal.windows"
+        ) from None
 
 
 for _design, _limits in DESIGNS.items():

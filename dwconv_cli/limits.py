@@ -67,7 +67,9 @@ def frozen(value: Any) -> Any:
     """`value` with its lists as tuples and NumPy's scalars and arrays as Python's."""
     if hasattr(value, "tolist"):  # asked this way, NumPy need not be imported
         value = value.tolist()
-    return tuple(map(frozen, value)) if isinstance(value, list | tuple) and _depth(value) <= _DEEPEST else value
+    return (
+        tuple(map(frozen, value)) if isinstance(value, list | tuple) and _depth(value) <= _DEEPEST else value
+    )
 
 
 def is_plain(value: Any) -> bool:

@@ -268,7 +268,9 @@ class Registry(Generic[F]):
         name = name.strip()
         known = list(self.arguments(self._canonical(name)))
         if len(call.args) > len(known):
-            raise LayerError(f"{self.kind} {_shown(text)}: {len(call.args)} values given, it takes {len(known)}")
+            raise LayerError(
+                f"{self.kind} {_shown(text)}: {len(call.args)} values given, it takes {len(known)}"
+            )
         given: dict[str, Any] = {}
         pairs = [*zip(known, call.args, strict=False), *((k.arg or "", k.value) for k in call.keywords)]
         for key, node in pairs:
@@ -342,9 +344,9 @@ class Registry(Generic[F]):
         self._check_origin(value, class_name)
         config = value.get("config")
         if class_name == "Activation" and self.functions and isinstance(config, Mapping):
-            class_name, config = "function", config.get("activation", "linear")
-            if isinstance(config, Mapping) and config.get("class_name") != "Activation":
-                return self.from_config(config)
+            inner = config.get("activation")
+            if not (isinstance(inner, Mapping) and inner.get("class_name") == class_name):  # no deeper
+                return self.from_config("linear" if inner is None else inner)
         if class_name == "function" and isinstance(config, str):
             return self.choose(config)
         config = {} if config is None else config
@@ -368,6 +370,8 @@ class Registry(Generic[F]):
             )
 
 
+# Objects in which Keras keeps an argument, and where in them it is.
+_WRAPPERS = {"__numpy__": "value", "__tensor__": "value", "SeedGenerator": "seed"}
 # What every Keras layer carries in its config; a layer that serves as an activation has no use for them.
 _LAYER_KEYS = ("name", "trainable", "dtype", "activity_regularizer", "batch_input_shape", "batch_shape")
 
@@ -381,11 +385,9 @@ def _unwrapped(value: Any) -> Any:
     """A config value out of the objects in which Keras wraps arrays and seeds."""
     if not isinstance(value, Mapping):
         return value
-    inner = value.get("config")
-    key = {"__numpy__": "value", "__tensor__": "value", "SeedGenerator": "seed"}.get(value.get("class_name", ""))
-    if key is None or not isinstance(inner, Mapping) or key not in inner:
-        return value
-    return inner[key]
+    class_name, inner = value.get("class_name"), value.get("config")
+    key = _WRAPPERS.get(class_name) if isinstance(class_name, str) else None
+    return inner[key] if key is not None and isinstance(inner, Mapping) and key in inner else value
 
 
 def _shown(value: Any) -> str:

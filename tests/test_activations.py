@@ -181,7 +181,9 @@ def test_output_channels() -> None:
 def test_whole_axis_entries_mix_the_axis() -> None:
     x = np.array([[0.5, -1.0, 2.0, 0.1]])
     for name in ACTIVATIONS.names():
-        choice = ACTIVATIONS.choose(name, {"threshold": 0, "default_value": 0} if name == "threshold" else None)
+        choice = ACTIVATIONS.choose(
+            name, {"threshold": 0, "default_value": 0} if name == "threshold" else None
+        )
         if name == "glu":
             assert name in NEEDS_WHOLE_AXIS
             continue

@@ -84,7 +84,9 @@ def test_ramp(text: str, size: int) -> None:
     np.testing.assert_allclose(correlate(3.0 * np.arange(20), taps(text, size)), 3.0, rtol=1e-12)
 
 
-@pytest.mark.parametrize("text", ["savgol", "savgol(3, 1)", "savgol(4, 2)", "gaussian(std=2)", "differentiator"])
+@pytest.mark.parametrize(
+    "text", ["savgol", "savgol(3, 1)", "savgol(4, 2)", "gaussian(std=2)", "differentiator"]
+)
 @pytest.mark.parametrize("size", [6, 7, 40, 41])
 def test_linear_phase_exactly(text: str, size: int) -> None:
     w = taps(text, size)

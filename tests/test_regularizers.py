@@ -58,7 +58,9 @@ def test_by_hand(text: str, x: list[complex], expected: float) -> None:
 
 def test_sums_in_double() -> None:
     x = np.full(10**6, 0.1, "float32")
-    assert REGULARIZERS.function(REGULARIZERS.parse("l1(1)"))(x) == pytest.approx(float(x[0]) * 10**6, rel=1e-12)
+    assert REGULARIZERS.function(REGULARIZERS.parse("l1(1)"))(x) == pytest.approx(
+        float(x[0]) * 10**6, rel=1e-12
+    )
     assert REGULARIZERS.function(REGULARIZERS.parse("l2(1)"))(np.float32([1e30])) == pytest.approx(1e60)
 
 
