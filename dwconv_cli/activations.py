@@ -378,7 +378,7 @@ def sparsemax(x: Array, axis: int = -1) -> Array:
 def glu(x: Array, axis: int = -1) -> Array:
     """The first half of the last axis times the sigmoid of the second (Dauphin et al. 2017)."""
     half = output_channels(Choice("glu"), x.shape[-1])
-    # A copy, because strided halves would take another loop of NumPy's, whose last bits may differ.
+    # A copy: the result must be contiguous, and a strided half may take a loop of NumPy's with other last bits.
     gate: Array = sigmoid.__wrapped__(x[..., half:].copy())  # type: ignore[attr-defined]
     gate *= x[..., :half]
     return gate

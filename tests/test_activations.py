@@ -55,6 +55,7 @@ def test_keras(index: int, dtype: str) -> None:
     result = apply(choice, x)
     assert result.dtype == x.dtype
     assert result.shape == expected.shape
+    assert result.flags.c_contiguous
     scale = np.maximum(np.abs(expected), np.abs(x) if choice.name in CANCELLING else 0)
     assert (np.abs(result - expected) <= 8 * np.spacing(scale)).all()
 
