@@ -17,9 +17,10 @@ if TYPE_CHECKING:
         UnsafeFileError,
     )
     from dwconv_cli.layer import LayerSpec, Weights
-    from dwconv_cli.pipeline import apply_file, apply_many
+    from dwconv_cli.pipeline import apply_file, apply_many, make_weights
     from dwconv_cli.plan import Plan, plan_conv
     from dwconv_cli.recipe import Recipe
+    from dwconv_cli.save_weights import save_weights
     from dwconv_cli.streaming import StreamingConv
     from dwconv_cli.weights import load_weights
 
@@ -42,10 +43,33 @@ _HOMES = {
     "apply_many": "pipeline",
     "depthwise_conv1d": "engine",
     "load_weights": "weights",
+    "make_weights": "pipeline",
     "plan_conv": "plan",
+    "save_weights": "save_weights",
 }
 
-__all__ = [*_HOMES, "__version__"]
+__all__ = [
+    "DwconvError",
+    "InputError",
+    "LayerError",
+    "LayerSpec",
+    "MissingExtraError",
+    "OutputError",
+    "Plan",
+    "Recipe",
+    "ShapeError",
+    "StreamingConv",
+    "UnsafeFileError",
+    "Weights",
+    "__version__",
+    "apply_file",
+    "apply_many",
+    "depthwise_conv1d",
+    "load_weights",
+    "make_weights",
+    "plan_conv",
+    "save_weights",
+]
 
 
 def __getattr__(name: str) -> Any:

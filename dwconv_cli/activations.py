@@ -68,6 +68,12 @@ def _real(*aliases: str, **limits: Limit) -> Callable[[Callable[..., Array]], Ca
     return enter
 
 
+def _positive_plus(x: Array, rest: Array) -> Array:
+    np.clip(x, 0, np.inf, out=x)
+    x += rest
+    return x
+
+
 @ACTIVATIONS.register()
 def linear(x: Array) -> Array:
     """``x``, untouched."""
@@ -107,9 +113,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.2) -> Array:
         return np.maximum(x, below, out=x)
     below = np.clip(x, -np.inf, 0)
     below *= negative_slope
-    np.clip(x, 0, np.inf, out=x)
-    x += below
-    return x
+    return _positive_plus(x, below)
 
 
 @_real()
@@ -124,9 +128,7 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     below = np.clip(x, -np.inf, 0)
     np.expm1(below, out=below)
     below *= alpha
-    np.clip(x, 0, np.inf, out=x)
-    x += below  # one of the two is zero, so the sum is exact
-    return x
+    return _positive_plus(x, below)
 
 
 @_real()
@@ -144,9 +146,7 @@ def celu(x: Array, alpha: float = 1.0) -> Array:
     below /= alpha
     np.expm1(below, out=below)
     below *= alpha
-    np.clip(x, 0, np.inf, out=x)
-    x += below
-    return x
+    return _positive_plus(x, below)
 
 
 @_real()
@@ -215,9 +215,7 @@ def tanh_shrink(x: Array) -> Array:
 def softplus(x: Array) -> Array:
     """``log(1 + exp(x))``."""
     rest = _log1p_exp_minus_abs(x)
-    np.clip(x, 0, np.inf, out=x)
-    x += rest
-    return x
+    return _positive_plus(x, rest)
 
 
 @_real()
@@ -239,7 +237,7 @@ def _log1p_exp_minus_abs(x: Array) -> Array:
 @_real()
 def mish(x: Array) -> Array:
     """``x * tanh(softplus(x))``."""
-    # With e = exp(x), tanh(log(1 + e)) = n / (n + 2) for n = e * (e + 2): one transcendental in place of three.
+    # With e = exp(x), tanh(log(1 + e)) = n / (n + 2) for n = e * (e + 2): one transcendental, not three.
     # Beyond 40 the quotient is 1 in either precision, and e**2 still fits float32.
     e = np.clip(x, -np.inf, 40)
     np.exp(e, out=e)
@@ -333,9 +331,7 @@ def squareplus(x: Array, b: float = 4) -> Array:
     np.sqrt(rest, out=rest)
     rest += size
     np.divide(0.5 * b, rest, out=rest)
-    np.clip(x, 0, np.inf, out=x)
-    x += rest
-    return x
+    return _positive_plus(x, rest)
 
 
 @_real(**_LAST)
@@ -360,8 +356,8 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
 def sparsemax(x: Array, axis: int = -1) -> Array:
     """``max(x - tau, 0)`` over the last axis, tau as Keras computes it.
 
-    Keras adds up all partial sums of the support, where Martins and Astudillo (2016, algorithm 1) take the last;
-    rows of two or more supporting elements therefore sum to less than 1, here as there.
+    Keras adds up all partial sums of the support, where Martins and Astudillo (2016, algorithm 1) take the
+    last; a row of two or more supporting elements may therefore not sum to 1, here as there.
     """
     order = np.sort(x, axis=-1)[..., ::-1]
     sums = np.cumsum(order, axis=-1)
@@ -376,9 +372,9 @@ def sparsemax(x: Array, axis: int = -1) -> Array:
 
 @_real(**_LAST)
 def glu(x: Array, axis: int = -1) -> Array:
-    """The first half of the last axis times the sigmoid of the second (Dauphin et al. 2017)."""
+    """``a * sigmoid(b)`` of the last axis's halves a and b (Dauphin et al. 2017)."""
     half = output_channels(Choice("glu"), x.shape[-1])
-    # A copy: the result must be contiguous, and a strided half may take a loop of NumPy's with other last bits.
+    # A copy, to return a contiguous array; a strided half may also take a loop with other last bits.
     gate: Array = sigmoid.__wrapped__(x[..., half:].copy())  # type: ignore[attr-defined]
     gate *= x[..., :half]
     return gate
@@ -398,5 +394,4 @@ ACTIVATIONS.add_layer(
     {"theta": "threshold"},
     current=False,
 )
-ACTIVATIONS.refuse("PReLU", _WEIGHTS)
-ACTIVATIONS.refuse("prelu", _WEIGHTS)
+ACTIVATIONS.refuse(_WEIGHTS, "PReLU", "prelu")

@@ -9,7 +9,9 @@ import numpy as np
 
 # Names under which files keep the rate of their samples, and the time between two; case, spaces, dashes and
 # underscores do not count.
-_RATES = frozenset({"samplingrate", "samplerate", "samplingfrequency", "samplefrequency", "sfreq", "fs", "rate"})
+_RATES = frozenset(
+    {"samplingrate", "samplerate", "samplingfrequency", "samplefrequency", "sfreq", "fs", "rate"}
+)
 _PERIODS = frozenset({"samplingperiod", "sampleperiod", "samplinginterval", "sampleinterval", "dt"})
 
 

@@ -72,7 +72,9 @@ def lanes(
     for item in range(0, batch, together):
         for channel in range(0, channels, width):
             yield Lane(
-                slice(item, min(batch, item + together)), slice(channel, min(channels, channel + width)), block_steps
+                slice(item, min(batch, item + together)),
+                slice(channel, min(channels, channel + width)),
+                block_steps,
             )
 
 
@@ -99,5 +101,5 @@ def in_order(lane: Lane, shape: tuple[int, int, int], channels_first: bool, rows
     width = lane.channels.stop - lane.channels.start
     whole = lane.block_steps >= steps
     if channels_first:
-        return (whole and (recordings == 1 or width == channels)) or recordings * width * rows == 1
+        return (whole and (recordings == 1 or width == channels)) or bool(recordings * width * rows == 1)
     return recordings == 1 or whole

@@ -207,7 +207,7 @@ def depthwise_conv1d(
         activation=activation,  # type: ignore[arg-type]
         dtype=dtype,
     )
-    batch, steps, channels = layer.canonical_shape(x.shape)
+    _, steps, channels = layer.canonical_shape(x.shape)
     shape = layer.output_shape(x.shape)
     convolution = Convolution(layer, weights, channels, x.dtype, algorithm=algorithm)
     if out is not None and (out.shape != shape or out.dtype != convolution.precision.output):

@@ -9,8 +9,6 @@ The formulas are those of TensorFlow's and Keras's ``valid``, ``same`` and (for 
 from __future__ import annotations
 
 
-
-
 def effective_kernel_size(kernel_size: int, dilation_rate: int = 1) -> int:
     """Steps from the first tap to the last, both counted."""
     return (kernel_size - 1) * dilation_rate + 1
@@ -44,7 +42,9 @@ def left_needs_length(strides: int, padding: str) -> bool:
     return padding == "same" and strides > 1
 
 
-def needed_input(start: int, stop: int, kernel_size: int, strides: int, dilation_rate: int) -> tuple[int, int]:
+def needed_input(
+    start: int, stop: int, kernel_size: int, strides: int, dilation_rate: int
+) -> tuple[int, int]:
     """Padded steps ``[first, last + 1)`` that the outputs ``[start, stop)`` read; ``stop > start``."""
     return start * strides, (stop - 1) * strides + effective_kernel_size(kernel_size, dilation_rate)
 

@@ -13,10 +13,10 @@ _MAX_BYTES = 1 << 16
 
 
 class DataFormat(NamedTuple):
-    """A data format, and where it comes from."""
+    """A data format, and the file that sets it, if one does."""
 
     value: str
-    source: str
+    path: str | None
 
 
 def default_data_format() -> DataFormat:
@@ -33,12 +33,12 @@ def default_data_format() -> DataFormat:
         with open(path, encoding="utf-8") as file:
             settings = json.loads(file.read(_MAX_BYTES))
     except OSError:
-        return DataFormat("channels_last", "default")
+        return DataFormat("channels_last", None)
     except (ValueError, RecursionError):
         raise InputError(f"{path}: not valid JSON; mend it, or give --data-format") from None
     value = settings.get("image_data_format") if isinstance(settings, dict) else None
     if value is None:
-        return DataFormat("channels_last", "default")
+        return DataFormat("channels_last", None)
     if value not in DATA_FORMATS:
         choices = " or ".join(DATA_FORMATS)
         raise InputError(f"{path}: image_data_format is {str(value)[:60]!r}, expected {choices}")

@@ -117,9 +117,7 @@ class LayerSpec:
         ShapeError
             If nothing would be left.
         """
-        found = geometry.output_steps(
-            steps, self.kernel_size, self.strides, self.padding, self.dilation_rate
-        )
+        found = geometry.output_steps(steps, self.kernel_size, self.strides, self.padding, self.dilation_rate)
         if found < 1:
             raise ShapeError(
                 f"{steps} steps are too few for padding={self.padding} with an effective kernel size of "
@@ -129,9 +127,7 @@ class LayerSpec:
 
     def pad_amounts(self, steps: int) -> tuple[int, int]:
         """Zero steps left and right of a recording of `steps` steps."""
-        return geometry.pad_amounts(
-            steps, self.kernel_size, self.strides, self.padding, self.dilation_rate
-        )
+        return geometry.pad_amounts(steps, self.kernel_size, self.strides, self.padding, self.dilation_rate)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the output for data of `shape`, rank 1 to 3.

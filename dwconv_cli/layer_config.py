@@ -51,13 +51,7 @@ def from_config(config: Mapping[str, Any], **overrides: Any) -> LayerSpec:
     LayerError
         If a key or a value is unknown.
     """
-    class_name = config.get("class_name")
-    if class_name is not None:
-        if class_name != "DepthwiseConv1D":
-            raise LayerError(f"the config is of a {str(class_name)[:60]!r}, not of a DepthwiseConv1D")
-        config = config.get("config", {})
-    if not isinstance(config, Mapping):
-        raise LayerError("the layer's config is not an object of keys and values")
+    config = inner_config(config)
     known: dict[str, Any] = {}
     for key, value in config.items():
         if key == "dtype":
@@ -72,6 +66,25 @@ def from_config(config: Mapping[str, Any], **overrides: Any) -> LayerSpec:
         if known.get(key) is not None:
             known[key] = catalogue.from_config(known[key])
     return LayerSpec(**{**known, **overrides})
+
+
+def inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A layer's own config, out of the serialized layer where it stands in one.
+
+    Raises
+    ------
+    LayerError
+        If it is another layer's.
+    """
+    class_name = config.get("class_name")
+    if class_name is None:
+        return config
+    if class_name != "DepthwiseConv1D":
+        raise LayerError(f"the config is of a {str(class_name)[:60]!r}, not of a DepthwiseConv1D")
+    inner = config.get("config", {})
+    if not isinstance(inner, Mapping):
+        raise LayerError("the layer's config is not an object of keys and values")
+    return inner
 
 
 def to_config(layer: LayerSpec) -> dict[str, Any]:

@@ -63,7 +63,9 @@ def targets(
         if target.output is None:
             continue
         if target.output.is_stream and len(found) > 1:
-            raise LayerError(f"{len(found)} inputs cannot share standard output; use -o with a template or --output-dir")
+            raise LayerError(
+                f"{len(found)} inputs cannot share standard output; use -o with a template or --output-dir"
+            )
         key = (os.path.realpath(target.output.path), target.output.name)
         if key in seen:
             raise LayerError(
@@ -110,7 +112,9 @@ def _target(source: Address, output: str | None, directory: str | None, given_fo
         return Target(source, Address(address.path))
     if format_of(address, given_format, output=True).members is None:
         if address.name is not None and directory is None:
-            raise OutputError(f"{address}: this format holds one array without a name; leave out ::{address.name}")
+            raise OutputError(
+                f"{address}: this format holds one array without a name; leave out ::{address.name}"
+            )
         return Target(source, Address(address.path))
     bare = address.name is None
     name = address.name or source.name or _fields(source)["stem"]
@@ -132,7 +136,9 @@ def _fields(source: Address) -> dict[str, str]:
 
 
 def _filled(template: str, fields: dict[str, str]) -> str:
-    wrong = LayerError(f"output {template!r}: a template knows " + " ".join("{" + name + "}" for name in FIELDS))
+    wrong = LayerError(
+        f"output {template!r}: a template knows " + " ".join("{" + name + "}" for name in FIELDS)
+    )
     try:
         parts = list(string.Formatter().parse(template))
     except ValueError:

@@ -8,18 +8,20 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from dwconv_cli.attributes import carried_attributes
 from dwconv_cli.engine import Convolution
-from dwconv_cli.errors import DwconvError, LayerError, ShapeError, exit_code
-from dwconv_cli.formats import Address, Output, complete, expand, members, open_output, open_reader
+from dwconv_cli.errors import DwconvError, LayerError, OutputError, ShapeError, exit_code
+from dwconv_cli.formats import Address, Output, complete, expand, format_of, members, open_output, open_reader
 from dwconv_cli.formats.sink import check_absent, exists
+from dwconv_cli.formats.source import reason
 from dwconv_cli.formats.storage import storage_options
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import to_config
 from dwconv_cli.naming import Target, targets
-from dwconv_cli.recipe import Recipe
+from dwconv_cli.recipe import Recipe, Resolved
 from dwconv_cli.regularizers import REGULARIZERS
 from dwconv_cli.report import Report, array_entry
 from dwconv_cli.transfer import Axes, Tally, transfer
@@ -91,8 +93,12 @@ def apply_file(
             raise LayerError("apply_file needs a layer with weights, or a recipe")
         recipe = Recipe(given=(layer, weights))
     settings = settings or Settings()
-    (target,) = targets([complete(Address.parse(input), settings.input_format)], output, None, settings.output_format)
+    (target,) = targets(
+        [complete(Address.parse(input), settings.input_format)], output, None, settings.output_format
+    )
     (report,) = apply_group([target], recipe, settings, keep_going=False)
+    if report.cause is not None:
+        raise report.cause
     return report
 
 
@@ -126,65 +132,66 @@ def apply_many(
     Yields
     ------
     Report
-        In the order of the inputs, those for one file together.
+        In the order of the inputs, those for one file together. One that failed has a `cause`, and is the last
+        unless `keep_going`.
 
     Raises
     ------
     DwconvError
-        What went wrong, unless `keep_going`.
+        If inputs cannot be told apart from outputs, before anything is read.
     """
     settings = settings or Settings()
-    failed: list[Report] = []
     sources: list[Address] = []
     for text in inputs:
         try:
             found = expand(text, lambda path: members(path, settings.input_format))
             sources.extend(complete(address, settings.input_format) for address in found)
         except DwconvError as error:
+            yield failure(text, error)
             if not keep_going:
-                raise
-            failed.append(failure(text, error))
-    yield from failed
+                return
     groups: dict[str | int, list[Target]] = {}
     for number, target in enumerate(targets(sources, output, directory, settings.output_format)):
         groups.setdefault(target.output.path if target.output else number, []).append(target)
     if directory is not None and not settings.dry_run:
-        os.makedirs(directory, exist_ok=True)
-
-    def one(group: list[Target]) -> list[Report]:
-        return apply_group(group, recipe, settings, keep_going)
-
-    for reports in run(one, groups.values()):
+        make_directory(directory)
+    for reports in run(
+        partial(apply_group, recipe=recipe, settings=settings, keep_going=keep_going), groups.values()
+    ):
         yield from reports
+        if not keep_going and any(report.cause for report in reports):
+            return
 
 
 def apply_group(
     group: Sequence[Target], recipe: Recipe, settings: Settings, keep_going: bool
 ) -> list[Report]:
-    """Filter the recordings that go into one output file."""
+    """Filter the recordings that go into one output file; the file appears whole or not at all."""
     reports: list[Report] = []
-    opened: _Opened | None = None
+    opened: Output | None = None
     try:
         for target in group:
             try:
                 with _Job(target, recipe, settings) as job:
                     if settings.dry_run:
-                        check_target(target, settings.overwrite)
-                        reports.append(job.report)
-                        continue
-                    opened = opened or _Opened(group, settings)
-                    job.run(opened.output)
-                    reports.append(job.report)
+                        check_target(target, settings)
+                    else:
+                        opened = opened or _open(group, settings)
+                        job.run(opened)
+                reports.append(job.report)
             except (DwconvError, MemoryError) as error:
-                if not keep_going:
-                    raise
                 reports.append(failure(str(target.source), error, target.output))
+                if not keep_going:
+                    break
         if opened is not None:
-            opened.commit()
+            if any(report.status == "ok" for report in reports) and (keep_going or reports[-1].cause is None):
+                opened.commit()
+            else:
+                opened.abort()
     except BaseException as error:
         if opened is not None:
             opened.abort()
-        if not keep_going or not isinstance(error, DwconvError):
+        if not isinstance(error, DwconvError):
             raise
         return [failure(str(target.source), error, target.output) for target in group]
     return reports
@@ -192,17 +199,30 @@ def apply_group(
 
 def failure(source: str, error: BaseException, output: Address | None = None) -> Report:
     """The report of an input that failed."""
-    message = str(error) or type(error).__name__
     return Report(
         status="failed",
         input={"address": source},
         output=None if output is None else {"address": str(output)},
-        error={"code": exit_code(error), "message": message},
+        error={"code": exit_code(error), "message": str(error) or type(error).__name__},
+        cause=error,
     )
 
 
-def check_target(target: Target, overwrite: bool) -> bool:
-    """Refuse an output that exists already; True if the file exists and the output is to be added to it.
+def make_directory(path: str) -> None:
+    """Create a directory for outputs, and those above it.
+
+    Raises
+    ------
+    OutputError
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: {reason(error)}") from error
+
+
+def check_target(target: Target, settings: Settings) -> bool:
+    """Refuse an output that exists already; True if its file exists and the output is to be added to it.
 
     Raises
     ------
@@ -212,31 +232,24 @@ def check_target(target: Target, overwrite: bool) -> bool:
     if output is None or output.is_stream:
         return False
     if output.name is None or target.bare or not os.path.exists(output.path):
-        check_absent(output.path, overwrite)
+        check_absent(output.path, settings.overwrite)
         return False
-    if not overwrite and output.name in members(output.path):
+    if not settings.overwrite and output.name in members(output.path, settings.output_format):
         raise exists(str(output))
     return True
 
 
-class _Opened:
-    """The output file of a group, open."""
-
-    def __init__(self, group: Sequence[Target], settings: Settings) -> None:
-        first = group[0].output
-        if first is None:
-            raise LayerError("no output given; say -o FILE, -o - or --output-dir DIR")
-        adding = [check_target(target, settings.overwrite) for target in group]
-        names = frozenset(target.output.name or "" for target in group if target.output)
-        self.output = open_output(
-            first.path, settings.output_format, overwrite=settings.overwrite, keep=all(adding), replace=names
-        )
-
-    def commit(self) -> None:
-        self.output.commit()
-
-    def abort(self) -> None:
-        self.output.abort()
+def _open(group: Sequence[Target], settings: Settings) -> Output:
+    first = group[0].output
+    if first is None:
+        raise LayerError("no output given; say where to write to")
+    if settings.storage and format_of(first, settings.output_format, output=True).name != "hdf5":
+        raise LayerError(f"{first}: {', '.join(settings.storage)} are for HDF5 outputs; leave them out")
+    adding = [check_target(target, settings) for target in group]
+    names = frozenset(target.output.name or "" for target in group if target.output)
+    return open_output(
+        first.path, settings.output_format, overwrite=settings.overwrite, keep=all(adding), replace=names
+    )
 
 
 class _Job:
@@ -281,7 +294,9 @@ class _Job:
         nbytes = math.prod(self._shape) * dtype.itemsize
         self.report = Report(
             input=array_entry(
-                str(self._target.source), layer.restored_shape(self._axes.rank, batch, taken, channels), reader.dtype
+                str(self._target.source),
+                layer.restored_shape(self._axes.rank, batch, taken, channels),
+                reader.dtype,
             ),
             output=array_entry(None if output is None else str(output), self._shape, dtype, nbytes),
             layer=to_config(layer) | {"dtype": dtype.name},
@@ -302,7 +317,9 @@ class _Job:
             self._shape,
             dtype,
             carried_attributes(reader.attributes, layer.strides),
-            storage_options(self._shape, dtype.itemsize, self._axes.channels_first, reader.storage, self._storage),
+            storage_options(
+                self._shape, dtype.itemsize, self._axes.channels_first, reader.storage, self._storage
+            ),
         )
         try:
             transfer(reader, writer, self._conv, self._axes, self._steps, self._tally)
@@ -342,3 +359,33 @@ def weight_losses(layer: LayerSpec, weights: Weights) -> dict[str, float]:
     if layer.bias_regularizer is not None and weights.bias is not None:
         found["bias"] = float(REGULARIZERS.function(layer.bias_regularizer)(weights.bias))
     return {**found, "total": found["depthwise"] + found["bias"]}
+
+
+def make_weights(
+    recipe: Recipe, channels: int | None = None, like: str | None = None, input_format: str | None = None
+) -> tuple[Resolved, dict[str, float]]:
+    """Weights for a number of channels.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Fresh weights, or where they are taken from.
+    channels : int, optional
+    like : str, optional
+        Address of a recording with as many channels.
+
+    Returns
+    -------
+    Resolved
+        Layer and weights.
+    dict
+        Penalties of the regularizers.
+    """
+    if like is not None:
+        reader = open_reader(complete(Address.parse(like), input_format), input_format)
+        reader.close()
+        channels = Axes(len(reader.shape), recipe.data_format() == "channels_first").canonical(reader.shape)[
+            2
+        ]
+    found = recipe.resolve(channels)
+    return found, weight_losses(found.layer, found.weights)

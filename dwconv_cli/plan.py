@@ -11,7 +11,6 @@ from dwconv_cli.layer import LayerSpec
 from dwconv_cli.words import ALGORITHM_NAMES, AUTO
 
 
-
 @dataclass(frozen=True)
 class Plan:
     """The algorithm for a problem, and the reason.
@@ -62,7 +61,9 @@ def plan_conv(problem: Problem, algorithm: str = AUTO) -> Plan:
     if algorithm not in ALGORITHM_NAMES:
         raise LayerError(f"unknown algorithm {algorithm!r}; choose one of: {', '.join(ALGORITHM_NAMES)}")
     able = {name: module for name, module in ALGORITHMS.items() if module.supports(problem) is None}
-    costs = tuple(sorted(((name, module.cost(problem)) for name, module in able.items()), key=lambda pair: pair[1]))
+    costs = tuple(
+        sorted(((name, module.cost(problem)) for name, module in able.items()), key=lambda pair: pair[1])
+    )
     if algorithm == AUTO:
         chosen = costs[0][0]
         reason = "predicted fastest" if len(costs) > 1 else "the only one for this problem"

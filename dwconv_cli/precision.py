@@ -34,7 +34,9 @@ def precision(data: DType, kernel: DType, requested: str | None = None) -> Preci
     """
     for what, dtype in (("data", data), ("kernel", kernel)):
         if dtype.kind not in "biufc" or dtype.itemsize > (16 if dtype.kind == "c" else 8):
-            raise ShapeError(f"{what} of dtype {dtype} cannot be filtered; convert it to a number of at most 64 bits")
+            raise ShapeError(
+                f"{what} of dtype {dtype} cannot be filtered; convert it to a number of at most 64 bits"
+            )
     single = np.dtype(np.float32)
     if requested is not None:
         output = np.dtype(requested)

@@ -13,11 +13,9 @@ from dwconv_cli.constraints import CONSTRAINTS
 from dwconv_cli.errors import LayerError
 from dwconv_cli.initializers import INITIALIZERS
 from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.layer_config import from_config
+from dwconv_cli.layer_config import from_config, inner_config
 from dwconv_cli.registry import Choice
 from dwconv_cli.weights import LoadedWeights, checksum, load_kernel, load_weights
-
-FRESH = "fresh"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +62,8 @@ class Recipe:
     seed : int, optional
         Of fresh weights.
     given : (LayerSpec, Weights), optional
+    default_notes : tuple of str
+        What to tell those for whom the defaults decided the data format.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -75,10 +75,25 @@ class Recipe:
     config: Mapping[str, Any] | None = None
     seed: int | None = None
     given: tuple[LayerSpec, Weights] | None = None
+    default_notes: tuple[str, ...] = ()
+
+    def load(self) -> None:
+        """Read the weights' file now, so that its faults are told once.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read.
+        """
+        _ = self._loaded
 
     def data_format(self) -> str:
         """The data format, which is known before any data is met."""
-        return self._layer(kernel_size=1).data_format if self.given is None else self.given[0].data_format
+        if self.given is not None:
+            return self.given[0].data_format
+        return str(
+            self._said().get("data_format") or self.defaults.get("data_format") or "channels_last"
+        ).lower()
 
     def resolve(self, channels: int | None) -> Resolved:
         """Layer and weights for data of `channels` channels.
@@ -94,20 +109,21 @@ class Recipe:
             If they do not fit, or cannot be read.
         """
         if self.given is not None:
-            layer, weights = self.given
-            return _resolved(layer, weights, None, [])
+            return _resolved(*self.given, None, [])
         if self._loaded is None:
             return self._fresh(channels)
-        weights = self._loaded.fit(channels, self._multiplier())
+        weights, notes = self._loaded.fit(channels, self._multiplier()), self._notes()
         own = {"kernel_size": weights.kernel.shape[0], "depth_multiplier": weights.kernel.shape[2]}
+        asked = self._layer(**{key: value for key, value in own.items() if key not in self._said()})
         for key, value in own.items():
-            asked = {**(self._loaded.config or {}), **(self.config or {}), **self.options}.get(key, value)
-            if asked not in (value, [value], (value,)):
-                raise LayerError(f"{key}={asked}, but {self._loaded.address} has a kernel with {key} {value}")
-        notes = self._overridden()
+            if getattr(asked, key) != value:
+                text = f"{key} is {getattr(asked, key)}, but the kernel in {self._loaded.address} has {value}"
+                raise LayerError(text)
         use_bias = self.options.get("use_bias", weights.bias is not None)
         if use_bias and weights.bias is None:
-            raise LayerError(f"use_bias asked for, but {self._loaded.address} has no bias; give one with --bias")
+            raise LayerError(
+                f"a bias is asked for, but {self._loaded.address} has none; give one with --bias"
+            )
         if not use_bias and weights.bias is not None:
             if self.bias is not None:
                 raise LayerError("a bias is given and refused at once; leave out --bias or --no-bias")
@@ -124,39 +140,41 @@ class Recipe:
             return load_weights(self.weights, self.layout)
         return None
 
-    def _config(self) -> dict[str, Any] | None:
-        loaded = self._loaded.config if self._loaded else None
-        if loaded is None and self.config is None:
-            return None
-        return {**(loaded or {}), **_inner(self.config or {})}
+    @cached_property
+    def _configured(self) -> dict[str, Any]:
+        """What configs say: the weights' own, then the one given."""
+        own = (self._loaded.config if self._loaded else None) or {}
+        return {**inner_config(own), **inner_config(self.config or {})}
+
+    def _said(self) -> dict[str, Any]:
+        return {**self._configured, **self.options}
 
     def _layer(self, **known: Any) -> LayerSpec:
-        config = self._config()
-        if config is None:
-            return LayerSpec(**{**self.defaults, **known, **self.options, **_forced(known)})
-        defaults = {key: value for key, value in self.defaults.items() if key not in _inner(config)}
-        return from_config(config, **{**defaults, **self.options, **_forced(known)})
+        return from_config({**self.defaults, **self._configured}, **{**self.options, **known})
 
     def _multiplier(self) -> int | None:
-        value = self.options.get("depth_multiplier", (self._config() or {}).get("depth_multiplier"))
-        return int(value) if value is not None else None
+        value = self._said().get("depth_multiplier")
+        return value if isinstance(value, int) else None
 
-    def _overridden(self) -> list[str]:
-        loaded = self._loaded.config if self._loaded else None
-        if not loaded or not self._loaded:
-            return []
-        theirs = from_config(loaded)
+    def _notes(self) -> list[str]:
+        """Where the data format came from, and which options overrode the weights' own config."""
+        notes = [] if "data_format" in self._said() else list(self.default_notes)
+        if self._loaded is None or not self._loaded.config:
+            return notes
+        theirs = from_config(self._loaded.config)
         ours = self._layer(kernel_size=theirs.kernel_size, depth_multiplier=theirs.depth_multiplier)
-        return [
-            f"{key} is {getattr(theirs, key)} in {self._loaded.address}, {getattr(ours, key)} as asked"
-            for key in {**_inner(self.config or {}), **self.options}
-            if hasattr(theirs, key) and getattr(theirs, key) != getattr(ours, key)
-        ]
+        for key in {**inner_config(self.config or {}), **self.options}:
+            before, after = getattr(theirs, key, None), getattr(ours, key, None)
+            if before != after and key != "use_bias":
+                notes.append(f"{key} is {before} in {self._loaded.address}, {after} as asked")
+        return notes
 
     def _fresh(self, channels: int | None) -> Resolved:
         layer = self._layer()
         if channels is None:
-            raise LayerError("fresh weights need the number of channels; give data, --channels or --input-shape")
+            raise LayerError(
+                "fresh weights need the number of channels; give data, --channels or --input-shape"
+            )
         dtype = layer.dtype or "float32"
         shape = (layer.kernel_size, channels, layer.depth_multiplier)
         kernel = initialized(layer.depthwise_initializer, shape, dtype, self.seed)
@@ -165,8 +183,8 @@ class Recipe:
             # Another seed, or a random bias would repeat the kernel's first numbers.
             seed = None if self.seed is None else self.seed + 1
             bias = initialized(layer.bias_initializer, (channels * layer.depth_multiplier,), dtype, seed)
-        notes: list[str] = []
-        return _resolved(layer, self._projected(layer, Weights(kernel, bias), notes), FRESH, notes)
+        notes = self._notes()
+        return _resolved(layer, self._projected(layer, Weights(kernel, bias), notes), None, notes)
 
     def _projected(self, layer: LayerSpec, weights: Weights, notes: list[str]) -> Weights:
         """Weights under the constraints that were asked for; those of a file's config were met in training."""
@@ -186,15 +204,6 @@ def initialized(choice: Choice, shape: tuple[int, ...], dtype: str, seed: int | 
     extra = {"seed": seed} if takes_seed else {}
     array: np.ndarray[Any, Any] = INITIALIZERS.function(choice)(shape, dtype, **extra)
     return array
-
-
-def _forced(known: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in known.items() if key != "kernel_size" or value is not None}
-
-
-def _inner(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = config.get("config") if "class_name" in config else config
-    return found if isinstance(found, Mapping) else {}
 
 
 def _resolved(layer: LayerSpec, weights: Weights, address: str | None, notes: list[str]) -> Resolved:

@@ -190,9 +190,9 @@ class Registry(Generic[F]):
         self._layers[class_name] = _Layer(entry, defaults or {}, renames or {}, limits or {}, current)
         self._aliases[class_name] = entry
 
-    def refuse(self, name: str, why: str) -> None:
-        """Make choosing `name` an error that says why."""
-        self._refused[name] = why
+    def refuse(self, why: str, *names: str) -> None:
+        """Make choosing any of `names` an error that says why."""
+        self._refused.update(dict.fromkeys(names, why))
 
     def names(self) -> tuple[str, ...]:
         """Canonical names, in alphabetical order."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
+from math import isfinite
 from typing import Any
 
 SCHEMA_VERSION = 1
@@ -39,6 +40,8 @@ class Report:
         ``code`` (the exit code) and ``message``.
     notes : list of str
         What a careful person should know, e.g. an option that overrode the weights' own config.
+    cause : BaseException, optional
+        What went wrong, for those who want to raise it; not part of the JSON.
     """
 
     status: str = "planned"
@@ -54,12 +57,17 @@ class Report:
     seconds: float | None = None
     error: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
+    cause: BaseException | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON's types, with the version of the schema and of the program."""
         from dwconv_cli import __version__
 
-        return {"schema_version": SCHEMA_VERSION, "version": __version__, **asdict(self)}
+        entry = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "cause"}
+        if self.losses is not None:
+            # JSON has no NaN.
+            entry["losses"] = {key: value if isfinite(value) else None for key, value in self.losses.items()}
+        return {"schema_version": SCHEMA_VERSION, "version": __version__, **entry}
 
 
 def array_entry(

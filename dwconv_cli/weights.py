@@ -73,7 +73,9 @@ class LoadedWeights:
         if channels is not None and self.bias is not None:
             wanted = (channels * weights.kernel.shape[2],)
             if self.bias.shape != wanted:
-                raise ShapeError(f"{self.address}: the bias has shape {self.bias.shape}, the layer needs {wanted}")
+                raise ShapeError(
+                    f"{self.address}: the bias has shape {self.bias.shape}, the layer needs {wanted}"
+                )
         return weights
 
     def _misfit(self, channels: int) -> str:
@@ -133,6 +135,19 @@ def load_weights(address: str, layout: str = "keras", given_format: str | None =
     return LoadedWeights(address, kernel, bias, layout)
 
 
+def is_array(address: str) -> bool:
+    """Whether `address` names one array, rather than a file or group of kernel and bias."""
+    place = Address.parse(address)
+    names = members(place.path) if not place.is_stream else []
+    if not names:
+        return True
+    name = (place.name or "").strip("/")
+    stripped = [entry.strip("/") for entry in names]
+    if f"{name}/kernel".strip("/") in stripped:
+        return False
+    return name in stripped or len(names) == 1
+
+
 def read_array(address: str, given_format: str | None = None) -> Array:
     """A whole small array.
 
@@ -169,5 +184,7 @@ def _from_torch(kernel: Array, channels: int | None, multiplier: int | None, add
     if channels is None:
         channels = outputs // (multiplier or 1)
     if channels < 1 or outputs % channels:
-        raise ShapeError(f"{address}: {outputs} kernels of torch's layout do not divide by {channels} channels")
+        raise ShapeError(
+            f"{address}: {outputs} kernels of torch's layout do not divide by {channels} channels"
+        )
     return kernel.reshape(channels, outputs // channels, -1).transpose(2, 0, 1)

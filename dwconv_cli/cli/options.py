@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,14 +30,20 @@ _LAYER = (
     click.option("--depth-multiplier", type=int, metavar="M", help="Outputs for each channel (1)."),
     click.option("--data-format", type=_choice(DATA_FORMATS), help="(as in keras.json, else channels_last)"),
     click.option("--dilation-rate", type=int, metavar="N", help="Steps between taps (1)."),
-    click.option("--activation", metavar="NAME", help="E.g. relu, 'leaky_relu(negative_slope=0.1)' (linear)."),
-    click.option("--use-bias/--no-bias", default=None, help="(as the weights have it; fresh weights have one)"),
+    click.option(
+        "--activation", metavar="NAME", help="E.g. relu, 'leaky_relu(negative_slope=0.1)' (linear)."
+    ),
+    click.option(
+        "--use-bias/--no-bias", default=None, help="(as the weights have it; fresh weights have one)"
+    ),
     click.option("--activity-regularizer", metavar="NAME", help="Penalty on the output, for the report."),
 )
 _CATALOGUES = (
     click.option("--depthwise-initializer", metavar="NAME", help="Of fresh kernels (glorot_uniform)."),
     click.option("--bias-initializer", metavar="NAME", help="Of fresh biases (zeros)."),
-    click.option("--depthwise-regularizer", metavar="NAME", help="E.g. 'l2(0.01)': its penalty, for the report."),
+    click.option(
+        "--depthwise-regularizer", metavar="NAME", help="E.g. 'l2(0.01)': its penalty, for the report."
+    ),
     click.option("--bias-regularizer", metavar="NAME", help="The same of the bias."),
     click.option("--depthwise-constraint", metavar="NAME", help="E.g. 'max_norm(2)': project the kernel."),
     click.option("--bias-constraint", metavar="NAME", help="The same of the bias."),
@@ -47,7 +52,9 @@ _CATALOGUES = (
     click.option("--dtype", type=_choice(DTYPES), help="Of arithmetic and output (as data and kernel need)."),
 )
 _WEIGHTS = (
-    click.option("-k", "--kernel", metavar="ADDR", help="Kernel (K, C, M), (K, C), or (K,) for all channels."),
+    click.option(
+        "-k", "--kernel", metavar="ADDR", help="Kernel (K, C, M), (K, C), or (K,) for all channels."
+    ),
     click.option("-b", "--bias", metavar="ADDR", help="Bias (C*M,), with --kernel."),
     click.option("-w", "--weights", metavar="ADDR", help="A file that holds kernel and bias together."),
     click.option("--kernel-size", type=int, metavar="K", help="Fresh weights of this many taps."),
@@ -57,7 +64,9 @@ _WEIGHTS = (
 )
 _INPUT = (
     click.option("--input-format", type=_choice(FORMAT_NAMES), help="Where a suffix does not tell."),
-    click.option("--slice", "steps", metavar="START:STOP", callback=lambda c, p, v: _steps(v), help="Steps to take."),
+    click.option(
+        "--slice", "steps", metavar="START:STOP", callback=lambda c, p, v: _steps(v), help="Steps to take."
+    ),
     click.option("--allow-external", is_flag=True, help="HDF5 data may lie in other files."),
 )
 algorithm = click.option("--algorithm", type=_choice(ALGORITHM_NAMES), default="auto", help="(auto)")
@@ -98,34 +107,25 @@ weights_options = _all(_WEIGHTS)
 input_options = _all(_INPUT)
 
 
-def recipe_of(given: dict[str, Any], needed: bool = True) -> Recipe | None:
+def recipe_of(given: dict[str, Any]) -> Recipe:
     """The recipe that a command's options amount to.
 
     Parameters
     ----------
     given : dict
         The options by name; those of the layer that were not given are None.
-    needed : bool
-        Whether some weights must be named; otherwise None is returned where none are.
 
     Raises
     ------
     click.UsageError
         If not exactly one source of weights is named.
     """
-    ways = {"--kernel": given.get("kernel"), "--weights": given.get("weights"), "--kernel-size": given.get("kernel_size")}
-    named = [name for name, value in ways.items() if value is not None]
+    named = named_weights(given)
     config = load_config(given["config"]) if given.get("config") else None
-    if config is not None and not named and _has_kernel_size(config):
-        named = ["--config"]
-    if len(named) > 1:
-        raise click.UsageError(f"{' and '.join(named)} exclude each other; the weights come from one place")
-    if not named:
-        if not needed:
-            return None
-        raise click.UsageError("no weights; give --kernel FILE, --weights FILE, or --kernel-size K for fresh ones")
-    if given.get("bias") is not None and given.get("kernel") is None:
-        raise click.UsageError("--bias goes with --kernel; a file given with --weights holds its own")
+    if not named and not (config and _has_kernel_size(config)):
+        raise click.UsageError(
+            "no weights; give --kernel FILE, --weights FILE, or --kernel-size K for fresh ones"
+        )
     from dwconv_cli.keras_home import default_data_format
     from dwconv_cli.recipe import Recipe
 
@@ -140,7 +140,27 @@ def recipe_of(given: dict[str, Any], needed: bool = True) -> Recipe | None:
         layout=given.get("kernel_layout") or "keras",
         config=config,
         seed=given.get("seed"),
+        default_notes=(f"data_format is {default.value} in {default.path}",)
+        if default and default.path
+        else (),
     )
+
+
+def named_weights(given: dict[str, Any]) -> str | None:
+    """The option that says where the weights come from, if one does.
+
+    Raises
+    ------
+    click.UsageError
+        If several do, or --bias stands alone.
+    """
+    ways = ("kernel", "weights", "kernel_size")
+    named = ["--" + way.replace("_", "-") for way in ways if given.get(way) is not None]
+    if len(named) > 1:
+        raise click.UsageError(f"{' and '.join(named)} exclude each other; the weights come from one place")
+    if given.get("bias") is not None and named != ["--kernel"]:
+        raise click.UsageError("--bias goes with --kernel; a file given with --weights holds its own")
+    return named[0] if named else None
 
 
 def load_config(path: str) -> dict[str, Any]:
@@ -183,4 +203,6 @@ def _steps(text: str | None) -> slice:
             return slice(int(start) if start.strip() else None, int(stop) if stop.strip() else None)
     except ValueError:
         pass
-    raise click.BadParameter(f"{text!r} is not START:STOP in whole steps, e.g. 100:200 or :500", param_hint="--slice")
+    raise click.BadParameter(
+        f"{text!r} is not START:STOP in whole steps, e.g. 100:200 or :500", param_hint="--slice"
+    )

@@ -54,7 +54,6 @@ class Writer(Protocol):
     """Blocks into one array."""
 
     sequential: bool
-    nbytes: int
 
     def spool(self) -> None:
         """Take blocks in any order; called before the first."""
@@ -73,7 +72,12 @@ class Output(Protocol):
     """A file to be: it appears whole at :meth:`commit`, or not at all."""
 
     def writer(
-        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], attributes: Any = None, options: Any = None
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        attributes: Any = None,
+        options: Any = None,
     ) -> Writer:
         """A writer of one array of known shape."""
 
@@ -91,7 +95,12 @@ class NpyOutput:
         self._sink = sink
 
     def writer(
-        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], attributes: Any = None, options: Any = None
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        attributes: Any = None,
+        options: Any = None,
     ) -> Writer:
         """The writer of the one array."""
         return NpyWriter(self._sink, shape, dtype)
@@ -107,6 +116,10 @@ class NpyOutput:
 
 def _npy_reader(path: str, name: str, **options: Any) -> Reader:
     return NpyReader(open_source(path), path)
+
+
+def _npy_output(sink: FileSink, keep: str | None, replace: frozenset[str]) -> Output:
+    return NpyOutput(sink)
 
 
 def _npz_reader(path: str, name: str, **options: Any) -> Reader:
@@ -171,7 +184,7 @@ class Format:
 FORMATS = {
     found.name: found
     for found in (
-        Format("npy", (".npy",), _npy_reader, None, lambda sink, keep, replace: NpyOutput(sink)),
+        Format("npy", (".npy",), _npy_reader, None, _npy_output),
         Format("npz", (".npz",), _npz_reader, _npz_members, _npz_output),
         Format("hdf5", (".h5", ".hdf5", ".hdf", ".he5", ".nxs", ".mat"), _h5_reader, _h5_members, _h5_output),
     )
@@ -216,7 +229,9 @@ def complete(address: Address, given: str | None = None) -> Address:
     found = format_of(address, given)
     if found.members is None or address.is_stream:
         if address.name is not None:
-            raise InputError(f"{address}: a file of format {found.name} has no names inside; leave out ::{address.name}")
+            raise InputError(
+                f"{address}: a file of format {found.name} has no names inside; leave out ::{address.name}"
+            )
         return address
     if address.name is not None:
         if found.name == "hdf5" and not address.name.startswith("/"):
@@ -228,7 +243,9 @@ def complete(address: Address, given: str | None = None) -> Address:
     if not names:
         raise InputError(f"{address.path}: holds no numeric arrays")
     shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    raise InputError(f"{address.path}: holds {len(names)} arrays, name one after ::, or '::*' for all: {shown}")
+    raise InputError(
+        f"{address.path}: holds {len(names)} arrays, name one after ::, or '::*' for all: {shown}"
+    )
 
 
 def open_reader(address: Address, given: str | None = None, **options: Any) -> Reader:
@@ -246,7 +263,12 @@ def open_reader(address: Address, given: str | None = None, **options: Any) -> R
 
 
 def open_output(
-    path: str, given: str | None = None, *, overwrite: bool = False, keep: bool = False, replace: frozenset[str] = frozenset()
+    path: str,
+    given: str | None = None,
+    *,
+    overwrite: bool = False,
+    keep: bool = False,
+    replace: frozenset[str] = frozenset(),
 ) -> Output:
     """An output file, or standard output for ``-``.
 

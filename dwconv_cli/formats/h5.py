@@ -158,7 +158,6 @@ class H5Writer:
         self._dataset = dataset
         self.shape: tuple[int, ...] = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
-        self.nbytes = int(dataset.size) * dataset.dtype.itemsize
 
     def spool(self) -> None:
         """Nothing to do: datasets are written in any order."""

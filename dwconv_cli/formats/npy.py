@@ -107,11 +107,6 @@ class NpyWriter:
         self._offset = len(self._header)
         self._begun = False
 
-    @property
-    def nbytes(self) -> int:
-        """Size of the file."""
-        return self._offset + math.prod(self.shape) * self.dtype.itemsize
-
     def spool(self) -> None:
         """Take blocks in any order, before the first one; they are passed on by :meth:`commit`."""
         self._sink = SpooledSink(self._sink)
@@ -211,9 +206,12 @@ def numeric_dtype(descr: object, name: str) -> np.dtype[Any]:
         if dtype.kind in "biufc" and dtype.itemsize <= limit and dtype.shape == ():
             return dtype
         if dtype.hasobject:
-            raise UnsafeFileError(f"{name}: holds pickled Python objects, which are never loaded; save numbers")
+            raise UnsafeFileError(
+                f"{name}: holds pickled Python objects, which are never loaded; save numbers"
+            )
     raise InputError(f"{name}: dtype {str(descr)[:60]} is not a number of at most 64 bits; convert it first")
 
 
 def _bytes_of(array: Array) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8)) if array.size else memoryview(b"")
+    flat: Any = array.reshape(-1).view(np.uint8)
+    return memoryview(flat) if array.size else memoryview(b"")

@@ -68,7 +68,9 @@ class NpzReader(NpyReader):
             raise InputError(f"{label}: no such member; the file has: {names}") from None
         except (InputError, *_ZIP_ERRORS) as error:
             self._archive.close()
-            raise error if isinstance(error, InputError) else InputError(f"{label}: {reason(error)}") from error
+            raise (
+                error if isinstance(error, InputError) else InputError(f"{label}: {reason(error)}")
+            ) from error
 
     def close(self) -> None:
         super().close()
@@ -94,13 +96,20 @@ class NpzOutput:
             self._carry_over(keep, replace)
 
     def writer(
-        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], attributes: Any = None, options: Any = None
-    ) -> NpyWriter:
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        attributes: Any = None,
+        options: Any = None,
+    ) -> _MemberWriter:
         """A writer of the member `name`; one at a time."""
         # A fixed date makes equal content equal files.
         info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
         stream = self._archive.open(info, "w", force_zip64=True)
-        return _MemberWriter(StreamSink(cast(BinaryIO, stream), f"{self._sink.name}::{name}"), shape, dtype, stream)
+        return _MemberWriter(
+            StreamSink(cast("BinaryIO", stream), f"{self._sink.name}::{name}"), shape, dtype, stream
+        )
 
     def commit(self) -> None:
         """Make the file appear."""

@@ -100,7 +100,9 @@ class StreamSource:
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         if offset < self._position:
-            raise InputError(f"{self.name}: cannot go back from byte {self._position} to {offset} in a stream")
+            raise InputError(
+                f"{self.name}: cannot go back from byte {self._position} to {offset} in a stream"
+            )
         self._skip_to(offset)
         filled = 0
         while filled < len(buffer):

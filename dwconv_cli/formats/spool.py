@@ -37,7 +37,9 @@ class SpooledSource(FileSource):
         except OSError as error:
             if isinstance(error, InputError):
                 raise
-            raise OutputError(f"{tempfile.gettempdir()}: {reason(error)} while {self.name} was spooled") from error
+            raise OutputError(
+                f"{tempfile.gettempdir()}: {reason(error)} while {self.name} was spooled"
+            ) from error
         source.finish(end)
         self._before = os.fstat(self._fd)
 
@@ -65,7 +67,9 @@ class SpooledSink:
         try:
             write_all(self._file.fileno(), data, offset)
         except OSError as error:
-            raise OutputError(f"{tempfile.gettempdir()}: {reason(error)} while {self.name} was spooled") from error
+            raise OutputError(
+                f"{tempfile.gettempdir()}: {reason(error)} while {self.name} was spooled"
+            ) from error
 
     def commit(self) -> None:
         fd = self._file.fileno()

@@ -68,7 +68,7 @@ def _bad_chunk(data: h5py.Dataset, selection: tuple[slice, ...]) -> tuple[int, .
     for chunk in data.iter_chunks(wanted):
         try:
             data[chunk]
-        except Exception:  # noqa: BLE001 - whatever HDF5 raises, this is the chunk
+        except Exception:
             return tuple(
                 part.start - part.start % side for part, side in zip(chunk, data.chunks, strict=True)
             )

@@ -51,7 +51,8 @@ def read_archive(path: Path) -> list[KerasLayer]:
             return _layers(text, file, str(path))
     with _errors(path), zipfile.ZipFile(path) as archive:
         members = _members(archive, path)
-        config = _spool(archive, members[CONFIG], MAX_BYTES, path).read()
+        with _spool(archive, members[CONFIG], MAX_BYTES, path) as stream:
+            config = stream.read()
         with (
             _spool(archive, members[WEIGHTS], MAX_WEIGHTS_BYTES, path) as stream,
             hdf5.open_stream(stream, f"{path}::{WEIGHTS}") as file,

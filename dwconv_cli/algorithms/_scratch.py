@@ -1,0 +1,35 @@
+"""Working memory that each thread keeps from call to call."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+# Bytes kept for one purpose in one thread; what is larger is given back after the call.
+KEEP = 1 << 21
+
+
+class Scratch(threading.local):
+    """Named buffers of one thread. A fresh page costs as much as the work done in it, so they are reused."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Array] = {}
+
+    def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """An array with arbitrary contents, valid until the next `take` of the same name in this thread."""
+        size = dtype.itemsize
+        for extent in shape:
+            size *= extent
+        held = self._held.get(name)
+        if held is None or held.nbytes < size:
+            held = np.empty(size, np.uint8)
+            if size <= KEEP:
+                self._held[name] = held
+        return np.ndarray(shape, dtype, held.data)
+
+
+SCRATCH = Scratch()

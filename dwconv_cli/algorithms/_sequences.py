@@ -1,0 +1,113 @@
+"""Recordings as sequences of steps in scratch, and back.
+
+A sequence holds the steps of `together` neighbouring channels at one phase of the dilation: the steps
+``i*dilation + phase`` for ``i = 0, 1, …``. Sequences lie one after the other, `together` samples a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+# NumPy moves 4, 8 and 16 bytes in one instruction each; samples that stay together travel as one of these.
+UNITS = {8: np.dtype(np.complex64), 16: np.dtype(np.complex128)}
+# NumPy's inner loop runs along the target's nearest axis: too short a one is better taken step by step here.
+FEW = 8
+
+
+class Chunk(NamedTuple):
+    """The sequences of phases ``[phase, phase + phases)`` and of groups ``[group, group + groups)`` of channels."""
+
+    phase: int
+    phases: int
+    group: int
+    groups: int
+
+
+def in_units(samples: Array, together: int) -> Array:
+    """(N, G*together) samples as (N, G), or as (N, G, numbers) where no unit is as wide."""
+    unit = UNITS.get(together * samples.itemsize)
+    if together == 1:
+        return samples
+    if unit is not None:
+        return samples.view(unit)
+    numbers = samples.view(samples.real.dtype)
+    return numbers.reshape(len(samples), samples.shape[1] // together, -1)
+
+
+def gather(steps: Array, first: int, dilation: int, chunk: Chunk, begin: int, out: Array) -> None:
+    """Fill sequences from a recording; what it does not hold becomes zero.
+
+    Parameters
+    ----------
+    steps : ndarray, shape (N, G) or (N, G, E)
+        Padded steps from `first` on, in units.
+    begin : int
+        Number of the first step of each sequence.
+    out : ndarray, shape (phases, groups, T) or (phases, groups, T, E)
+    """
+    stop = begin + out.shape[2]
+    low, high = max(first, begin * dilation), min(first + steps.shape[0], stop * dilation)
+    if low > begin * dilation or high < stop * dilation:
+        head = min(max(-(-low // dilation) - begin, 0), out.shape[2])
+        tail = min(max(high // dilation - begin, head), out.shape[2])
+        out[:, :, :head] = 0
+        out[:, :, tail:] = 0
+    for there, here in _pairs(steps, first, dilation, chunk, begin, out, low, high):
+        here[...] = there
+
+
+def scatter(sequences: Array, begin: int, dilation: int, chunk: Chunk, out: Array, start: int) -> None:
+    """Write sequences into a recording: the reverse of :func:`gather`.
+
+    Parameters
+    ----------
+    sequences : ndarray, shape (phases, groups, T) or (phases, groups, T, E)
+        From step number `begin` of each sequence on.
+    out : ndarray, shape (n, G) or (n, G, E)
+        Steps from `start` on. Those of the chunk that the sequences hold are written.
+    """
+    low, high = max(start, begin * dilation), min(start + out.shape[0], (begin + sequences.shape[2]) * dilation)
+    for there, here in _pairs(out, start, dilation, chunk, begin, sequences, low, high):
+        if here.shape[0] * here.shape[1] <= FEW and here.ndim == 3:
+            for phase in range(here.shape[0]):
+                for group in range(here.shape[1]):
+                    there[phase, group] = here[phase, group]
+        else:
+            there[...] = here
+
+
+def _pairs(
+    steps: Array, first: int, dilation: int, chunk: Chunk, begin: int, sequences: Array, low: int, high: int
+) -> Iterator[tuple[Array, Array]]:
+    """Views of the same steps ``[low, high)``: in the recording, and in the sequences, both (phase, group, row)."""
+    groups = slice(chunk.group, chunk.group + chunk.groups)
+    last = chunk.phase + chunk.phases
+    for row, rows, phase, phases in _rectangles(low, high, dilation):
+        left, right = max(phase, chunk.phase), min(phase + phases, last)
+        if left >= right:
+            continue
+        at = row * dilation + phase - first
+        block = steps[at : at + rows * phases, groups]
+        block = block.reshape(rows, phases, *block.shape[1:])[:, left - phase : right - phase]
+        there = block.transpose(1, 2, 0, *range(3, block.ndim))
+        yield there, sequences[left - chunk.phase : right - chunk.phase, :, row - begin : row - begin + rows]
+
+
+def _rectangles(low: int, high: int, width: int) -> Iterator[tuple[int, int, int, int]]:
+    """Cut ``[low, high)`` into (row, rows, column, columns) of a table that is `width` wide; at most three."""
+    row, column = divmod(low, width)
+    if column and low < high:
+        columns = min(width - column, high - low)
+        yield row, 1, column, columns
+        row += 1
+    if row * width < high:
+        rows, columns = divmod(high - row * width, width)
+        if rows:
+            yield row, rows, 0, width
+        if columns:
+            yield row + rows, 1, 0, columns

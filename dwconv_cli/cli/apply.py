@@ -1,0 +1,205 @@
+"""``dwconv apply``: filter recordings."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from dwconv_cli.cli import options
+from dwconv_cli.words import FORMAT_NAMES
+
+if TYPE_CHECKING:
+    from dwconv_cli.pipeline import Settings
+    from dwconv_cli.report import Report
+
+_COMPRESSIONS = ("gzip", "lzf", "none")
+
+
+@click.command("apply")
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@options.weights_options
+@options.layer_options
+@options.catalogue_options
+@click.option(
+    "-o",
+    "--output",
+    metavar="ADDR",
+    help="Where to; for many inputs {stem} {name} {suffix} {parent} {dataset}.",
+)
+@click.option("--output-dir", metavar="DIR", help="Where to, under the inputs' file names.")
+@click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
+@click.option("--output-format", type=click.Choice(FORMAT_NAMES), help="Where a suffix does not tell.")
+@options.input_options
+@click.option("--chunks", metavar="N,N…", help="Chunk shape of HDF5 outputs.")
+@click.option("--compression", metavar="gzip|lzf|none[:LEVEL]", help="Of HDF5 outputs (as the input's).")
+@click.option("--shuffle", is_flag=True, help="HDF5: shuffle bytes before compression.")
+@click.option("--fletcher32", is_flag=True, help="HDF5: add checksums.")
+@options.algorithm
+@click.option(
+    "--files-from", metavar="FILE", help="Read inputs from FILE, one a line; '-' is standard input."
+)
+@click.option("-0", "null", is_flag=True, help="With --files-from: inputs end in NUL.")
+@click.option("--keep-going/--fail-fast", default=False, help="After an input fails (fail-fast).")
+@click.option("--dry-run", is_flag=True, help="Look at headers, report, write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per input on standard output.")
+@click.option("--report", "report_file", metavar="FILE", help="The same objects into FILE.")
+@click.option("-q", "--quiet", is_flag=True, help="No report on standard error.")
+@click.option("-v", "--verbose", is_flag=True, help="Say why the algorithm was chosen.")
+@options.debug
+def command(inputs: tuple[str, ...], **given: Any) -> int:
+    """Filter recordings with a DepthwiseConv1D layer.
+
+    Weights come from --kernel, --weights, or fresh ones from --kernel-size.
+
+    \b
+    dwconv apply rec.npy -k lowpass.npy --padding same -o smooth.npy
+    dwconv apply 'day*/rec.h5::/imu/*' -w layer.npz --output-dir filtered
+    cat rec.npy | dwconv apply - -k taps.npy -o - | dwconv apply - -k taps.npy -o out.npy
+    """
+    listed = _listed(given["files_from"], given["null"])
+    _check(inputs, listed, given)
+    recipe = options.recipe_of(given)
+    from dwconv_cli.pipeline import apply_many
+
+    recipe.load()
+    reports = apply_many(
+        (*inputs, *(listed or ())),
+        given["output"],
+        recipe,
+        _settings(given),
+        directory=given["output_dir"],
+        keep_going=given["keep_going"],
+    )
+    failed = False
+    with _Log(given) as log:
+        for report in reports:
+            log.add(report)
+            if report.cause is None:
+                continue
+            if not given["keep_going"]:
+                raise report.cause
+            failed = True
+            click.echo(f"dwconv: error: {' '.join(str(report.cause).split())}", err=True)
+    return int(failed)
+
+
+def _check(inputs: tuple[str, ...], listed: list[str] | None, given: dict[str, Any]) -> None:
+    output, directory = given["output"], given["output_dir"]
+    if not inputs and listed is None:
+        raise click.UsageError("no inputs; name recordings, '-' for standard input, or --files-from FILE")
+    if output is not None and directory is not None:
+        raise click.UsageError("--output and --output-dir exclude each other")
+    if output is None and directory is None and not given["dry_run"]:
+        raise click.UsageError("no output; give -o FILE, -o - for standard output, or --output-dir DIR")
+    reads = [
+        *inputs,
+        *(listed or ()),
+        *(given[key] for key in ("kernel", "bias", "weights", "config", "files_from")),
+    ]
+    if reads.count("-") > 1:
+        raise click.UsageError("standard input can be read once; '-' stands in several places")
+    if output == "-" and given["as_json"]:
+        raise click.UsageError("--json and '-o -' both want standard output; use --report FILE for the JSON")
+    if output == "-" and not given["dry_run"] and sys.stdout.isatty():
+        raise click.UsageError("standard output is a terminal; redirect it to a file or a pipe")
+    if given["null"] and given["files_from"] is None:
+        raise click.UsageError("-0 goes with --files-from")
+
+
+def _listed(path: str | None, null: bool) -> list[str] | None:
+    """Addresses from a file, one a line."""
+    if path is None:
+        return None
+    from dwconv_cli.errors import InputError
+
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read()
+        else:
+            with open(path, "rb") as file:
+                data = file.read()
+    except OSError as error:
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    lines = data.split(b"\0") if null else data.splitlines()
+    return [os.fsdecode(line) for line in lines if line.strip()]
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    from dwconv_cli.pipeline import Settings
+
+    storage: dict[str, Any] = {key: True for key in ("shuffle", "fletcher32") if given[key]}
+    if given["compression"] is not None:
+        storage |= _compression(given["compression"])
+    if given["chunks"] is not None:
+        try:
+            storage["chunks"] = tuple(int(side) for side in given["chunks"].split(","))
+        except ValueError:
+            raise click.BadParameter(
+                f"{given['chunks']!r} is not like 1000,6", param_hint="--chunks"
+            ) from None
+    return Settings(
+        steps=given["steps"],
+        algorithm=given["algorithm"],
+        input_format=given["input_format"],
+        output_format=given["output_format"],
+        overwrite=given["overwrite"],
+        storage=storage,
+        allow_external=given["allow_external"],
+        dry_run=given["dry_run"],
+    )
+
+
+def _compression(text: str) -> dict[str, Any]:
+    name, colon, level = text.partition(":")
+    wrong = click.BadParameter(
+        f"{text!r} is not gzip, gzip:LEVEL (0 to 9), lzf or none", param_hint="--compression"
+    )
+    if name not in _COMPRESSIONS or (colon and name != "gzip"):
+        raise wrong
+    if not colon:
+        return {"compression": name}
+    if level not in tuple("0123456789"):
+        raise wrong
+    return {"compression": name, "compression_opts": int(level)}
+
+
+class _Log:
+    """Where reports go: a table on standard error, JSON on standard output, JSON into a file."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self._json = given["as_json"]
+        self._table = not (given["quiet"] or given["as_json"])
+        self._verbose = given["verbose"]
+        self._path = given["report_file"]
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> _Log:
+        if self._path is not None:
+            from dwconv_cli.errors import OutputError
+
+            try:
+                self._file = open(self._path, "w", encoding="utf-8")
+            except OSError as error:
+                raise OutputError(f"{self._path}: {(error.strerror or str(error)).lower()}") from error
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, report: Report) -> None:
+        entry = report.to_json()
+        line = json.dumps(entry)
+        if self._file is not None:
+            self._file.write(line + "\n")
+            self._file.flush()
+        if self._json:
+            click.echo(line)
+        elif self._table and report.cause is None:
+            from dwconv_cli.cli.render import report_table
+
+            report_table(entry, sys.stderr, self._verbose)

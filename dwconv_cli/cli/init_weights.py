@@ -1,0 +1,101 @@
+"""``dwconv init-weights``: make, convert or project weights."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from dwconv_cli.cli import options
+from dwconv_cli.words import DATA_FORMATS, FORMAT_NAMES, KERNEL_LAYOUTS
+
+
+@click.command("init-weights")
+@click.option(
+    "-o", "--output", metavar="ADDR", required=True, help=".npz, HDF5, or .npy for the kernel alone."
+)
+@click.option("--kernel-size", type=int, metavar="K", help="Taps.")
+@click.option("--channels", type=int, metavar="C", help="Channels of the data.")
+@click.option("--like", metavar="INPUT", help="As many channels as this recording has.")
+@click.option(
+    "--from", "source", metavar="ADDR", help="Existing weights instead: convert, project, re-layout."
+)
+@click.option("-b", "--bias", metavar="ADDR", help="With --from and a bare kernel: its bias.")
+@click.option(
+    "--kernel-layout", type=click.Choice(KERNEL_LAYOUTS), default="keras", help="Of --from. (keras)"
+)
+@click.option("--depth-multiplier", type=int, metavar="M", help="Outputs for each channel (1).")
+@click.option("--data-format", type=click.Choice(DATA_FORMATS, case_sensitive=False), help="Of --like.")
+@click.option("--use-bias/--no-bias", default=None, help="(with a bias)")
+@options.catalogue_options
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@click.option(
+    "--input-format", type=click.Choice(FORMAT_NAMES), help="Of --like, where a suffix does not tell."
+)
+@click.option("--output-format", type=click.Choice(FORMAT_NAMES), help="Where a suffix does not tell.")
+@click.option("--json", "as_json", is_flag=True, help="What was made, as JSON on standard output.")
+@click.option("-q", "--quiet", is_flag=True, help="No report on standard error.")
+@options.debug
+def command(**given: Any) -> int:
+    """Make the layer's weights, or convert existing ones.
+
+    \b
+    dwconv init-weights -o layer.npz --kernel-size 9 --channels 6 --seed 1
+    dwconv init-weights -o low.npy --kernel-size 31 --like rec.npy --no-bias \\
+        --depthwise-initializer 'firwin(cutoff=5, fs=50)'
+    """
+    source = given["source"]
+    if source is None and given["channels"] is None and given["like"] is None:
+        raise click.UsageError("no number of channels; give --channels C, or --like INPUT")
+    if given["channels"] is not None and given["like"] is not None:
+        raise click.UsageError("--channels and --like exclude each other")
+    if given["channels"] is not None and given["channels"] < 1:
+        raise click.UsageError(f"--channels must be at least 1, got {given['channels']}")
+    if given["output"] == "-" and (given["as_json"] or sys.stdout.isatty()):
+        raise click.UsageError("standard output is not free for weights; name a file, or redirect it")
+    recipe = options.recipe_of({**given, **_source(source, given["bias"])})
+    from dwconv_cli.pipeline import make_weights
+    from dwconv_cli.save_weights import save_weights
+
+    made, losses = make_weights(recipe, given["channels"], given["like"], given["input_format"])
+    save_weights(
+        given["output"],
+        made.weights,
+        made.layer,
+        overwrite=given["overwrite"],
+        output_format=given["output_format"],
+    )
+    entry = {**made.entry, "address": given["output"]}
+    if given["as_json"]:
+        from dwconv_cli.layer_config import to_config
+
+        click.echo(
+            json.dumps(
+                {"weights": entry, "layer": to_config(made.layer), "losses": losses, "notes": made.notes}
+            )
+        )
+    elif not given["quiet"]:
+        bias = "no bias" if entry["bias_shape"] is None else f"bias {_shape(entry['bias_shape'])}"
+        click.echo(f"{given['output']}: kernel {_shape(entry['kernel_shape'])}, {bias}", err=True)
+        if losses["total"]:
+            click.echo(f"  penalties: {', '.join(f'{k} {v:.6g}' for k, v in losses.items() if v)}", err=True)
+        for note in made.notes:
+            click.echo(f"  {note}", err=True)
+    return 0
+
+
+def _source(address: str | None, bias: str | None) -> dict[str, Any]:
+    """``--from`` as the option that reads what is there: a bare array, or a file of kernel and bias."""
+    if address is None:
+        return {"bias": bias}
+    from dwconv_cli.weights import is_array
+
+    return (
+        {"kernel": address, "bias": bias} if bias or is_array(address) else {"weights": address, "bias": None}
+    )
+
+
+def _shape(shape: list[int]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
