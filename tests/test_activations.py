@@ -23,8 +23,8 @@ ELEMENTWISE = [choice for choice in CHOICES if choice.name not in NEEDS_WHOLE_AX
 # Keras's formulas for these cancel: its values are as good as the last bit of x, not of the result.
 CANCELLING = {"gelu", "squareplus", "sparsemax"}
 KERAS_NAMES = (
-    "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear log_sigmoid "
-    "log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus "
+    "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear "
+    "log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus "
     "sparse_sigmoid sparsemax squareplus tanh tanh_shrink threshold"
 )
 

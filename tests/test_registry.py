@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ OBJECTS = [
     for module, registry in REGISTRIES.items()
     for index, entry in enumerate(RECORDED[module])
 ]
-NEEDED = {
+NEEDED: dict[str, dict[str, Any]] = {
     "threshold": {"threshold": 0.5, "default_value": 1},
     "firwin": {"cutoff": 0.5},
     "gaussian": {"std": 1},
@@ -140,13 +140,19 @@ def test_parse_refuses(text: str, message: str) -> None:
     assert len(str(caught.value)) < 400
 
 
+def fault(call: Callable[[Any], Choice], value: Any) -> str:
+    """The message of the only error allowed, or nothing."""
+    try:
+        call(value)
+    except LayerError as error:
+        return str(error)
+    return ""
+
+
 @given(st.text(max_size=60))
 def test_parse_raises_nothing_else(text: str) -> None:
     for candidate in (text, f"some_entry({text}", f"some_entry(rate={text})"):
-        try:
-            SAMPLE.parse(candidate)
-        except LayerError as error:
-            assert "\n" not in str(error)
+        assert "\n" not in fault(SAMPLE.parse, candidate)
 
 
 plain = st.recursive(
@@ -407,7 +413,4 @@ def test_from_config_raises_nothing_else(config: Any) -> None:
         {"class_name": "ReLU", "config": config},
         {"class_name": "Activation", "config": config},
     ):
-        try:
-            ACTIVATIONS.from_config(value)
-        except LayerError as error:
-            assert "\n" not in str(error)
+        assert "\n" not in fault(ACTIVATIONS.from_config, value)

@@ -61,7 +61,9 @@ def test_sums_in_double() -> None:
     assert REGULARIZERS.function(REGULARIZERS.parse("l1(1)"))(x) == pytest.approx(
         float(x[0]) * 10**6, rel=1e-12
     )
-    assert REGULARIZERS.function(REGULARIZERS.parse("l2(1)"))(np.float32([1e30])) == pytest.approx(1e60)
+    assert REGULARIZERS.function(REGULARIZERS.parse("l2(1)"))(np.array([1e30], "float32")) == pytest.approx(
+        1e60
+    )
 
 
 @pytest.mark.parametrize("alias", ["L1L2", "l1l2", "l1_l2"])

@@ -35,7 +35,7 @@ WITH_LAYERS = {"relu", "leaky_relu", "elu", "softmax"}
 def in_keras(choice: Choice) -> bool:
     """Whether Keras can hold the choice: by name, or as a layer, which takes no negative threshold."""
     if choice.name in WITH_LAYERS:
-        return dict(choice.arguments).get("threshold", 0) >= 0
+        return bool(dict(choice.arguments).get("threshold", 0) >= 0)
     return not choice.arguments
 
 
@@ -46,7 +46,8 @@ def test_keras_opens_our_config(registry: Registry[Any], module: str, choice: Ch
     again = registry.from_config(json.loads(json.dumps(getattr(keras, module).serialize(theirs))))
     assert again.name == choice.name
     assert [key for key, _ in again.arguments] == [key for key, _ in choice.arguments] or choice.name == "l1"
-    for key, value in registry.to_config(again)["config"].items():
+    written: Any = registry.to_config(again)
+    for key, value in written["config"].items():
         if isinstance(value, float):  # L1 and the orthogonal regularizer keep their factor in float32
             assert value == pytest.approx(config["config"][key], rel=1e-7)
         else:
