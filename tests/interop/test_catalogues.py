@@ -16,6 +16,8 @@ from dwconv_cli.registry import Choice, Registry
 from dwconv_cli.regularizers import REGULARIZERS
 
 keras = pytest.importorskip("keras")
+# Keras's variables lack the copy keyword that NumPy 2 asks of __array__.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 RECORDED = json.loads((GOLDEN / "catalogues.json").read_text())
