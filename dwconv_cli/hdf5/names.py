@@ -89,6 +89,7 @@ def _child(group: h5py.Group, key: bytes, where: str) -> h5py.Dataset | h5py.Gro
 
 
 def parts(name: str) -> list[str]:
+    """Split a name at its slashes; empty parts and ``.`` mean nothing."""
     return [part for part in name.split("/") if part not in ("", ".")]
 
 

@@ -1,0 +1,116 @@
+"""Files in both directions between this package and the Keras that is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dwconv_cli.keras_files import read_layers, write_keras, write_weights_h5
+
+keras = pytest.importorskip("keras", reason="Keras 3 is not installed")
+if not keras.__version__.startswith("3."):
+    pytest.skip("these files are held against Keras 3", allow_module_level=True)
+
+# The torch backend converts arrays in a way NumPy 2 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+LAYERS: list[dict[str, Any]] = [
+    {"kernel_size": 3},
+    {"kernel_size": 5, "strides": 2, "padding": "same", "depth_multiplier": 3, "use_bias": False},
+    {"kernel_size": 2, "dilation_rate": 3, "activation": "tanh", "data_format": "channels_first"},
+    {"kernel_size": 4, "activation": keras.layers.LeakyReLU(negative_slope=0.3), "dtype": "float64"},
+    {
+        "kernel_size": 3,
+        "dtype": "mixed_bfloat16",
+        "bias_regularizer": "l2",
+        "depthwise_constraint": "max_norm",
+    },
+    {"kernel_size": 3, "dtype": "float16", "activation": "gelu"},
+]
+SUFFIXES = (".keras", ".weights.h5", ".h5")
+
+
+def built(options: dict[str, Any]) -> tuple[Any, Any]:
+    first = options.get("data_format") == "channels_first"
+    layer = keras.layers.DepthwiseConv1D(**options, bias_initializer="random_normal")
+    return keras.Sequential([keras.Input((4, 16) if first else (16, 4)), layer]), layer
+
+
+def numbers(tensor: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float64")))
+
+
+@pytest.mark.parametrize("options", LAYERS, ids=str)
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_keras_saves_is_read(tmp_path: Path, options: dict[str, Any], suffix: str) -> None:
+    model, layer = built(options)
+    path = tmp_path / f"m{suffix}"
+    (model.save_weights if suffix == ".weights.h5" else model.save)(path)
+    (found,) = read_layers(path)
+    np.testing.assert_array_equal(found.kernel, numbers(layer.kernel))
+    if layer.use_bias:
+        assert found.bias is not None
+        np.testing.assert_array_equal(found.bias, numbers(layer.bias))
+    assert found.name == layer.name
+    if suffix != ".weights.h5":
+        assert found.dtype_policy == layer.dtype_policy.name
+        assert found.config is not None
+        # Keras makes the same layer of it again.
+        again = keras.layers.DepthwiseConv1D.from_config(found.config).get_config()
+        wanted = layer.get_config()
+        assert {k: v for k, v in again.items() if k != "activation"} == {
+            k: v for k, v in wanted.items() if k != "activation"
+        }
+
+
+@pytest.mark.parametrize("options", LAYERS, ids=str)
+def test_keras_opens_what_is_written(tmp_path: Path, options: dict[str, Any]) -> None:
+    model, layer = built(options)
+    stored = "float64" if options.get("dtype") == "float64" else "float32"
+    kernel = numbers(layer.kernel).astype(stored)
+    bias = numbers(layer.bias).astype(stored) if layer.use_bias else None
+    config = keras.layers.serialize(layer)["config"]
+    with open(tmp_path / "m.keras", "wb") as target:
+        write_keras(target, config, kernel, bias)
+    opened = keras.saving.load_model(tmp_path / "m.keras")
+    x = np.random.default_rng(3).normal(size=(2, *model.input_shape[1:])).astype("float32")
+    np.testing.assert_array_equal(numbers(opened(x)), numbers(model(x)))
+    assert opened.layers[0].name == layer.name
+
+
+def functional(inputs: Any, layer: Any) -> Any:
+    return keras.Model(inputs, layer(inputs))
+
+
+def sequential(inputs: Any, layer: Any) -> Any:
+    return keras.Sequential([inputs, layer])
+
+
+@pytest.mark.parametrize("make", [functional, sequential])
+@pytest.mark.parametrize("bias", [True, False])
+def test_keras_loads_written_weights(tmp_path: Path, make: Callable[..., Any], bias: bool) -> None:
+    rng = np.random.default_rng(4)
+    kernel, offsets = rng.normal(size=(3, 4, 2)).astype("f4"), rng.normal(size=8).astype("f4")
+    with open(tmp_path / "m.weights.h5", "wb") as target:
+        write_weights_h5(target, {"name": "any"}, kernel, offsets if bias else None)
+    layer = keras.layers.DepthwiseConv1D(3, depth_multiplier=2, use_bias=bias)
+    make(keras.Input((16, 4)), layer).load_weights(tmp_path / "m.weights.h5")
+    np.testing.assert_array_equal(numbers(layer.kernel), kernel)
+    if bias:
+        np.testing.assert_array_equal(numbers(layer.bias), offsets)
+
+
+def test_sharded_weights(tmp_path: Path) -> None:
+    model = keras.Sequential(
+        [keras.Input((16, 4)), *(keras.layers.DepthwiseConv1D(3, name=f"conv_{i}") for i in range(4))]
+    )
+    model.save_weights(tmp_path / "m.weights.json", max_shard_size=1e-7)
+    assert len(list(tmp_path.glob("*.h5"))) > 1
+    found = {layer.path: layer for layer in read_layers(tmp_path / "m.weights.json")}
+    assert list(found) == [layer.name for layer in model.layers]
+    for layer in model.layers:
+        np.testing.assert_array_equal(found[layer.name].kernel, numbers(layer.kernel))
