@@ -106,18 +106,26 @@ class Convolution:
         start : int
             Index of the first output.
         """
-        for batch, low, high in self._tiles(out.shape[0], start, start + out.shape[1]):
-            layer = self.layer
+        layer = self.layer
+        if self.needs_all_steps:
+            tiles = self._recordings(out.shape[0], layer.unactivated_steps(out.shape[1]))
+        else:
+            tiles = self._tiles(out.shape[0], start, start + out.shape[1])
+        for batch, low, high in tiles:
             begin, end = geometry.needed_input(
                 low, high, layer.kernel_size, layer.strides, layer.dilation_rate
             )
             begin = min(max(begin - first, 0), x.shape[1])
             taken = x[batch, begin : max(begin, end - first)]
-            self._tile(taken, first + begin, out[batch, low - start : high - start], low)
+            target = out[batch] if self.needs_all_steps else out[batch, low - start : high - start]
+            self._tile(taken, first + begin, target, low, high - low)
+
+    def _recordings(self, batch: int, steps: int) -> Iterator[tuple[slice, int, int]]:
+        return ((slice(item, item + 1), 0, steps) for item in range(batch))
 
     def _tiles(self, batch: int, start: int, stop: int) -> Iterator[tuple[slice, int, int]]:
         width = self.channels * self.layer.depth_multiplier
-        steps = stop - start if self.needs_all_steps else max(1, TILE // width)
+        steps = max(1, TILE // width)
         panel = self._prepared.panel
         steps = max(panel, steps // panel * panel)
         together = max(1, TILE // (width * max(1, min(steps, stop - start))))
@@ -125,18 +133,18 @@ class Convolution:
             low = start
             while low < stop:
                 # Cut at absolute multiples, so that few panels are met twice.
-                high = stop if self.needs_all_steps else min(stop, (low // steps + 1) * steps)
+                high = min(stop, (low // steps + 1) * steps)
                 yield slice(item, min(batch, item + together)), low, high
                 low = high
 
-    def _tile(self, x: Array, first: int, out: Array, start: int) -> None:
+    def _tile(self, x: Array, first: int, out: Array, start: int, steps: int) -> None:
         compute = self.precision.compute
         if x.dtype != compute:
             x = x.astype(compute, order="K")
         last = self.layer.data_format == "channels_last"
         y = out
         if out.dtype != compute or self._activation is not None:
-            batch, steps, _ = out.shape
+            batch = out.shape[0]
             width = self.channels * self.layer.depth_multiplier
             y = np.empty((batch, steps, width) if last else (batch, width, steps), compute)
             y = y if last else y.transpose(0, 2, 1)

@@ -138,16 +138,29 @@ class LayerSpec:
             If the rank is another, or nothing would be left.
         """
         batch, steps, channels = self.canonical_shape(shape)
-        return self.restored_shape(
-            len(shape), batch, self.output_steps(steps), self.output_channels(channels)
-        )
+        kept = self.activated_steps(self.output_steps(steps))
+        return self.restored_shape(len(shape), batch, kept, self.output_channels(channels))
+
+    def activated_steps(self, steps: int) -> int:
+        """Steps that the activation leaves of `steps`: as many, but glu halves its axis (see :meth:`unactivated_steps`).
+
+        Raises
+        ------
+        LayerError
+            If glu is to halve an odd number.
+        """
+        if self.data_format == "channels_first":
+            return output_channels(self.activation, steps)
+        return steps
+
+    def unactivated_steps(self, steps: int) -> int:
+        """The inverse of :meth:`activated_steps`."""
+        return 2 * steps if self.activated_steps(2) == 1 else steps
 
     def output_channels(self, channels: int) -> int:
         """Channels of the output, ``channels * depth_multiplier`` unless the activation halves them (glu)."""
         total = channels * self.depth_multiplier
-        if self.data_format == "channels_last" and self.activation.name == "glu":
-            return output_channels(self.activation, total)
-        return total
+        return output_channels(self.activation, total) if self.data_format == "channels_last" else total
 
     def canonical_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """``(batch, steps, channels)`` of data of `shape`, whatever its rank and layout."""

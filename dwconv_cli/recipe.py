@@ -78,14 +78,16 @@ class Recipe:
     default_notes: tuple[str, ...] = ()
 
     def load(self) -> None:
-        """Read the weights' file now, so that its faults are told once.
+        """Read the weights and check the layer now, so that their faults are told once, before any data is met.
 
         Raises
         ------
-        InputError
-            If it cannot be read.
+        InputError, LayerError
+            If the weights cannot be read, or the layer is impossible.
         """
-        _ = self._loaded
+        if self.given is None:
+            known = {} if self._loaded is None or "kernel_size" in self._said() else {"kernel_size": 1}
+            self._layer(**known)
 
     def data_format(self) -> str:
         """The data format, which is known before any data is met."""
@@ -159,6 +161,8 @@ class Recipe:
     def _notes(self) -> list[str]:
         """Where the data format came from, and which options overrode the weights' own config."""
         notes = [] if "data_format" in self._said() else list(self.default_notes)
+        if self._loaded is not None and self._loaded.note:
+            notes.append(self._loaded.note)
         if self._loaded is None or not self._loaded.config:
             return notes
         theirs = from_config(self._loaded.config)

@@ -154,7 +154,7 @@ class StreamingConv:
         return self._outputs(max(self._done, ready // panel * panel))
 
     def _outputs(self, stop: int) -> Array:
-        out = self.convolution.empty(self.batch, stop - self._done)
+        out = self.convolution.empty(self.batch, self.convolution.layer.activated_steps(stop - self._done))
         first = self._left + self._received - self._held
         if stop > self._done:
             self.convolution.run(self._buffer[:, : self._held], first, out, self._done)

@@ -12,6 +12,7 @@ import numpy as np
 from dwconv_cli.errors import InputError, ShapeError
 from dwconv_cli.formats import Address, complete, members, open_reader
 from dwconv_cli.formats.runs import whole
+from dwconv_cli.keras_files import is_keras_file, read_layers
 from dwconv_cli.layer import Weights
 
 Array = np.ndarray[Any, Any]
@@ -34,6 +35,8 @@ class LoadedWeights:
         ``keras`` or ``torch``.
     config : mapping, optional
         The layer's Keras config, where the file has it.
+    note : str, optional
+        What to tell of where they came from.
     """
 
     address: str
@@ -41,6 +44,7 @@ class LoadedWeights:
     bias: Array | None = None
     layout: str = "keras"
     config: Mapping[str, Any] | None = None
+    note: str | None = None
 
     def fit(self, channels: int | None = None, depth_multiplier: int | None = None) -> Weights:
         """The weights in Keras's layout.
@@ -114,14 +118,21 @@ def load_kernel(
 
 
 def load_weights(address: str, layout: str = "keras", given_format: str | None = None) -> LoadedWeights:
-    """Kernel and bias from one file: ``kernel`` and maybe ``bias`` in an ``.npz`` or in an HDF5 group.
+    """Kernel and bias from one file, with the layer's config where the file has it.
+
+    Parameters
+    ----------
+    address : str
+        ``kernel`` and maybe ``bias`` in an ``.npz`` or in an HDF5 group; or a layer of a Keras file.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or holds no kernel.
+        If the file cannot be read, or holds no kernel, or several layers and none is named.
     """
     place = Address.parse(address)
+    if is_keras_file(place.path):
+        return _from_keras(place)
     names = members(place.path, given_format)
     prefix = (place.name or "").strip("/")
     prefix = f"{prefix}/" if prefix else ""
@@ -146,6 +157,27 @@ def is_array(address: str) -> bool:
     if f"{name}/kernel".strip("/") in stripped:
         return False
     return name in stripped or len(names) == 1
+
+
+def _from_keras(place: Address) -> LoadedWeights:
+    layers = read_layers(place.path)
+    wanted = (place.name or "").strip("/")
+    named = [layer for layer in layers if wanted in ("", layer.name, layer.path.strip("/"))]
+    # A path is unique; a name may stand in several models of one file.
+    exact = [layer for layer in named if wanted == layer.path.strip("/")]
+    found = exact or named
+    if len(found) != 1:
+        choices = ", ".join(dict.fromkeys(layer.path for layer in (found or layers)))
+        trouble = "no layer of this name" if not found else f"holds {len(found)} layers, name one after ::"
+        raise InputError(f"{place}: {trouble}: {choices}")
+    (layer,) = found
+    note = None
+    if layer.class_name != "DepthwiseConv1D":
+        note = (
+            f"{layer.path} is a {layer.class_name}; its depthwise half is applied, without the pointwise one"
+        )
+    address = str(Address(place.path, layer.path))
+    return LoadedWeights(address, layer.kernel, layer.bias, config=layer.config, note=note)
 
 
 def read_array(address: str, given_format: str | None = None) -> Array:

@@ -43,6 +43,9 @@ MATRICES = 1 << 24
 PANEL = 1 << 19
 
 
+LINE = 16
+
+
 class Shape(NamedTuple):
     """How a problem becomes products."""
 
@@ -189,6 +192,8 @@ class Toeplitz:
         # A short call needs but the first rows of its panel.
         phases = min(self.phases, -(-(end - begin) // self.length))
         groups = max(1, min(self.groups, TILE // (held * units)))
+        if groups < self.groups:
+            groups = max(1, groups // LINE * LINE)
         together = max(1, min(dilation, TILE // (held * units * self.groups)))
         for batch in range(x.shape[0]):
             steps, target = in_units(x[batch], self.together), out[batch, low - start : high - start]

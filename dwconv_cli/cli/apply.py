@@ -13,7 +13,7 @@ from dwconv_cli.cli import options
 from dwconv_cli.words import FORMAT_NAMES
 
 if TYPE_CHECKING:
-    from dwconv_cli.pipeline import Settings
+    from dwconv_cli.job import Settings
     from dwconv_cli.report import Report
 
 _COMPRESSIONS = ("gzip", "lzf", "none")
@@ -32,6 +32,7 @@ _COMPRESSIONS = ("gzip", "lzf", "none")
 )
 @click.option("--output-dir", metavar="DIR", help="Where to, under the inputs' file names.")
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
+@click.option("--skip-existing", is_flag=True, help="Pass over inputs whose output exists.")
 @click.option("--output-format", type=click.Choice(FORMAT_NAMES), help="Where a suffix does not tell.")
 @options.input_options
 @click.option("--chunks", metavar="N,N…", help="Chunk shape of HDF5 outputs.")
@@ -129,7 +130,7 @@ def _listed(path: str | None, null: bool) -> list[str] | None:
 
 
 def _settings(given: dict[str, Any]) -> Settings:
-    from dwconv_cli.pipeline import Settings
+    from dwconv_cli.job import Settings
 
     storage: dict[str, Any] = {key: True for key in ("shuffle", "fletcher32") if given[key]}
     if given["compression"] is not None:
@@ -147,6 +148,7 @@ def _settings(given: dict[str, Any]) -> Settings:
         input_format=given["input_format"],
         output_format=given["output_format"],
         overwrite=given["overwrite"],
+        skip_existing=given["skip_existing"],
         storage=storage,
         allow_external=given["allow_external"],
         dry_run=given["dry_run"],

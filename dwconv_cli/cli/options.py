@@ -141,7 +141,7 @@ def recipe_of(given: dict[str, Any]) -> Recipe:
         config=config,
         seed=given.get("seed"),
         default_notes=(f"data_format is {default.value} in {default.path}",)
-        if default and default.path
+        if default and default.value != "channels_last"
         else (),
     )
 

@@ -1,0 +1,169 @@
+"""One recording, from its header to its report."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dwconv_cli.attributes import carried_attributes
+from dwconv_cli.engine import Convolution
+from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.formats import Output, open_reader
+from dwconv_cli.formats.storage import storage_options
+from dwconv_cli.layer import LayerSpec, Weights
+from dwconv_cli.layer_config import to_config
+from dwconv_cli.naming import Target
+from dwconv_cli.recipe import Recipe
+from dwconv_cli.regularizers import REGULARIZERS
+from dwconv_cli.report import Report, array_entry
+from dwconv_cli.transfer import Axes, Tally, transfer
+from dwconv_cli.words import AUTO
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How recordings are read, filtered and written.
+
+    Parameters
+    ----------
+    steps : slice
+        Part of each recording to take.
+    algorithm : str
+    input_format, output_format : str, optional
+        Where suffixes do not tell.
+    overwrite : bool
+    skip_existing : bool
+        Pass over recordings whose output exists.
+    storage : mapping
+        HDF5 storage asked for: ``chunks``, ``compression``, ``compression_opts``, ``shuffle``, ``fletcher32``.
+    allow_external : bool
+        Whether HDF5 data may lie in other files.
+    dry_run : bool
+        Look at headers only.
+    """
+
+    steps: slice = field(default_factory=lambda: slice(None))
+    algorithm: str = AUTO
+    input_format: str | None = None
+    output_format: str | None = None
+    overwrite: bool = False
+    skip_existing: bool = False
+    storage: Mapping[str, Any] = field(default_factory=dict)
+    allow_external: bool = False
+    dry_run: bool = False
+
+
+class Job:
+    """One recording: looked at on entering, filtered by :meth:`run`."""
+
+    def __init__(self, target: Target, recipe: Recipe, settings: Settings) -> None:
+        self._target = target
+        self._storage = settings.storage
+        self._started = time.perf_counter()
+        options = {"allow_external": True} if settings.allow_external else {}
+        self._reader = open_reader(target.source, settings.input_format, **options)
+        try:
+            self._look(recipe, settings)
+        except (LayerError, ShapeError) as error:
+            self._reader.close()
+            raise type(error)(f"{target.source}: {error}") from error
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._reader.close()
+
+    def _look(self, recipe: Recipe, settings: Settings) -> None:
+        reader, output = self._reader, self._target.output
+        self._axes = Axes(len(reader.shape), recipe.data_format() == "channels_first")
+        batch, steps, channels = self._axes.canonical(reader.shape)
+        self._steps = steps_of(settings.steps, steps)
+        found = recipe.resolve(channels)
+        layer = found.layer
+        self._conv = Convolution(layer, found.weights, channels, reader.dtype, algorithm=settings.algorithm)
+        taken = self._steps.stop - self._steps.start
+        self._shape = layer.restored_shape(
+            self._axes.rank,
+            batch,
+            layer.activated_steps(layer.output_steps(taken)),
+            self._conv.output_channels,
+        )
+        self._tally = Tally(layer.activity_regularizer, batch)
+        left, right = layer.pad_amounts(taken)
+        dtype = self._conv.precision.output
+        nbytes = math.prod(self._shape) * dtype.itemsize
+        self.report = Report(
+            input=array_entry(
+                str(self._target.source),
+                layer.restored_shape(self._axes.rank, batch, taken, channels),
+                reader.dtype,
+            ),
+            output=array_entry(None if output is None else str(output), self._shape, dtype, nbytes),
+            layer=to_config(layer) | {"dtype": dtype.name},
+            weights=found.entry,
+            padding={"left": left, "right": right},
+            effective_kernel_size=layer.effective_kernel_size,
+            algorithm={"name": self._conv.plan.algorithm, "reason": self._conv.plan.reason},
+            losses=weight_losses(layer, found.weights),
+            notes=found.notes,
+        )
+
+    def run(self, output: Output) -> None:
+        """Filter the recording into `output` and complete the report."""
+        reader, address, dtype = self._reader, self._target.output, self._conv.precision.output
+        layer = self._conv.layer
+        writer = output.writer(
+            (address.name if address else None) or "",
+            self._shape,
+            dtype,
+            carried_attributes(reader.attributes, layer.strides),
+            storage_options(
+                self._shape, dtype.itemsize, self._axes.channels_first, reader.storage, self._storage
+            ),
+        )
+        try:
+            transfer(reader, writer, self._conv, self._axes, self._steps, self._tally)
+            reader.finish()
+            writer.commit()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                writer.abort()
+            raise
+        losses = self.report.losses or {}
+        losses["activity"] = self._tally.penalty
+        losses["total"] = losses["depthwise"] + losses["bias"] + losses["activity"]
+        self.report.nonfinite = {"input": self._tally.input, "output": self._tally.output}
+        self.report.status = "ok"
+        self.report.seconds = time.perf_counter() - self._started
+
+
+def steps_of(wanted: slice, steps: int) -> slice:
+    """The part of `steps` steps that is wanted, as a slice with bounds.
+
+    Raises
+    ------
+    ShapeError
+        If it is empty.
+    """
+    begin, end, _ = wanted.indices(steps)
+    if end <= begin and wanted != slice(None):
+        raise ShapeError(f"--slice {wanted.start or 0}:{wanted.stop} takes none of its {steps} steps")
+    return slice(begin, end)
+
+
+def weight_losses(layer: LayerSpec, weights: Weights) -> dict[str, float]:
+    """Penalties of the regularizers of kernel and bias."""
+    found = {"depthwise": 0.0, "bias": 0.0, "activity": 0.0}
+    if layer.depthwise_regularizer is not None:
+        found["depthwise"] = float(REGULARIZERS.function(layer.depthwise_regularizer)(weights.kernel))
+    if layer.bias_regularizer is not None and weights.bias is not None:
+        found["bias"] = float(REGULARIZERS.function(layer.bias_regularizer)(weights.bias))
+    return {**found, "total": found["depthwise"] + found["bias"]}
