@@ -30,7 +30,11 @@ def _rescaled(name: str, value: Any, strides: int) -> Any:
     array = np.asarray(value)
     if array.dtype.kind not in "iuf" or not (plain in _RATES or plain in _PERIODS):
         return value
-    if plain in _PERIODS:
-        return value * strides
-    exact = array.dtype.kind in "iu" and not np.any(array % strides)
-    return value // strides if exact else value / strides
+    if array.dtype.kind in "iu":
+        # In Python's integers, which neither wrap nor overflow; the dtype stays where the result fits it.
+        wide = array.astype(object)
+        if plain in _PERIODS or not np.any(wide % strides):
+            scaled = np.asarray(wide * strides if plain in _PERIODS else wide // strides)
+            fits = np.all(scaled <= np.iinfo(array.dtype).max)
+            return scaled.astype(array.dtype if fits else np.float64)[()]
+    return (array * strides if plain in _PERIODS else array / strides)[()]

@@ -62,6 +62,6 @@ def tap_range(start: int, stop: int, offset: int, strides: int, first: int, end:
     (int, int)
         ``[low, high)`` with ``start <= low <= high <= stop``.
     """
-    low = max(start, -((offset - first) // strides))
+    low = min(stop, max(start, -((offset - first) // strides)))
     high = min(stop, -((offset - end) // strides))
     return low, max(low, high)

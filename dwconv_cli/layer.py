@@ -201,8 +201,10 @@ class Weights:
         kernel = self.kernel
         if kernel.ndim != 3 or 0 in kernel.shape:
             raise ShapeError(f"a kernel has shape (K, C, M), got {kernel.shape}")
-        if kernel.dtype.kind not in "biufc" or kernel.dtype.itemsize > 8 * (1 + (kernel.dtype.kind == "c")):
-            raise ShapeError(f"a kernel holds numbers of at most 64 bits, got {kernel.dtype}")
+        for what, array in (("kernel", kernel), ("bias", self.bias)):
+            dtype = kernel.dtype if array is None else array.dtype
+            if dtype.kind not in "biufc" or dtype.itemsize > 8 * (1 + (dtype.kind == "c")):
+                raise ShapeError(f"a {what} holds numbers of at most 64 bits, got {dtype}")
         if self.bias is not None:
             outputs = kernel.shape[1] * kernel.shape[2]
             if self.bias.ndim != 1 or (self.bias.shape[0] != outputs and not self.shared):

@@ -18,6 +18,8 @@ _POLICIES = {
     "mixed_bfloat16": "float32",
     "float32": "float32",
     "float64": "float64",
+    "complex64": "complex64",
+    "complex128": "complex128",
 }
 # Keys of Keras's that do not change what the layer computes.
 _IGNORED = {
@@ -76,6 +78,8 @@ def inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     LayerError
         If it is another layer's.
     """
+    if not isinstance(config, Mapping):
+        raise LayerError("the layer's config is not an object of keys and values")
     class_name = config.get("class_name")
     if class_name is None:
         return config
@@ -109,7 +113,7 @@ def policy_dtype(value: Any) -> str | None:
         value = inner.get("name") if isinstance(inner, Mapping) else None
     if value is None:
         return None
-    if value not in _POLICIES:
+    if not isinstance(value, str) or value not in _POLICIES:
         choices = ", ".join(_POLICIES)
         raise LayerError(f"dtype policy {str(value)[:60]!r} cannot be computed here; known: {choices}")
     return _POLICIES[value]

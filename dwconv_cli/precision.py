@@ -44,7 +44,7 @@ def precision(data: DType, kernel: DType, requested: str | None = None) -> Preci
             raise LayerError(f"dtype={requested} would drop the imaginary part; use complex64 or complex128")
         return Precision(np.promote_types(output, single), output)
     output = np.promote_types(_counted_as(data), _counted_as(kernel))
-    if data == np.float16 and output == single:
+    if data.kind == "f" and data.itemsize == 2 and output == single:
         return Precision(single, np.dtype(np.float16))
     if data.kind in "biu" and kernel.kind in "biu":
         return Precision(np.dtype(np.float64), output)

@@ -74,6 +74,7 @@ class StreamingConv:
         length = layer.effective_kernel_size if steps is None else steps
         self._left, _ = layer.pad_amounts(length)
         self._received = 0
+        self._ended = False
         self._done = 0
         self._buffer = self._allocate(0)
         self._held = 0
@@ -97,7 +98,10 @@ class StreamingConv:
         if (batch, channels) != (self.batch, self.convolution.channels):
             expected = f"{self.batch} recordings of {self.convolution.channels} channels"
             raise ShapeError(f"a block of {batch} recordings of {channels} channels, expected {expected}")
-        self.space(steps)[...] = canonical(given, layer.data_format)
+        if not np.can_cast(given.dtype, self.convolution.precision.compute, "same_kind"):
+            raise ShapeError(f"a block of {given.dtype}, expected {self.convolution.precision.compute}")
+        with np.errstate(all="ignore"):
+            self.space(steps)[...] = canonical(given, layer.data_format)
         return self._shaped(self.advance(steps), given.ndim)
 
     def finish(self) -> Array:
@@ -138,6 +142,9 @@ class StreamingConv:
         ShapeError
             If the recording ends and was too short for the layer, or not as long as was said.
         """
+        if self._ended:
+            raise ShapeError("the recording has ended; begin another stream for the next")
+        self._ended = last
         self._received += steps
         self._held += steps
         layer = self.convolution.layer
