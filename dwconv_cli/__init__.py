@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dwconv_cli.engine import depthwise_conv1d
     from dwconv_cli.errors import (
         DwconvError,
         InputError,
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
         ShapeError,
         UnsafeFileError,
     )
+    from dwconv_cli.functional import depthwise_conv1d
     from dwconv_cli.layer import LayerSpec, Weights
     from dwconv_cli.pipeline import apply_file, apply_many, make_weights
     from dwconv_cli.plan import Plan, plan_conv
@@ -41,7 +41,7 @@ _HOMES = {
     "Weights": "layer",
     "apply_file": "pipeline",
     "apply_many": "pipeline",
-    "depthwise_conv1d": "engine",
+    "depthwise_conv1d": "functional",
     "load_weights": "weights",
     "make_weights": "pipeline",
     "plan_conv": "plan",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.plan import Plan, plan_conv, problem_of
 from dwconv_cli.precision import precision
 from dwconv_cli.registry import Choice
+from dwconv_cli.threads import available, run_all
 from dwconv_cli.words import AUTO
 
 Array = np.ndarray[Any, Any]
@@ -35,6 +37,8 @@ class Convolution:
         Of the data; with the kernel's and the layer's it decides :attr:`precision`.
     algorithm : str
         A name in ``ALGORITHMS``, or ``auto``.
+    threads : int, optional
+        At most as many; all processors by default. The result does not depend on it.
     plan : Plan, optional
         A plan made already.
 
@@ -52,11 +56,13 @@ class Convolution:
         dtype: Any,
         *,
         algorithm: str = AUTO,
+        threads: int | None = None,
         plan: Plan | None = None,
     ) -> None:
         self._weights = weights = weights.for_channels(channels, layer.data_format)
         self._dtype = dtype
         self.layer = layer
+        self.threads = threads or available()
         self.channels = channels
         self.precision = precision(np.dtype(dtype), weights.kernel.dtype, layer.dtype)
         compute = self.precision.compute
@@ -64,9 +70,9 @@ class Convolution:
         expected = (layer.kernel_size, channels, layer.depth_multiplier)
         if weights.kernel.shape != expected:
             raise ShapeError(f"the kernel has shape {weights.kernel.shape}, the layer needs {expected}")
-        self._prepared = ALGORITHMS[self.plan.algorithm].prepare(
-            self.plan.problem, np.ascontiguousarray(weights.kernel, compute)
-        )
+        with np.errstate(all="ignore"):
+            kernel = np.ascontiguousarray(weights.kernel, compute)
+        self._prepared = ALGORITHMS[self.plan.algorithm].prepare(self.plan.problem, kernel)
         self.panel = self._prepared.panel if self._prepared.whole_panels else 1
         self._bias = _bias_for(weights.bias, channels, layer.depth_multiplier, compute)
         linear = layer.activation == Choice("linear")
@@ -85,7 +91,8 @@ class Convolution:
         if bias is not None:
             bias = bias[channels.start * multiplier : channels.stop * multiplier]
         weights = Weights(self._weights.kernel[:, channels], bias)
-        return Convolution(self.layer, weights, width, self._dtype, plan=self.plan)
+        plan = replace(self.plan, problem=replace(self.plan.problem, channels=width))
+        return Convolution(self.layer, weights, width, self._dtype, threads=self.threads, plan=plan)
 
     def empty(self, batch: int, steps: int) -> Array:
         """A new output, seen as (batch, steps, channels), lying in memory as the layer's data format says."""
@@ -111,14 +118,20 @@ class Convolution:
             tiles = self._recordings(out.shape[0], layer.unactivated_steps(out.shape[1]))
         else:
             tiles = self._tiles(out.shape[0], start, start + out.shape[1])
-        for batch, low, high in tiles:
+
+        def tile(place: tuple[slice, int, int]) -> None:
+            batch, low, high = place
             begin, end = geometry.needed_input(
                 low, high, layer.kernel_size, layer.strides, layer.dilation_rate
             )
             begin = min(max(begin - first, 0), x.shape[1])
             taken = x[batch, begin : max(begin, end - first)]
             target = out[batch] if self.needs_all_steps else out[batch, low - start : high - start]
-            self._tile(taken, first + begin, target, low, high - low)
+            # NaN and Inf are data here, and so is what overflows.
+            with np.errstate(all="ignore"):
+                self._tile(taken, first + begin, target, low, high - low)
+
+        run_all(tile, tiles, self.threads)
 
     def _recordings(self, batch: int, steps: int) -> Iterator[tuple[slice, int, int]]:
         return ((slice(item, item + 1), 0, steps) for item in range(batch))
@@ -154,80 +167,7 @@ class Convolution:
         if self._activation is not None:
             y = self._activation(y) if last else self._activation(y.transpose(0, 2, 1)).transpose(0, 2, 1)
         if y is not out:
-            with np.errstate(over="ignore"):
-                out[...] = y
-
-
-def depthwise_conv1d(
-    inputs: Any,
-    kernel: Any,
-    bias: Any = None,
-    *,
-    strides: int | Sequence[int] = 1,
-    padding: str = "valid",
-    data_format: str = "channels_last",
-    dilation_rate: int | Sequence[int] = 1,
-    activation: str | Choice | None = None,
-    dtype: str | None = None,
-    algorithm: str = AUTO,
-    out: Array | None = None,
-) -> Array:
-    """Convolve each channel with kernels of its own, as ``keras.ops.depthwise_conv`` does in one dimension.
-
-    Parameters
-    ----------
-    inputs : array_like, shape (batch, steps, channels), (steps, channels) or (steps,)
-        ``(batch, channels, steps)`` or ``(channels, steps)`` with ``data_format="channels_first"``.
-    kernel : array_like, shape (K, C, M), (K, C) or (K,)
-        Correlation taps; ``(K,)`` is shared by all channels.
-    bias : array_like, shape (C*M,), optional
-    strides, dilation_rate : int or sequence of one int
-    padding : str
-        ``valid``, ``same`` or ``causal``.
-    data_format : str
-    activation : str or Choice, optional
-        E.g. ``"relu(max_value=6)"``.
-    dtype : str, optional
-        Compute and output dtype; the promotion of data and kernel by default.
-    algorithm : str
-    out : ndarray, optional
-        Written and returned; must have the output's shape and dtype.
-
-    Returns
-    -------
-    ndarray
-        Same rank as `inputs`; rank 1 becomes rank 2 when M is above 1.
-
-    Raises
-    ------
-    LayerError, ShapeError
-        If layer and arrays are impossible or do not fit each other.
-    """
-    x = np.asarray(inputs)
-    weights = weights_of(np.asarray(kernel), None if bias is None else np.asarray(bias))
-    layer = LayerSpec(
-        kernel_size=weights.kernel.shape[0],
-        strides=strides,  # type: ignore[arg-type]
-        padding=padding,
-        depth_multiplier=weights.kernel.shape[2],
-        data_format=data_format,
-        dilation_rate=dilation_rate,  # type: ignore[arg-type]
-        activation=activation,  # type: ignore[arg-type]
-        dtype=dtype,
-    )
-    _, steps, channels = layer.canonical_shape(x.shape)
-    shape = layer.output_shape(x.shape)
-    convolution = Convolution(layer, weights, channels, x.dtype, algorithm=algorithm)
-    if out is not None and (out.shape != shape or out.dtype != convolution.precision.output):
-        wanted = f"{shape} {convolution.precision.output}"
-        raise ShapeError(f"out has shape {out.shape} {out.dtype}, the output has {wanted}")
-    if out is None:
-        out = np.empty(shape, convolution.precision.output)
-    left, _ = layer.pad_amounts(steps)
-    # A rank 1 recording has no layout of its own: its output is (steps,) or (steps, M).
-    target = canonical(out, "channels_last" if x.ndim == 1 else layer.data_format)
-    convolution.run(canonical(x, layer.data_format), left, target, 0)
-    return out
+            out[...] = y
 
 
 def canonical(array: Array, data_format: str) -> Array:
@@ -239,13 +179,6 @@ def canonical(array: Array, data_format: str) -> Array:
     return array if data_format == "channels_last" else array.transpose(0, 2, 1)
 
 
-def weights_of(kernel: Array, bias: Array | None = None) -> Weights:
-    """Weights from a kernel of shape (K, C, M), (K, C) or (K,)."""
-    if kernel.ndim == 1:
-        return Weights(kernel[:, None, None], bias, shared=True)
-    return Weights(kernel[..., None] if kernel.ndim == 2 else kernel, bias)
-
-
 def _bias_for(bias: Array | None, channels: int, multiplier: int, compute: np.dtype[Any]) -> Array | None:
     if bias is None or not bias.any():
         return None
@@ -253,4 +186,5 @@ def _bias_for(bias: Array | None, channels: int, multiplier: int, compute: np.dt
         raise ShapeError(f"the bias has shape {bias.shape}, {channels} channels x {multiplier} need as many")
     if bias.dtype.kind == "c" and compute.kind != "c":
         raise ShapeError(f"the bias is complex, data and kernel are {compute}; use --dtype complex64")
-    return bias.astype(compute)
+    with np.errstate(all="ignore"):
+        return bias.astype(compute)

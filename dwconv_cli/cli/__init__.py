@@ -14,6 +14,7 @@ import click
 
 from dwconv_cli import __version__
 from dwconv_cli.errors import exit_code
+from dwconv_cli.threads import keep_blas_single
 
 # Command -> what it is for; its module bears its name.
 COMMANDS = {
@@ -69,6 +70,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     arguments = list(sys.argv[1:] if args is None else args)
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGTERM, _terminate)
+    # Before NumPy is loaded: its threads would only cost start-up, the engine has its own.
+    keep_blas_single()
     code = _run(arguments)
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.flush()

@@ -1,0 +1,149 @@
+"""Tables for people: plain text, or rich's where the stream is a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+INDENT = 2
+_NUMBER = re.compile(r"[-+]?\d[\d.e+-]*")
+# The heights of sparklines, for streams that know no others.
+_ASCII = str.maketrans("▁▂▃▄▅▆▇█", "_.:-=+*#")
+
+Rows = Sequence[Sequence[str]]
+
+
+def table(rows: Rows, stream: TextIO, head: Sequence[str] = ()) -> None:
+    """Write `rows` in columns; without `head` the first column names what follows it.
+
+    Names and texts may come from files: what is unprintable is escaped. There is colour on a terminal only, and
+    none with ``NO_COLOR``.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of str
+        Of one length.
+    stream : text file
+    head : sequence of str
+        Titles of the columns.
+    """
+    if not rows:
+        return
+    cells = [[fit(cell, stream) for cell in row] for row in rows]
+    columns = range(len(cells[0]))
+    right = [bool(head) and all(_NUMBER.fullmatch(row[column]) for row in cells) for column in columns]
+    if is_rich(stream):
+        _rich_table(cells, stream, head, right)
+        return
+    lines = [list(head), *cells] if head else cells
+    widths = [max(len(line[column]) for line in lines) for column in columns]
+    for line in lines:
+        padded = (
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(line, widths, right, strict=True)
+        )
+        stream.write((" " * INDENT + "  ".join(padded)).rstrip() + "\n")
+
+
+def title(text: str, stream: TextIO) -> None:
+    """Write a line that stands above tables."""
+    if not is_rich(stream):
+        stream.write(fit(text, stream) + "\n")
+        return
+    from rich.text import Text
+
+    _console(stream).print(Text(fit(text, stream), style="bold"), soft_wrap=True)
+
+
+def is_rich(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal on which colour is welcome."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def fit(text: str, stream: TextIO) -> str:
+    """`text` with everything escaped that is unprintable or that the stream's encoding lacks."""
+    printable = "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        printable.encode(encoding)
+    except UnicodeEncodeError:
+        return printable.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return printable
+
+
+def report_table(report: dict[str, Any], stream: TextIO, verbose: bool = False) -> None:
+    """Write a report (as its JSON object) as a table: what became of one input."""
+    source, output = report["input"].get("address"), (report.get("output") or {}).get("address")
+    title(f"{source or '-'}{f' -> {output}' if output else ''}: {report['status']}", stream)
+    rows = check_rows(report, verbose)
+    nonfinite, losses = report.get("nonfinite") or {}, report.get("losses") or {}
+    if any(nonfinite.values()):
+        rows.append(("NaN or Inf", f"{nonfinite['input']} in, {nonfinite['output']} out"))
+    if any(losses.values()):
+        rows.append(("losses", ", ".join(f"{name} {value:.6g}" for name, value in losses.items() if value)))
+    if report.get("seconds") is not None:
+        rows.append(("time", f"{report['seconds']:.3g} s"))
+    if report.get("error"):
+        rows.append(("error", report["error"]["message"]))
+    table([*rows, *note_rows(report)], stream)
+
+
+def check_rows(found: dict[str, Any], verbose: bool = True) -> list[tuple[str, str]]:
+    """What a layer makes of some data, of a report or of a description."""
+    rows = []
+    output, padding, algorithm = found.get("output") or {}, found.get("padding"), found.get("algorithm")
+    if "shape" in found["input"]:
+        rows.append(("input", f"{shape(found['input']['shape'])} {found['input']['dtype']}"))
+    if "shape" in output:
+        rows.append(("output", f"{shape(output['shape'])} {output['dtype']}, {size(output['nbytes'])}"))
+    if padding:
+        rows.append(("padding", f"{padding['left']} left, {padding['right']} right"))
+    if found.get("effective_kernel_size"):
+        rows.append(("effective kernel size", str(found["effective_kernel_size"])))
+    if algorithm:
+        rows.append(("algorithm", algorithm["name"] + (f": {algorithm['reason']}" if verbose else "")))
+    return rows
+
+
+def note_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Notes of a report or a description."""
+    return [("note", note) for note in found.get("notes") or ()]
+
+
+def shape(sides: Iterable[int]) -> str:
+    """A shape as Python writes it."""
+    return str(tuple(sides))
+
+
+def size(nbytes: int) -> str:
+    """A number of bytes, also rounded where it is long."""
+    for unit, scale in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if nbytes >= 10 * scale:
+            return f"{nbytes} bytes ({nbytes / scale:.1f} {unit})"
+    return f"{nbytes} bytes"
+
+
+def _console(stream: TextIO) -> Any:
+    from rich.console import Console
+
+    return Console(file=stream, markup=False, highlight=False, emoji=False)
+
+
+def _rich_table(cells: Rows, stream: TextIO, head: Sequence[str], right: list[bool]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, show_header=bool(head), pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column, to_right in enumerate(right):
+        label = Text(head[column]) if head else ""
+        style = "cyan" if column == 0 else ""
+        grid.add_column(label, justify="right" if to_right else "left", style=style, overflow="fold")
+    for row in cells:
+        grid.add_row(*(Text(cell) for cell in row))
+    from rich.padding import Padding
+
+    _console(stream).print(Padding(grid, (0, 0, 0, INDENT)))

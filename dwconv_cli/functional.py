@@ -1,0 +1,161 @@
+"""The layer as one function over arrays in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dwconv_cli.engine import Array, Convolution, canonical
+from dwconv_cli.errors import ShapeError
+from dwconv_cli.layer import LayerSpec, Weights
+from dwconv_cli.registry import Choice
+from dwconv_cli.words import AUTO
+
+
+def depthwise_conv1d(
+    inputs: Any,
+    kernel: Any,
+    bias: Any = None,
+    *,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    data_format: str = "channels_last",
+    dilation_rate: int | Sequence[int] = 1,
+    activation: str | Choice | None = None,
+    dtype: str | None = None,
+    algorithm: str = AUTO,
+    threads: int | None = None,
+    out: Array | None = None,
+) -> Array:
+    """Convolve each channel with kernels of its own, as ``keras.ops.depthwise_conv`` does in one dimension.
+
+    Parameters
+    ----------
+    inputs : array_like, shape (batch, steps, channels), (steps, channels) or (steps,)
+        ``(batch, channels, steps)`` or ``(channels, steps)`` with ``data_format="channels_first"``.
+    kernel : array_like, shape (K, C, M), (K, C) or (K,)
+        Correlation taps; ``(K,)`` is shared by all channels.
+    bias : array_like, shape (C*M,), optional
+    strides, dilation_rate : int or sequence of one int
+    padding : str
+        ``valid``, ``same`` or ``causal``.
+    data_format : str
+    activation : str or Choice, optional
+        E.g. ``"relu(max_value=6)"``.
+    dtype : str, optional
+        Compute and output dtype; the promotion of data and kernel by default.
+    algorithm : str
+    threads : int, optional
+        At most as many; all processors by default. The result does not depend on it.
+    out : ndarray, optional
+        Written and returned; must have the output's shape and dtype.
+
+    Returns
+    -------
+    ndarray
+        Same rank as `inputs`; rank 1 becomes rank 2 when M is above 1.
+
+    Raises
+    ------
+    LayerError, ShapeError
+        If layer and arrays are impossible or do not fit each other.
+    """
+    x = np.asarray(inputs)
+    taps = np.asarray(kernel)
+    shift = None if bias is None else np.asarray(bias)
+    options = (strides, padding, data_format, dilation_rate, activation, dtype)
+    convolution = _RECENT.get(x, taps, shift, options, algorithm, threads)
+    layer = convolution.layer
+    shape = layer.output_shape(x.shape)
+    if out is None:
+        out = np.empty(shape, convolution.precision.output)
+    elif out.shape != shape or out.dtype != convolution.precision.output:
+        wanted = f"{shape} {convolution.precision.output}"
+        raise ShapeError(f"out has shape {out.shape} {out.dtype}, the output has {wanted}")
+    _, steps, _ = layer.canonical_shape(x.shape)
+    # A rank 1 recording has no layout of its own: its output is (steps,) or (steps, M).
+    target = canonical(out, "channels_last" if x.ndim == 1 else layer.data_format)
+    convolution.run(canonical(x, layer.data_format), layer.pad_amounts(steps)[0], target, 0)
+    return out
+
+
+def weights_of(kernel: Array, bias: Array | None = None) -> Weights:
+    """Weights from a kernel of shape (K, C, M), (K, C) or (K,)."""
+    if kernel.ndim == 1:
+        return Weights(kernel[:, None, None], bias, shared=True)
+    return Weights(kernel[..., None] if kernel.ndim == 2 else kernel, bias)
+
+
+class _Recent:
+    """Convolutions of recent calls: a small call would take longer to prepare than to compute."""
+
+    # Of kernels; what is prepared from one is at most a few times as large.
+    BYTES = 1 << 20
+    NUMBER = 32
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: OrderedDict[Hashable, Convolution] = OrderedDict()
+
+    def get(
+        self,
+        x: Array,
+        kernel: Array,
+        bias: Array | None,
+        options: tuple[Any, ...],
+        algorithm: str,
+        threads: int | None,
+    ) -> Convolution:
+        """The convolution of this kernel and these options, made now or before."""
+        if kernel.nbytes > self.BYTES:
+            return _made(x, kernel, bias, options, algorithm, threads)
+        shift = None if bias is None else (bias.dtype.str, bias.shape, bias.tobytes())
+        channels_axis = x.shape[-1 if options[2] == "channels_last" else -2] if x.ndim > 1 else 1
+        key = (kernel.dtype.str, kernel.shape, kernel.tobytes(), shift, options, algorithm, threads)
+        key += (x.dtype.str, channels_axis, x.ndim)
+        try:
+            with self._lock:
+                found = self._held.get(key)
+                if found is not None:
+                    self._held.move_to_end(key)
+                    return found
+        except TypeError:
+            # A list of one stride, as Keras allows.
+            return _made(x, kernel, bias, options, algorithm, threads)
+        found = _made(x, kernel, bias, options, algorithm, threads)
+        with self._lock:
+            self._held[key] = found
+            while len(self._held) > self.NUMBER:
+                self._held.popitem(last=False)
+        return found
+
+
+_RECENT = _Recent()
+
+
+def _made(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    options: tuple[Any, ...],
+    algorithm: str,
+    threads: int | None,
+) -> Convolution:
+    strides, padding, data_format, dilation_rate, activation, dtype = options
+    weights = weights_of(kernel, bias)
+    layer = LayerSpec(
+        kernel_size=weights.kernel.shape[0],
+        strides=strides,
+        padding=padding,
+        depth_multiplier=weights.kernel.shape[2],
+        data_format=data_format,
+        dilation_rate=dilation_rate,
+        activation=activation,
+        dtype=dtype,
+    )
+    channels = layer.canonical_shape(x.shape)[2]
+    return Convolution(layer, weights, channels, x.dtype, algorithm=algorithm, threads=threads)

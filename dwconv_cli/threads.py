@@ -1,0 +1,118 @@
+"""Work shared out over threads, and BLAS kept to one thread in each."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def keep_blas_single() -> None:
+    """Tell a BLAS that is not loaded yet to use one thread; then nothing needs to be told at every call."""
+    for variable in _BLAS_VARIABLES:
+        os.environ[variable] = "1"
+
+
+def available() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_all(work: Callable[[T], object], items: Iterable[T], threads: int) -> None:
+    """Call `work` on each item, on up to `threads` threads of which the caller's is one.
+
+    Parameters
+    ----------
+    work : callable
+    items : iterable
+        Shared out one by one, so that a slow item delays nobody else's.
+    threads : int
+    """
+    listed = list(items)
+    threads = min(threads, len(listed))
+    # next() on a list's iterator is one step for all threads.
+    left = iter(listed)
+
+    def run() -> None:
+        for item in left:
+            work(item)
+
+    if threads <= 1:
+        with one_blas_thread:
+            run()
+        return
+    with one_blas_thread:
+        others = [_pool().submit(run) for _ in range(threads - 1)]
+        try:
+            run()
+        finally:
+            # Nobody else may begin an item once one has failed.
+            for _ in left:
+                pass
+            for other in others:
+                other.result()
+
+
+class _OneBlasThread:
+    """BLAS on one thread while anybody is inside: its sums must not depend on how many there are.
+
+    The threads here are busy already, and a context manager of a few microseconds is what a small call can afford.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before: list[int] = []
+
+    def __enter__(self) -> None:
+        if _told():
+            return
+        with self._lock:
+            if self._inside == 0:
+                self._before = [library.get_num_threads() for library in _libraries()]
+                for library, number in zip(_libraries(), self._before, strict=True):
+                    if number != 1:
+                        library.set_num_threads(1)
+            self._inside += 1
+
+    def __exit__(self, *exc: object) -> None:
+        if _told():
+            return
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                for library, number in zip(_libraries(), self._before, strict=True):
+                    if number != 1:
+                        library.set_num_threads(number)
+
+
+one_blas_thread = _OneBlasThread()
+
+
+@cache
+def _told() -> bool:
+    # By keep_blas_single, or by the user; BLAS read it when it was loaded.
+    return all(os.environ.get(variable) == "1" for variable in _BLAS_VARIABLES)
+
+
+@cache
+def _libraries() -> list[Any]:
+    from threadpoolctl import ThreadpoolController
+
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(available(), "dwconv")
+
+
+# A forked child has the pool but not its threads.
+os.register_at_fork(after_in_child=_pool.cache_clear)
