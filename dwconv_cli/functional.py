@@ -115,8 +115,9 @@ class _Recent:
             return _made(x, kernel, bias, options, algorithm, threads)
         shift = None if bias is None else (bias.dtype.str, bias.shape, bias.tobytes())
         channels_axis = x.shape[-1 if options[2] == "channels_last" else -2] if x.ndim > 1 else 1
-        key = (kernel.dtype.str, kernel.shape, kernel.tobytes(), shift, options, algorithm, threads)
-        key += (x.dtype.str, channels_axis, x.ndim)
+        data = (x.dtype.str, channels_axis, x.ndim)
+        taps = (kernel.dtype.str, kernel.shape, kernel.tobytes())
+        key = (data, taps, shift, options, algorithm, threads)
         try:
             with self._lock:
                 found = self._held.get(key)
