@@ -55,5 +55,8 @@ def isolate(steps: Array, kernel: Array, strides: int, outputs: int) -> Touched 
     values = np.zeros((len(phase), kernel.shape[3]), steps.dtype)
     for tap in range(taps):
         values += steps[phase, group, output * strides + tap, channel, None] * kernel[tap, group, channel]
+    # Which of several NaNs a sum keeps may depend on an operand's place in a register: there is but one here.
+    numbers = values.view(values.real.dtype)
+    numbers[np.isnan(numbers)] = np.nan
     steps[bad] = 0
     return Touched(where, values)

@@ -71,7 +71,10 @@ def scatter(sequences: Array, begin: int, dilation: int, chunk: Chunk, out: Arra
     out : ndarray, shape (n, G) or (n, G, E)
         Steps from `start` on. Those of the chunk that the sequences hold are written.
     """
-    low, high = max(start, begin * dilation), min(start + out.shape[0], (begin + sequences.shape[2]) * dilation)
+    low, high = (
+        max(start, begin * dilation),
+        min(start + out.shape[0], (begin + sequences.shape[2]) * dilation),
+    )
     for there, here in _pairs(out, start, dilation, chunk, begin, sequences, low, high):
         if here.shape[0] * here.shape[1] <= FEW and here.ndim == 3:
             for phase in range(here.shape[0]):

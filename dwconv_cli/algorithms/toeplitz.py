@@ -17,14 +17,15 @@ moves, for a block-diagonal matrix. A complex channel is two real ones that mix.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from dwconv_cli.algorithms import direct
 from dwconv_cli.algorithms._nonfinite import Touched, isolate, suspicious
+from dwconv_cli.algorithms._products import ROWS, Products, choose
+from dwconv_cli.algorithms._products import cost as predicted
 from dwconv_cli.algorithms._scratch import SCRATCH
 from dwconv_cli.algorithms._sequences import UNITS, Chunk, gather, in_units, scatter
 from dwconv_cli.algorithms.problem import Problem
@@ -33,42 +34,32 @@ NAME = "toeplitz"
 
 Array = np.ndarray[Any, Any]
 
-# Rows of one product: fewer cost more per output, and a small recording pays for them all.
-ROWS = 32
-# Numbers of one scratch buffer: as many in and out share L2 with what is read and written.
-TILE = 1 << 16
+# Numbers of one scratch buffer.
+TILE = 1 << 17
+# Whole cache lines of channels are moved together.
+LINE = 16
 # Bytes that the matrices of one kernel may take.
 MATRICES = 1 << 24
 # Numbers that one panel of one sequence may take.
 PANEL = 1 << 19
 
 
-LINE = 16
-
-
-class Shape(NamedTuple):
-    """How a problem becomes products."""
-
-    #: Channels in one sequence.
-    together: int
-    #: Outputs of each channel in a row.
-    length: int
-
-
 def supports(problem: Problem) -> str | None:
     """None, or why block-Toeplitz products do not fit `problem`."""
+    products = choose(problem)
+    groups = problem.channels // products.together * products.apart
+    size = np.dtype(problem.dtype).itemsize // products.parts
+    matrices = groups * products.span * products.width_in * products.length * products.width_out * size
+    if matrices > MATRICES:
+        return f"its matrices would take {matrices >> 20} MiB for this kernel, {MATRICES >> 20} are allowed"
+    if products.unit * problem.strides * products.width_in > PANEL:
+        return f"a panel of one channel would read more than {PANEL} numbers"
     return None
 
 
 def cost(problem: Problem) -> float:
     """Predicted nanoseconds per output sample on one thread."""
-    return 1.0
-
-
-@lru_cache(maxsize=256)
-def choose(problem: Problem) -> Shape:
-    """The cheapest shape, from the problem alone."""
-    return Shape(1, 16)
+    return predicted(problem, choose(problem))
 
 
 def prepare(problem: Problem, kernel: Array) -> Toeplitz | direct.Direct:
@@ -86,38 +77,21 @@ class Toeplitz:
     problem : Problem
     kernel : ndarray, shape (K, C, M)
         Finite, in the problem's dtype.
-    shape : Shape
+    products : Products
     """
 
     whole_panels = False
 
-    def __init__(self, problem: Problem, kernel: Array, shape: Shape) -> None:
+    def __init__(self, problem: Problem, kernel: Array, products: Products) -> None:
         self.problem = problem
         self.kernel = kernel
-        self.together, self.length = shape
-        self.groups = problem.channels // self.together
+        self.products = products
+        self.groups = problem.channels // products.together
         self.dtype = np.dtype(problem.dtype)
         self.real = self.dtype.type(0).real.dtype
-        parts = self.dtype.itemsize // self.real.itemsize
         self.last = problem.data_format == "channels_last"
-        multiplier = problem.depth_multiplier
-        #: The recording's rows are rows of the products as they lie.
-        self.straight = problem.dilation_rate == 1 and (self.together == problem.channels if self.last else True)
-        # Multipliers side by side in the output's sequences too, where they can travel as one unit.
-        beside = multiplier == 1 or (
-            self.last and (self.straight or self.together > 1 or multiplier * self.dtype.itemsize in UNITS)
-        )
-        #: Multipliers in one product, and apart.
-        self.beside, self.apart = (multiplier, 1) if beside else (1, multiplier)
-        #: Numbers of a step in a sequence, before and after.
-        self.width_in = self.together * parts
-        self.width_out = self.together * self.beside * parts
-        self.span = (self.length - 1) * problem.strides + problem.kernel_size
-        self.phases = -(-self.span // (self.length * problem.strides))
-        #: Outputs of a sequence in one panel.
-        self.unit = self.phases * ROWS * self.length
-        self.panel = self.unit * problem.dilation_rate
-        self.matrices = self._matrices(parts)
+        self.panel = products.unit * problem.dilation_rate
+        self.matrices = _matrices(problem, kernel, products, self.real)
 
     def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
         """Compute the outputs from `start` on.
@@ -136,7 +110,7 @@ class Toeplitz:
         target = out if self._is_standard(out.reshape(*out.shape[:2], -1)) else np.empty(out.shape, out.dtype)
         stop = start + out.shape[1]
         with np.errstate(all="ignore"):
-            low, high = self._straight(x, first, target, start) if self.straight else (start, start)
+            low, high = self._straight(x, first, target, start) if self.products.straight else (start, start)
             self._through_scratch(x, first, target, start, start, low)
             self._through_scratch(x, first, target, start, high, stop)
         if target is not out:
@@ -153,12 +127,16 @@ class Toeplitz:
     def _standard(self, x: Array) -> Array:
         if self._is_standard(x):
             return x
-        return np.ascontiguousarray(x) if self.last else np.ascontiguousarray(x.transpose(0, 2, 1)).transpose(0, 2, 1)
+        return (
+            np.ascontiguousarray(x)
+            if self.last
+            else np.ascontiguousarray(x.transpose(0, 2, 1)).transpose(0, 2, 1)
+        )
 
     def _straight(self, x: Array, first: int, out: Array, start: int) -> tuple[int, int]:
         """Compute whole panels from the recording as it lies; give the outputs done."""
-        problem = self.problem
-        stride, unit, phases = problem.strides, self.unit, self.phases
+        problem, products = self.problem, self.products
+        stride, unit = problem.strides, products.unit
         available = (first + x.shape[1] - problem.kernel_size) // stride + 1
         low = -(-max(start, -(-first // stride)) // unit) * unit
         high = min(start + out.shape[1], available) // unit * unit
@@ -170,9 +148,9 @@ class Toeplitz:
             return start, start
         out = out[:, low - start : high - start]
         number = (high - low) // unit
-        for apart in range(self.apart):
-            made = self._rows(out[:, :, :, apart] if self.apart > 1 else out.reshape(*out.shape[:2], -1))
-            self._multiply(rows, self.matrices[apart], number, phases, made)
+        for apart, matrices in enumerate(self.matrices):
+            made = self._rows(out[:, :, :, apart] if products.apart > 1 else out.reshape(*out.shape[:2], -1))
+            self._multiply(rows, matrices, number, products.phases, made)
         return low, high
 
     def _rows(self, samples: Array) -> Array:
@@ -185,80 +163,75 @@ class Toeplitz:
         """Compute outputs ``[low, high)`` of `out`, which begins with output `start`, in scratch."""
         if high <= low:
             return
-        dilation, unit = self.problem.dilation_rate, self.unit
+        products, dilation, unit = self.products, self.problem.dilation_rate, self.products.unit
         begin, end = low // dilation // unit * unit, -(-high // dilation)
-        held = unit * self.problem.strides * self.width_in
-        units = max(1, min(-(-(end - begin) // unit), TILE // held))
-        # A short call needs but the first rows of its panel.
-        phases = min(self.phases, -(-(end - begin) // self.length))
-        groups = max(1, min(self.groups, TILE // (held * units)))
+        read = unit * self.problem.strides * products.width_in
+        panels = max(1, min(-(-(end - begin) // unit), TILE // read))
+        groups = max(1, min(self.groups, TILE // (read * panels)))
         if groups < self.groups:
             groups = max(1, groups // LINE * LINE)
-        together = max(1, min(dilation, TILE // (held * units * self.groups)))
+        together = max(1, min(dilation, TILE // (read * panels * self.groups)))
+        # A short call needs but the first rows of its panel.
+        phases = min(products.phases, -(-(end - begin) // products.length))
+        chunks = [
+            Chunk(phase, min(together, dilation - phase), group, min(groups, self.groups - group))
+            for phase in range(0, dilation, together)
+            for group in range(0, self.groups, groups)
+        ]
         for batch in range(x.shape[0]):
-            steps, target = in_units(x[batch], self.together), out[batch, low - start : high - start]
-            for at in range(begin, end, units * unit):
-                number = min(units, -(-(end - at) // unit))
-                for phase in range(0, dilation, together):
-                    for group in range(0, self.groups, groups):
-                        chunk = Chunk(
-                            phase, min(together, dilation - phase), group, min(groups, self.groups - group)
-                        )
-                        self._chunk(steps, first, target, low, chunk, at, number, phases)
+            steps, target = in_units(x[batch], products.together), out[batch, low - start : high - start]
+            for at in range(begin, end, panels * unit):
+                number = min(panels, -(-(end - at) // unit))
+                for chunk in chunks:
+                    self._chunk(steps, first, target, low, chunk, at, number, phases)
 
     def _chunk(
         self, steps: Array, first: int, out: Array, low: int, chunk: Chunk, at: int, number: int, phases: int
     ) -> None:
         """Compute `number` panels of the chunk's sequences from output `at` on; keep what `out` takes."""
-        problem = self.problem
-        outputs = number * self.unit
+        problem, products = self.problem, self.products
+        outputs = number * products.unit
         length = (outputs - 1) * problem.strides + problem.kernel_size
         # An odd number of cache lines, so that sequences do not fall into the same sets of the cache.
         padded = (-(-length // 16) | 1) * 16
         shape = chunk.phases, chunk.groups
-        held = SCRATCH.take("in", (*shape, padded * self.width_in), self.real)
-        held[..., length * self.width_in :] = 0
-        taken = self._units(held, self.together)[:, :, :length]
+        held = SCRATCH.take("in", (*shape, padded * products.width_in), self.real)
+        held[..., length * products.width_in :] = 0
+        taken = self._units(held, products.together)[:, :, :length]
         gather(steps, first, problem.dilation_rate, chunk, at * problem.strides, taken)
         touched = self._isolate(held, chunk, outputs) if suspicious(held) else None
-        made = SCRATCH.take("out", (self.apart, *shape, (outputs + 16) * self.width_out), self.real)
-        for apart in range(self.apart):
+        made = SCRATCH.take("out", (products.apart, *shape, (outputs + 16) * products.width_out), self.real)
+        together = products.together * products.beside
+        for apart, sums in enumerate(made):
             matrices = self.matrices[apart, chunk.group : chunk.group + chunk.groups]
-            self._multiply(held, matrices, number, phases, made[apart])
-        if touched is not None:
-            sums = made.view(self.dtype).reshape(self.apart, *shape, -1, self.together, self.beside)
-            for apart in range(self.apart):
-                sums[apart][touched.where] = touched.values.reshape(-1, self.apart, self.beside)[:, apart]
-        for apart in range(self.apart):
-            target = out[:, :, apart] if self.apart > 1 else out.reshape(len(out), -1)
-            target = in_units(target, self.together * self.beside)
-            scatter(self._units(made[apart], self.together * self.beside)[:, :, :outputs], at, problem.dilation_rate, chunk, target, low)
+            self._multiply(held, matrices, number, phases, sums)
+            if touched is not None:
+                samples = sums.view(self.dtype).reshape(*shape, -1, products.together, products.beside)
+                samples[touched.where] = touched.values.reshape(-1, products.apart, products.beside)[:, apart]
+            target = in_units(out[:, :, apart] if products.apart > 1 else out.reshape(len(out), -1), together)
+            made_units = self._units(sums, together)[:, :, :outputs]
+            scatter(made_units, at, problem.dilation_rate, chunk, target, low)
 
     def _isolate(self, held: Array, chunk: Chunk, outputs: int) -> Touched | None:
-        steps = held.view(self.dtype).reshape(chunk.phases, chunk.groups, -1, self.together)
-        channels = slice(chunk.group * self.together, (chunk.group + chunk.groups) * self.together)
-        kernel = self.kernel[:, channels].reshape(len(self.kernel), chunk.groups, self.together, -1)
+        together = self.products.together
+        steps = held.view(self.dtype).reshape(chunk.phases, chunk.groups, -1, together)
+        channels = slice(chunk.group * together, (chunk.group + chunk.groups) * together)
+        kernel = self.kernel[:, channels].reshape(len(self.kernel), chunk.groups, together, -1)
         return isolate(steps, kernel, self.problem.strides, outputs)
 
     def _multiply(self, rows: Array, matrices: Array, number: int, phases: int, out: Array) -> None:
-        """Multiply `number` panels of (…, sequences, numbers) by each sequence's matrix; the first `phases` of each."""
-        size = self.real.itemsize
-        row_in = self.length * self.problem.strides * self.width_in * size
-        row_out = self.length * self.width_out * size
-        per = self.phases * ROWS
+        """Multiply `number` panels of (…, sequences, numbers), the first `phases` of each, into `out`."""
+        products, size = self.products, self.real.itemsize
+        row_in = products.length * self.problem.strides * products.width_in * size
+        row_out = products.length * products.width_out * size
+        every = products.phases
         shape = (*rows.shape[:2], number, phases, ROWS)
+        strides_in = (*rows.strides[:2], ROWS * every * row_in, row_in, every * row_in, size)
+        strides_out = (*out.strides[:2], ROWS * every * row_out, row_out, every * row_out, size)
         np.matmul(
-            as_strided(
-                rows,
-                (*shape, self.span * self.width_in),
-                (*rows.strides[:2], per * row_in, row_in, self.phases * row_in, size),
-            ),
+            as_strided(rows, (*shape, products.span * products.width_in), strides_in),
             matrices[:, None, None],
-            out=as_strided(
-                out,
-                (*shape, self.length * self.width_out),
-                (*out.strides[:2], per * row_out, row_out, self.phases * row_out, size),
-            ),
+            out=as_strided(out, (*shape, products.length * products.width_out), strides_out),
         )
 
     def _units(self, sequences: Array, together: int) -> Array:
@@ -271,23 +244,21 @@ class Toeplitz:
         width = together * (self.dtype.itemsize // self.real.itemsize)
         return sequences.reshape(*sequences.shape[:2], -1, width)
 
-    def _matrices(self, parts: int) -> Array:
-        """The banded matrices, shape (apart, groups, span*width_in, length*width_out)."""
-        problem, kernel = self.problem, self.kernel
-        taps, together, beside, length = problem.kernel_size, self.together, self.beside, self.length
-        made = np.zeros(
-            (self.apart, self.groups, self.span, together, parts, length, together, beside, parts), self.real
-        )
-        # (apart, groups, K, together, beside)
-        weights = kernel.reshape(taps, self.groups, together, self.apart, beside).transpose(3, 1, 0, 2, 4)
-        for output in range(length):
-            band = slice(output * problem.strides, output * problem.strides + taps)
-            for channel in range(together):
-                place = made[:, :, band, channel, :, output, channel]
-                taken = weights[:, :, :, channel]
-                place[..., 0, :, 0] = taken.real
-                if parts == 2:
-                    place[..., 1, :, 0] = -taken.imag
-                    place[..., 0, :, 1] = taken.imag
-                    place[..., 1, :, 1] = taken.real
-        return made.reshape(self.apart, self.groups, self.span * self.width_in, length * self.width_out)
+
+def _matrices(problem: Problem, kernel: Array, products: Products, real: np.dtype[Any]) -> Array:
+    """The banded matrices, shape (apart, groups, span*width_in, length*width_out)."""
+    taps, together, beside, parts = len(kernel), products.together, products.beside, products.parts
+    groups, apart, span, length = problem.channels // together, products.apart, products.span, products.length
+    made = np.zeros((apart, groups, span, together, parts, length, together, beside, parts), real)
+    # (apart, groups, K, together, beside)
+    weights = kernel.reshape(taps, groups, together, apart, beside).transpose(3, 1, 0, 2, 4)
+    for output in range(length):
+        band = slice(output * problem.strides, output * problem.strides + taps)
+        for channel in range(together):
+            place, taken = made[:, :, band, channel, :, output, channel], weights[:, :, :, channel]
+            place[..., 0, :, 0] = taken.real
+            if parts == 2:
+                place[..., 1, :, 0] = -taken.imag
+                place[..., 0, :, 1] = taken.imag
+                place[..., 1, :, 1] = taken.real
+    return made.reshape(apart, groups, span * products.width_in, length * products.width_out)

@@ -1,0 +1,133 @@
+"""The sizes of block-Toeplitz products, and what they cost: integers and a formula, no arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from dwconv_cli.algorithms._sequences import UNITS
+from dwconv_cli.algorithms.costs import COSTS
+from dwconv_cli.algorithms.problem import Problem
+
+# Rows of one product: fewer cost more per output, and a small recording pays for them all.
+ROWS = 32
+# Bytes of a vector register: a matrix with fewer columns costs as much as one with so many.
+VECTOR = 64
+LENGTHS = (4, 8, 16, 32, 64, 128)
+
+
+@dataclass(frozen=True)
+class Products:
+    """How a problem becomes products.
+
+    Parameters
+    ----------
+    together : int
+        Channels in one sequence.
+    length : int
+        Outputs of each channel in a row.
+    straight : bool
+        Rows of the recording are rows of the products as they lie.
+    beside, apart : int
+        Multipliers in one product, and products for the others.
+    parts : int
+        Numbers of a sample: two if it is complex.
+    strides, kernel_size : int
+        Of the problem.
+    """
+
+    together: int
+    length: int
+    straight: bool
+    beside: int
+    apart: int
+    parts: int
+    strides: int
+    kernel_size: int
+
+    @classmethod
+    def of(cls, problem: Problem, together: int, length: int) -> Products:
+        """Products of `length` outputs for `together` channels."""
+        last, multiplier = problem.data_format == "channels_last", problem.depth_multiplier
+        straight = problem.dilation_rate == 1 and (together == problem.channels or not last)
+        dtype = np.dtype(problem.dtype)
+        # Multipliers stay side by side in the output where they lie so and can travel as one unit.
+        beside = last and (straight or together > 1 or multiplier * dtype.itemsize in UNITS)
+        return cls(
+            together,
+            length,
+            straight,
+            multiplier if beside else 1,
+            1 if beside else multiplier,
+            2 if dtype.kind == "c" else 1,
+            problem.strides,
+            problem.kernel_size,
+        )
+
+    @property
+    def width_in(self) -> int:
+        """Numbers of a step in a sequence."""
+        return self.together * self.parts
+
+    @property
+    def width_out(self) -> int:
+        """Numbers of an output in a sequence."""
+        return self.together * self.beside * self.parts
+
+    @property
+    def span(self) -> int:
+        """Steps that a row reads."""
+        return (self.length - 1) * self.strides + self.kernel_size
+
+    @property
+    def phases(self) -> int:
+        """Of so many rows, one may be in a product, for rows in a product must not overlap."""
+        return -(-self.span // (self.length * self.strides))
+
+    @property
+    def unit(self) -> int:
+        """Outputs of a sequence in one panel."""
+        return self.phases * ROWS * self.length
+
+
+def cost(problem: Problem, products: Products) -> float:
+    """Predicted nanoseconds per output sample on one thread."""
+    dtype = np.dtype(problem.dtype)
+    number = dtype.itemsize // products.parts
+    costs = COSTS[f"float{8 * number}"]
+    columns = products.length * products.width_out
+    full = -(-columns * number // VECTOR) * VECTOR / (columns * number)
+    total = products.parts * (products.span * products.width_in * full * costs.mac + costs.put)
+    if not products.straight:
+        fits = UNITS.keys() | {4}
+        moved_in = (
+            problem.strides / problem.depth_multiplier / _unit(products.together * dtype.itemsize, fits)
+        )
+        moved_out = 1 / _unit(products.together * products.beside * dtype.itemsize, fits)
+        total += costs.move * dtype.itemsize * (moved_in + moved_out)
+    return total
+
+
+def _unit(size: int, fits: set[int]) -> int:
+    return size if size in fits else 1
+
+
+@lru_cache(maxsize=256)
+def choose(problem: Problem) -> Products:
+    """The cheapest products, from the problem alone."""
+    return min(candidates(problem), key=lambda products: cost(problem, products))
+
+
+def candidates(problem: Problem) -> Iterator[Products]:
+    """All products considered."""
+    widths = {1}
+    if problem.data_format == "channels_last":
+        widths |= {
+            width for width in (2, 4, problem.channels) if problem.channels % width == 0 and width <= 8
+        }
+    for together in sorted(widths):
+        for length in LENGTHS:
+            yield Products.of(problem, together, length)
