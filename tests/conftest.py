@@ -1,0 +1,24 @@
+"""Hypothesis: the same cases every time, unless the environment asks for others or for more.
+
+``DWCONV_EXAMPLES=10000`` sets the cases of each property (by default 100); ``HYPOTHESIS_PROFILE=random`` draws fresh ones.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+EXAMPLES = int(os.environ.get("DWCONV_EXAMPLES", "100"))
+
+settings.register_profile(
+    "ci",
+    max_examples=EXAMPLES,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("random", parent=settings.get_profile("ci"), derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

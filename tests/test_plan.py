@@ -1,0 +1,88 @@
+"""Plans: pure, from the problem alone, and honest about what they chose."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+
+import pytest
+
+from dwconv_cli.algorithms import ALGORITHMS, Problem
+from dwconv_cli.errors import LayerError
+from dwconv_cli.layer import LayerSpec
+from dwconv_cli.plan import plan_conv, problem_of
+from dwconv_cli.words import ALGORITHM_NAMES, AUTO
+
+PROBLEMS = [
+    Problem(taps, channels, multiplier, strides, dilation, data_format, dtype)
+    for taps, channels, multiplier, (strides, dilation), data_format, dtype in itertools.product(
+        (1, 2, 3, 9, 31, 129, 1025),
+        (1, 4, 6, 128),
+        (1, 4),
+        ((1, 1), (4, 1), (1, 8)),
+        ("channels_last", "channels_first"),
+        ("float32", "float64", "complex64", "complex128"),
+    )
+]
+
+
+def test_words_and_table_agree() -> None:
+    assert ALGORITHM_NAMES == (AUTO, *ALGORITHMS)
+    assert all(module.NAME == name for name, module in ALGORITHMS.items())
+
+
+def test_auto_takes_the_cheapest() -> None:
+    for problem in PROBLEMS:
+        plan = plan_conv(problem)
+        assert plan.problem == problem
+        costs = dict(plan.costs)
+        assert costs == {
+            name: module.cost(problem)
+            for name, module in ALGORITHMS.items()
+            if module.supports(problem) is None
+        }
+        assert plan.algorithm == min(costs, key=costs.__getitem__)
+        assert list(costs.values()) == sorted(costs.values())
+        assert all(math.isfinite(cost) and cost > 0 for cost in costs.values())
+        assert plan.reason
+
+
+def test_direct_takes_every_problem() -> None:
+    assert all(ALGORITHMS["direct"].supports(problem) is None for problem in PROBLEMS)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_asked_for(name: str) -> None:
+    for problem in PROBLEMS[::7]:
+        why = ALGORITHMS[name].supports(problem)
+        if why is None:
+            plan = plan_conv(problem, name)
+            assert (plan.algorithm, plan.reason) == (name, "asked for")
+        else:
+            with pytest.raises(LayerError, match=f"algorithm {name} cannot do this layer"):
+                plan_conv(problem, name)
+
+
+def test_equal_problems_have_equal_plans() -> None:
+    for problem in PROBLEMS[::11]:
+        assert plan_conv(problem) == plan_conv(dataclasses.replace(problem))
+
+
+@pytest.mark.parametrize("name", ["", "fft", "DIRECT", "auto "])
+def test_unknown(name: str) -> None:
+    with pytest.raises(LayerError, match="unknown algorithm .*; choose one of: auto, direct"):
+        plan_conv(PROBLEMS[0], name)
+
+
+def test_printed() -> None:
+    text = str(plan_conv(PROBLEMS[0]))
+    assert "\n" not in text
+    assert all(name in text for name, _ in plan_conv(PROBLEMS[0]).costs)
+    assert text.startswith(plan_conv(PROBLEMS[0]).algorithm)
+
+
+def test_problem_of() -> None:
+    layer = LayerSpec(kernel_size=5, dilation_rate=3, depth_multiplier=2, data_format="channels_first")
+    assert problem_of(layer, 4, "float64") == Problem(5, 4, 2, 1, 3, "channels_first", "float64")
+    assert problem_of(layer, 4, "float64").effective_kernel_size == 13
