@@ -14,9 +14,8 @@ from dwconv_cli.cli import options
 if TYPE_CHECKING:
     from dwconv_cli.recipe import Recipe
 
-# Layer options that say something of a recording by itself.
-_OF_DATA = {"data_format"}
-_NEED_LAYER = tuple(name for name in options.LAYER_FIELDS if name not in _OF_DATA) + ("seed",)
+# What says nothing of a recording by itself, as its data format does.
+_NEED_LAYER = (*(name for name in options.LAYER_FIELDS if name != "data_format"), "seed")
 
 
 @click.command("inspect")
@@ -29,7 +28,9 @@ _NEED_LAYER = tuple(name for name in options.LAYER_FIELDS if name not in _OF_DAT
 @options.algorithm
 @click.option("--stats", is_flag=True, help="Of each channel: min, max, mean, std, NaN, Inf; reads the data.")
 @click.option("--fs", type=float, metavar="HZ", help="Sampling rate: Hz and seconds instead of steps.")
-@click.option("--shape", is_flag=True, help="Bare shapes alone, one a line: the output's where a layer is given.")
+@click.option(
+    "--shape", is_flag=True, help="Bare shapes alone, one a line: the output's where a layer is given."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per target.")
 @options.debug
 def command(targets: tuple[str, ...], **given: Any) -> None:
@@ -47,22 +48,20 @@ def command(targets: tuple[str, ...], **given: Any) -> None:
     """
     recipe = _recipe(given)
     _check(targets, recipe, given)
+    from dwconv_cli.cli.render import answering
     from dwconv_cli.description import shapes_of
 
-    first = True
-    for found in _descriptions(targets, recipe, given):
-        if given["as_json"]:
-            click.echo(json.dumps(found, allow_nan=False))
-        elif given["shape"]:
-            for sides in shapes_of(found):
-                click.echo(",".join(map(str, sides)))
-        else:
-            from dwconv_cli.cli.views import show
+    for number, found in enumerate(_descriptions(targets, recipe, given)):
+        with answering(sys.stdout):
+            if given["as_json"]:
+                sys.stdout.write(json.dumps(found, allow_nan=False) + "\n")
+            elif given["shape"]:
+                sys.stdout.writelines(",".join(map(str, sides)) + "\n" for sides in shapes_of(found))
+            else:
+                from dwconv_cli.cli.views import show
 
-            if not first:
-                click.echo()
-            show(found, sys.stdout)
-        first = False
+                sys.stdout.write("\n" if number else "")
+                show(found, sys.stdout)
 
 
 def _recipe(given: dict[str, Any]) -> Recipe | None:
@@ -84,9 +83,13 @@ def _check(targets: tuple[str, ...], recipe: Recipe | None, given: dict[str, Any
     if targets and given["input_shape"] is not None:
         raise click.UsageError("--input-shape stands for a file; leave out one of them")
     if not targets and given["input_shape"] is not None and recipe is None:
-        raise click.UsageError("--input-shape needs a layer; give --kernel-size K, --kernel FILE or --weights FILE")
+        raise click.UsageError(
+            "--input-shape needs a layer; give --kernel-size K, --kernel FILE or --weights FILE"
+        )
     if not targets and recipe is None:
-        raise click.UsageError("nothing to inspect; name files, a directory, weights with -k or -w, or --input-shape")
+        raise click.UsageError(
+            "nothing to inspect; name files, a directory, weights with -k or -w, or --input-shape"
+        )
     if not targets and given["stats"]:
         raise click.UsageError("--stats needs a recording; name one")
     if given["fs"] is not None and not 0 < given["fs"] < float("inf"):

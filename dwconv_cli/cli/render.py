@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
+
+from dwconv_cli.errors import OutputError
 
 INDENT = 2
 _NUMBER = re.compile(r"[-+]?\d[\d.e+-]*")
@@ -13,6 +16,24 @@ _NUMBER = re.compile(r"[-+]?\d[\d.e+-]*")
 _ASCII = str.maketrans("▁▂▃▄▅▆▇█", "_.:-=+*#")
 
 Rows = Sequence[Sequence[str]]
+
+
+@contextmanager
+def answering(stream: TextIO) -> Iterator[None]:
+    """Around what is written to `stream` as an answer: it is there when this ends.
+
+    Raises
+    ------
+    OutputError
+        If the stream takes no more; a closed pipe stays a BrokenPipeError.
+    """
+    try:
+        yield
+        stream.flush()
+    except (OutputError, BrokenPipeError):
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output: {(error.strerror or str(error)).lower()}") from error
 
 
 def table(rows: Rows, stream: TextIO, head: Sequence[str] = ()) -> None:

@@ -22,6 +22,8 @@ _LAYER_DEFAULTS = {
     "data_format": "channels_last",
     "activation": "linear",
 }
+# Keys that a serialized activation layer shares with every layer.
+_OF_ALL_LAYERS = {"name", "trainable", "dtype"}
 
 
 def show(found: dict[str, Any], stream: TextIO) -> None:
@@ -67,7 +69,7 @@ def _weights(found: dict[str, Any], stream: TextIO) -> None:
     rows += [("layer", _layer(found["layer"])), ("receptive field", f"{found['receptive_field']} steps")]
     table([*rows, ("sha256", entry["sha256"]), *note_rows(found)], stream)
     unit = found["frequency_unit"]
-    head = ("channel", "DC gain", f"-3 dB ({unit})", "group delay", "taps", "response")
+    head = ("channel", "DC gain", f"-3 dB ({unit})", "group delay (causal)", "taps", "response")
     alike: dict[tuple[str, ...], list[int]] = {}
     for channel in found["channels"]:
         alike.setdefault(_response(channel), []).append(channel["channel"])
@@ -173,9 +175,10 @@ def _single(value: Any) -> str:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, dict):
-        inner = value.get("config") or {}
-        arguments = ", ".join(f"{key}={item}" for key, item in inner.items()) if isinstance(inner, dict) else ""
-        return f"{value.get('class_name')}({arguments})"
+        inner = value.get("config")
+        told = inner.items() if isinstance(inner, dict) else ()
+        arguments = (f"{key}={item}" for key, item in told if key not in _OF_ALL_LAYERS and item is not None)
+        return f"{value.get('class_name')}({', '.join(arguments)})"
     return "?" if value is None else str(value)
 
 

@@ -1,0 +1,117 @@
+"""What a layer makes of data of some shape, from shapes and dtypes alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.layer import LayerSpec
+from dwconv_cli.layer_config import from_config, inner_config, to_config
+from dwconv_cli.plan import plan_conv, problem_of
+from dwconv_cli.precision import precision
+from dwconv_cli.recipe import Recipe
+from dwconv_cli.report import array_entry
+from dwconv_cli.transfer import Tally
+from dwconv_cli.words import AUTO
+
+Shape = tuple[int, ...]
+
+
+def check(
+    recipe: Recipe,
+    shape: Shape,
+    dtype: np.dtype[Any],
+    where: str,
+    *,
+    algorithm: str = AUTO,
+    fs: float | None = None,
+) -> dict[str, Any]:
+    """The shape check: what the layer of `recipe` makes of data of `shape`.
+
+    Weights in files are read, since their shapes decide; fresh ones are not made, since theirs are known.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    shape : tuple of int
+        Of rank 1 to 3.
+    dtype : dtype
+        Of the data.
+    where : str
+        Names the data in messages.
+    algorithm : str
+    fs : float, optional
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    dict
+        ``output``, ``layer``, ``weights``, ``padding``, ``effective_kernel_size``, ``algorithm`` and ``notes`` as in
+        a report; ``receptive_field`` in steps; ``delay`` in ``steps`` and, with `fs`, in ``seconds``: how far an
+        output lags the middle of the steps it is made of.
+
+    Raises
+    ------
+    LayerError, ShapeError, InputError
+        If layer, weights and data do not fit each other, or the weights cannot be read.
+    """
+    try:
+        data_format = recipe.data_format()
+        _, steps, channels = LayerSpec(kernel_size=1, data_format=data_format).canonical_shape(shape)
+        layer, kernel, weights, notes = _resolve(recipe, channels)
+        found = precision(dtype, kernel, layer.dtype)
+        plan = plan_conv(problem_of(layer, channels, found.compute.name), algorithm)
+        output = layer.output_shape(shape)
+        # The engine would refuse such a regularizer.
+        Tally(layer.activity_regularizer, 1)
+    except (LayerError, ShapeError) as error:
+        raise type(error)(f"{where}: {error}") from error
+    left, right = layer.pad_amounts(steps)
+    size = layer.effective_kernel_size
+    nbytes = math.prod(output) * found.output.itemsize
+    return {
+        "output": array_entry(None, output, found.output, nbytes),
+        "layer": to_config(layer) | {"dtype": found.output.name},
+        "weights": weights,
+        "padding": {"left": left, "right": right},
+        "effective_kernel_size": size,
+        "receptive_field": size,
+        "delay": in_time(left - (size - 1) / 2, fs),
+        "algorithm": {"name": plan.algorithm, "reason": plan.reason},
+        "notes": notes,
+    }
+
+
+def in_time(steps: float, fs: float | None) -> dict[str, float | None]:
+    """A stretch of steps, and of seconds where the sampling rate is known."""
+    return {"steps": steps, "seconds": None if fs is None else steps / fs}
+
+
+def fresh_layer(recipe: Recipe) -> LayerSpec | None:
+    """The layer of a recipe whose weights are yet to be made; None where they exist."""
+    if (recipe.given, recipe.kernel, recipe.weights) != (None, None, None):
+        return None
+    return from_config({**recipe.defaults, **inner_config(recipe.config or {})}, **recipe.options)
+
+
+def _resolve(recipe: Recipe, channels: int) -> tuple[LayerSpec, np.dtype[Any], dict[str, Any], list[str]]:
+    """The layer, its kernel's dtype, the entry of its weights and notes."""
+    layer = fresh_layer(recipe)
+    if layer is None:
+        found = recipe.resolve(channels)
+        # A kernel given as it is has not met the data yet.
+        kernel = found.weights.for_channels(channels, found.layer.data_format).kernel
+        return found.layer, kernel.dtype, found.entry, found.notes
+    outputs = channels * layer.depth_multiplier
+    entry = {
+        "address": None,
+        "kernel_shape": [layer.kernel_size, channels, layer.depth_multiplier],
+        "bias_shape": [outputs] if layer.use_bias else None,
+        "sha256": None,
+    }
+    said = {**inner_config(recipe.config or {}), **recipe.options}
+    notes = [] if "data_format" in said else list(recipe.default_notes)
+    return layer, np.dtype(layer.dtype or "float32"), entry, notes

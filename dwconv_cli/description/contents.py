@@ -1,0 +1,148 @@
+"""What files and directories hold: datasets, members, layers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from dwconv_cli.description.plain import plain
+from dwconv_cli.errors import DwconvError, InputError
+from dwconv_cli.formats import FORMATS, Address, format_of, members, open_reader
+from dwconv_cli.formats.source import reason
+from dwconv_cli.keras_files import is_keras_file, read_layers
+from dwconv_cli.weights import checksum
+
+
+def contents(path: str, name: str | None = None, given: str | None = None) -> dict[str, Any]:
+    """What an HDF5 file (or the group `name` of it) or an ``.npz`` holds.
+
+    Returns
+    -------
+    dict
+        ``storage``; ``attributes`` of the HDF5 group; ``contents``, one object for each thing, in the file's order,
+        with ``address``, ``name``, ``kind``, ``shape`` and ``dtype`` of arrays, ``target`` of links, and the
+        ``error`` of what cannot be read.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    found = format_of(Address(path), given).name
+    return _LISTINGS[found](path, name)
+
+
+def directory(path: str) -> dict[str, Any]:
+    """What a directory holds: as :func:`contents`, with ``arrays`` counted in files that hold several."""
+    try:
+        with os.scandir(path) as found:
+            listed = sorted((entry.name, _file_kind(entry)) for entry in found)
+    except OSError as error:
+        raise InputError(f"{path}: {reason(error)}") from error
+    entries = []
+    for name, kind in listed:
+        full = os.path.join(path, name)
+        entry = _entry(full, name, kind)
+        entries.append(_tried(_file, entry, full) if kind == "file" else entry)
+    return {"storage": {"format": "directory"}, "attributes": {}, "contents": entries}
+
+
+def model(path: str) -> dict[str, Any]:
+    """The DepthwiseConv1D layers of a Keras file.
+
+    Returns
+    -------
+    dict
+        ``storage`` and ``layers``, each with ``address``, ``name``, ``class_name``, ``dtype``, ``weights`` as in a
+        report, and ``config``, Keras's own.
+    """
+    layers = [
+        {
+            "address": str(Address(path, layer.path)),
+            "name": layer.name,
+            "class_name": layer.class_name,
+            "dtype": layer.dtype_policy or str(layer.kernel.dtype),
+            "weights": {
+                "address": str(Address(path, layer.path)),
+                "kernel_shape": list(layer.kernel.shape),
+                "bias_shape": None if layer.bias is None else list(layer.bias.shape),
+                "sha256": checksum(layer.kernel, layer.bias),
+            },
+            "config": plain(layer.config),
+        }
+        for layer in read_layers(path)
+    ]
+    return {"storage": {"format": "keras"}, "layers": layers}
+
+
+def is_model(path: str) -> bool:
+    """Whether a path is a Keras model, as a file or as a folder."""
+    if os.path.isdir(path):
+        return all(os.path.isfile(os.path.join(path, name)) for name in ("config.json", "model.weights.h5"))
+    return is_keras_file(path)
+
+
+def _hdf5(path: str, name: str | None) -> dict[str, Any]:
+    from dwconv_cli import hdf5
+
+    with hdf5.open_file(path) as file:
+        group = hdf5.find(file, name or "/")
+        entries = []
+        for found in hdf5.walk(group):
+            entry = _entry(str(Address(path, found.name)), found.name, found.kind)
+            entry["shape"] = None if found.shape is None else list(found.shape)
+            entry |= {"dtype": found.dtype, "target": found.target}
+            entries.append(entry)
+        attributes = plain(hdf5.attributes(group))
+    return {"storage": {"format": "hdf5"}, "attributes": attributes, "contents": entries}
+
+
+def _npz(path: str, name: str | None) -> dict[str, Any]:
+    entries = []
+    for member in members(path, "npz"):
+        address = Address(path, member)
+        entries.append(_tried(_header, _entry(str(address), member, "array"), address, "npz"))
+    return {"storage": {"format": "npz"}, "attributes": {}, "contents": entries}
+
+
+_LISTINGS: dict[str, Callable[[str, str | None], dict[str, Any]]] = {"hdf5": _hdf5, "npz": _npz}
+_SUFFIXES = {suffix: found for found in FORMATS.values() for suffix in found.suffixes}
+
+
+def _entry(address: str, name: str, kind: str) -> dict[str, Any]:
+    empty: dict[str, Any] = dict.fromkeys(("shape", "dtype", "target", "arrays", "error"))
+    return {"address": address, "name": name, "kind": kind, **empty}
+
+
+def _file(entry: dict[str, Any], path: str) -> dict[str, Any]:
+    if is_keras_file(path):
+        return {**entry, "kind": "model"}
+    found = _SUFFIXES.get(os.path.splitext(path)[1].lower())
+    if found is None:
+        return entry
+    if found.members is None:
+        return _header({**entry, "kind": "array"}, Address(path))
+    names = found.members(path)
+    if len(names) == 1:
+        return {**_header(entry, Address(path, names[0])), "arrays": 1}
+    return {**entry, "arrays": len(names)}
+
+
+def _header(entry: dict[str, Any], address: Address, given: str | None = None) -> dict[str, Any]:
+    reader = open_reader(address, given)
+    reader.close()
+    return {**entry, "shape": list(reader.shape), "dtype": str(reader.dtype)}
+
+
+def _tried(look: Callable[..., dict[str, Any]], entry: dict[str, Any], *args: Any) -> dict[str, Any]:
+    """``look(entry, *args)``; one bad file among many is told and passed over."""
+    try:
+        return look(entry, *args)
+    except DwconvError as error:
+        return {**entry, "error": str(error)}
+
+
+def _file_kind(entry: os.DirEntry[str]) -> str:
+    # A FIFO would keep its reader waiting.
+    return "directory" if entry.is_dir() else "file" if entry.is_file() else "other"

@@ -1,0 +1,90 @@
+"""A recording, described from its header."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from dwconv_cli.description.check import check
+from dwconv_cli.description.plain import plain
+from dwconv_cli.description.stats import channel_stats
+from dwconv_cli.errors import ShapeError
+from dwconv_cli.formats import Address, Reader, complete, open_reader
+from dwconv_cli.job import steps_of
+from dwconv_cli.recipe import Recipe
+from dwconv_cli.report import array_entry
+from dwconv_cli.transfer import Axes
+from dwconv_cli.words import AUTO
+
+
+def describe_data(
+    address: Address,
+    recipe: Recipe | None,
+    *,
+    data_format: str,
+    stats: bool = False,
+    fs: float | None = None,
+    steps: slice = slice(None),
+    algorithm: str = AUTO,
+    input_format: str | None = None,
+    allow_external: bool = False,
+) -> dict[str, Any]:
+    """A recording, and with a `recipe` what its layer makes of it; see :func:`~dwconv_cli.description.describe`."""
+    address = complete(address, input_format)
+    options = {"allow_external": True} if allow_external else {}
+    reader = open_reader(address, input_format, **options)
+    try:
+        return _described(reader, address, recipe, data_format, stats, fs, steps, algorithm)
+    finally:
+        reader.close()
+
+
+def _described(
+    reader: Reader,
+    address: Address,
+    recipe: Recipe | None,
+    data_format: str,
+    stats: bool,
+    fs: float | None,
+    wanted: slice,
+    algorithm: str,
+) -> dict[str, Any]:
+    shape = reader.shape
+    filterable = len(shape) in (1, 2, 3)
+    recording: dict[str, Any] = dict.fromkeys(("batch", "steps", "channels", "duration", "data_format"))
+    if not filterable and (stats or wanted != slice(None)):
+        raise ShapeError(f"{address}: rank {len(shape)} has no steps and channels; ranks 1, 2 and 3 have")
+    if filterable:
+        axes = Axes(len(shape), data_format == "channels_first")
+        batch, length, channels = axes.canonical(shape)
+        taken = _steps(wanted, length, address)
+        count = taken.stop - taken.start
+        parts = axes.select(slice(0, batch), taken, slice(0, channels))
+        shape = tuple(part.stop - part.start for part in parts)
+        recording = {
+            "batch": batch,
+            "steps": count,
+            "channels": channels,
+            "duration": None if fs is None else count / fs,
+            "data_format": data_format,
+        }
+    found = {
+        "input": array_entry(str(address), shape, reader.dtype),
+        "nbytes": math.prod(shape) * reader.dtype.itemsize,
+        "order": reader.storage.get("order", "C"),
+        "recording": recording,
+        "storage": plain({key: value for key, value in reader.storage.items() if key != "order"}),
+        "attributes": plain(reader.attributes),
+    }
+    if recipe is not None:
+        found |= check(recipe, shape, reader.dtype, str(address), algorithm=algorithm, fs=fs)
+    if stats:
+        found["stats"] = channel_stats(reader, axes, taken)
+    return found
+
+
+def _steps(wanted: slice, length: int, address: Address) -> slice:
+    try:
+        return steps_of(wanted, length)
+    except ShapeError as error:
+        raise ShapeError(f"{address}: {error}") from error

@@ -1,0 +1,184 @@
+"""Which kind of thing a target is, and its description."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from dwconv_cli.description import contents
+from dwconv_cli.description.check import check
+from dwconv_cli.description.data import describe_data
+from dwconv_cli.description.kernels import describe_weights
+from dwconv_cli.errors import InputError, LayerError
+from dwconv_cli.formats import Address, expand, format_of, members
+from dwconv_cli.recipe import Recipe
+from dwconv_cli.report import array_entry
+from dwconv_cli.words import AUTO
+
+SCHEMA_VERSION = 1
+# Data that is only a shape is taken for Keras's floatx.
+SHAPE_DTYPE = np.dtype(np.float32)
+
+
+def describe(
+    target: str | Address | tuple[int, ...] | None,
+    *,
+    recipe: Recipe | None = None,
+    data_format: str | None = None,
+    stats: bool = False,
+    fs: float | None = None,
+    steps: slice = slice(None),
+    algorithm: str = AUTO,
+    input_format: str | None = None,
+    allow_external: bool = False,
+    kernel_layout: str = "keras",
+) -> dict[str, Any]:
+    """Say what `target` is.
+
+    A single array is a recording, whatever its shape: an ``.npy`` file, one member, one dataset. An ``.npz`` or an
+    HDF5 group that holds an array ``kernel`` is weights, and so is a named layer of a Keras model. To see a bare
+    array as a kernel, give it as the `recipe`'s kernel, with None as `target`. With a `recipe` or `stats` every
+    address is a recording.
+
+    Parameters
+    ----------
+    target : str, Address, tuple of int, or None
+        An address without wildcards; or the shape of data that need not exist, taken for float32; or None for the
+        weights of `recipe` themselves.
+    recipe : Recipe, optional
+        A layer to hold against the data: nothing is computed, and fresh weights are not even made.
+    data_format : str, optional
+        Of a recording without `recipe`; channels_last by default.
+    stats : bool
+        Read the recording once for the statistics of its channels.
+    fs : float, optional
+        Sampling rate in Hz; turns steps into seconds, cycles per step into Hz.
+    steps : slice
+        Part of a recording to take.
+    algorithm : str
+    input_format : str, optional
+        Where the suffix does not tell.
+    allow_external : bool
+        Whether HDF5 data may lie in other files.
+    kernel_layout : str
+        Of weights found at `target`: ``keras`` or ``torch``.
+
+    Returns
+    -------
+    dict
+        JSON's types only. ``kind`` is ``data``, ``shape``, ``weights``, ``model``, ``file`` or ``directory``; what
+        stands for the same thing as in a report has the same key.
+
+    Raises
+    ------
+    InputError
+        If something cannot be read.
+    LayerError, ShapeError
+        If the layer is impossible, or does not fit the data.
+    """
+    if target is None:
+        if recipe is None:
+            raise LayerError("nothing to describe; name a target, or weights")
+        return _object("weights", **describe_weights(recipe, fs))
+    if isinstance(target, tuple):
+        if recipe is None:
+            raise LayerError("a shape alone says nothing; give a layer, e.g. --kernel-size 3")
+        found = check(recipe, target, SHAPE_DTYPE, str(target), algorithm=algorithm, fs=fs)
+        return _object("shape", input=array_entry(None, target, SHAPE_DTYPE), **found)
+    address = target if isinstance(target, Address) else Address.parse(target)
+    kind = "data" if recipe is not None or stats else _kind(address, input_format, allow_external)
+    if kind == "weights":
+        found = describe_weights(Recipe(weights=str(address), layout=kernel_layout), fs)
+    elif kind == "data":
+        found = describe_data(
+            address,
+            recipe,
+            data_format=recipe.data_format() if recipe else data_format or "channels_last",
+            stats=stats,
+            fs=fs,
+            steps=steps,
+            algorithm=algorithm,
+            input_format=input_format,
+            allow_external=allow_external,
+        )
+    else:
+        entry = {"address": str(address)}
+        found = {"input": entry, **_listing(kind, address, input_format)}
+    return _object(kind, **found)
+
+
+def describe_all(targets: Iterable[str], **options: Any) -> Iterator[dict[str, Any]]:
+    """Descriptions of all that `targets` name, wildcards expanded; options are those of :func:`describe`."""
+    given = options.get("input_format")
+    for text in targets:
+        for address in expand(text, lambda path: _names(path, given)):
+            yield describe(address, **options)
+
+
+def shapes_of(found: dict[str, Any]) -> list[list[int]]:
+    """The bare shapes in a description: the output's where there is a layer, else those of all that is there."""
+    if "output" in found:
+        return [found["output"]["shape"]]
+    if found["kind"] == "weights":
+        return [found["weights"]["kernel_shape"]]
+    if found["kind"] == "model":
+        return [layer["weights"]["kernel_shape"] for layer in found["layers"]]
+    if "contents" in found:
+        return [entry["shape"] for entry in found["contents"] if entry["shape"] is not None]
+    return [found["input"]["shape"]]
+
+
+def _kind(address: Address, given: str | None, allow_external: bool) -> str:
+    """What lies at an address."""
+    path, name = address.path, address.name
+    if address.is_stream:
+        return "data"
+    if given is None and contents.is_model(path):
+        return "model" if name is None else "weights"
+    if os.path.isdir(path):
+        return "directory"
+    found = format_of(address, given)
+    if found.members is None:
+        return "data"
+    names = [member.strip("/") for member in found.members(path)]
+    inside = (name or "").strip("/")
+    if inside in names:
+        return "data"
+    if f"{inside}/kernel".strip("/") in names:
+        return "weights"
+    if found.name == "hdf5":
+        return "file" if name is None or _is_group(path, name, allow_external) else "data"
+    return "file" if name is None and len(names) != 1 else "data"
+
+
+def _is_group(path: str, name: str, allow_external: bool) -> bool:
+    from dwconv_cli import hdf5
+
+    with hdf5.open_file(path) as file:
+        return not hasattr(hdf5.find(file, name, allow_external=allow_external), "shape")
+
+
+def _listing(kind: str, address: Address, given: str | None) -> dict[str, Any]:
+    if kind == "model":
+        return contents.model(address.path)
+    if kind == "file":
+        return contents.contents(address.path, address.name, given)
+    if address.name is not None:
+        raise InputError(f"{address}: a directory has no names inside; say {address.path}/{address.name}")
+    return contents.directory(address.path)
+
+
+def _names(path: str, given: str | None) -> list[str]:
+    """Names inside a file that wildcards may match."""
+    if given is None and contents.is_model(path):
+        return [layer["address"].removeprefix(f"{path}::") for layer in contents.model(path)["layers"]]
+    return members(path, given)
+
+
+def _object(kind: str, **found: Any) -> dict[str, Any]:
+    from dwconv_cli import __version__
+
+    return {"schema_version": SCHEMA_VERSION, "version": __version__, "kind": kind, **found}
