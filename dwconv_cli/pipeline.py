@@ -151,6 +151,7 @@ def apply_group(
                 opened.commit()
             else:
                 opened.abort()
+                _take_back(reports)
     except BaseException as error:
         if opened is not None:
             opened.abort()
@@ -158,6 +159,15 @@ def apply_group(
             raise
         return [failure(str(target.source), error, target.output) for target in group]
     return reports
+
+
+def _take_back(reports: list[Report]) -> None:
+    """Say of what was filtered before another one failed that their common output is not there."""
+    cause = reports[-1]
+    for report in reports:
+        if report.status == "ok" and cause.error:
+            message = f"{report.input['address']}: not written, since {cause.input['address']} failed"
+            report.status, report.error = "failed", {"code": cause.error["code"], "message": message}
 
 
 def failure(source: str, error: BaseException, output: Address | None = None) -> Report:
@@ -180,6 +190,8 @@ def make_directory(path: str) -> None:
     """
     try:
         os.makedirs(path, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(f"{path}: there is a file in the way; name another directory") from error
     except OSError as error:
         raise OutputError(f"{path}: {reason(error)}") from error
 
@@ -224,7 +236,7 @@ def _open(group: Sequence[Target], settings: Settings) -> Output:
         raise LayerError(f"{first}: {', '.join(settings.storage)} are for HDF5 outputs; leave them out")
     group = [target for target in group if not (settings.skip_existing and _is_done(target, settings))]
     adding = [check_target(target, settings) for target in group]
-    names = frozenset(target.output.name or "" for target in group if target.output)
+    names = frozenset(target.output.name or "" for target in group if target.output and settings.overwrite)
     return open_output(
         first.path, settings.output_format, overwrite=settings.overwrite, keep=all(adding), replace=names
     )

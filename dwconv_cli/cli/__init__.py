@@ -6,14 +6,14 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from dwconv_cli import __version__
-from dwconv_cli.errors import exit_code
+from dwconv_cli.errors import DwconvError, OutputError, exit_code
 from dwconv_cli.threads import keep_blas_single
 
 # Command -> what it is for; its module bears its name.
@@ -23,6 +23,7 @@ COMMANDS = {
     "inspect": "Say what a recording, a kernel or a layer is, and check that they fit.",
 }
 SIGTERM_CODE = 143
+COMPLETION = "_DWCONV_COMPLETE"
 
 
 class LazyGroup(click.Group):
@@ -68,8 +69,12 @@ class Terminated(BaseException):
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; every error leaves as one line and a code."""
     arguments = list(sys.argv[1:] if args is None else args)
+    _open_closed_streams()
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGTERM, _terminate)
+        # Whoever started us may have told us to ignore it, as shells do for background jobs.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _interrupt)
     # Before NumPy is loaded: its threads would only cost start-up, the engine has its own.
     keep_blas_single()
     code = _run(arguments)
@@ -77,48 +82,110 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         sys.stderr.flush()
     try:
         sys.stdout.flush()
-    except OSError:
-        # The reader is gone; keep the interpreter from trying again on its way out.
+    except OSError as error:
+        # Keep the interpreter from trying again on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if code == 0 and isinstance(error, BrokenPipeError):
+            code = exit_code(error)
+        elif code == 0:
+            say(f"standard output: {(error.strerror or str(error)).lower()}")
+            code = exit_code(OutputError())
     sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:
     try:
-        result: Any = group.main(arguments, prog_name="dwconv", standalone_mode=False)
+        if instruction := os.environ.get(COMPLETION):
+            from click.shell_completion import shell_complete
+
+            return shell_complete(group, {}, "dwconv", COMPLETION, instruction)
+        # Click's own ``main`` would answer interrupts and closed pipes in its way.
+        with group.make_context("dwconv", arguments) as context:
+            result: Any = group.invoke(context)
+    except click.exceptions.Exit as error:
+        return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        _say(error.format_message())
+        say(error.format_message())
         return error.exit_code
-    except click.Abort:
-        return 130
     except Terminated:
         return SIGTERM_CODE
     except BaseException as error:
         code = exit_code(error)
+        if code == 70 and isinstance(error, OSError):
+            # Most likely --help or --version on a full disk.
+            code = exit_code(OutputError())
         if "--debug" in arguments:
             import traceback
 
             traceback.print_exc()
         if code == 5:
-            _say("out of memory; use a smaller --memory-limit, or shorter recordings")
+            say("out of memory; use a smaller --memory-limit, or shorter recordings")
         elif code == 70:
             if isinstance(error, SystemExit):
                 raise
-            _say(f"internal error: {type(error).__name__}: {error}; --debug shows where; please report it")
+            say(f"internal error: {type(error).__name__}: {error}; --debug shows where; please report it")
         elif code not in (130, 141):
-            _say(str(error))
+            say(str(error))
         return code
     return result if isinstance(result, int) else 0
 
 
+def _open_closed_streams() -> None:
+    """Put something in the place of standard streams that are closed, or a file opened later would take it.
+
+    Reading or writing there fails, but for messages, which vanish.
+    """
+    for fd, (name, mode) in enumerate(
+        (("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_RDWR))
+    ):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, mode)
+            if opened != fd:
+                os.dup2(opened, fd)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(fd, "w" if fd else "r", encoding="utf-8"))
+
+
 def _terminate(signum: int, frame: Any) -> NoReturn:
+    _ignore_signals()
     raise Terminated
 
 
-def _say(message: str) -> None:
-    line = " ".join(message.split())
+def _interrupt(signum: int, frame: Any) -> NoReturn:
+    _ignore_signals()
+    raise KeyboardInterrupt
+
+
+def _ignore_signals() -> None:
+    """Let nothing disturb the removal of unfinished outputs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def writing(name: str) -> Iterator[None]:
+    """Name what is written to in errors of the disk; a closed pipe is none.
+
+    Raises
+    ------
+    OutputError
+    """
+    try:
+        yield
+    except (DwconvError, BrokenPipeError):
+        raise
+    except OSError as error:
+        raise OutputError(f"{name}: {(error.strerror or str(error)).lower()}") from error
+
+
+def say(message: str) -> None:
+    """Print an error as one line; names out of files may hold anything, so what is unprintable is escaped."""
+    line = "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in " ".join(message.split())
+    )
     with contextlib.suppress(OSError):
         click.echo(f"dwconv: error: {line}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from dwconv_cli.cli import options
+from dwconv_cli.cli import options, say, writing
 from dwconv_cli.words import FORMAT_NAMES
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
             if not given["keep_going"]:
                 raise report.cause
             failed = True
-            click.echo(f"dwconv: error: {' '.join(str(report.cause).split())}", err=True)
+            say(str(report.cause))
     return int(failed)
 
 
@@ -96,11 +97,8 @@ def _check(inputs: tuple[str, ...], listed: list[str] | None, given: dict[str, A
         raise click.UsageError("--output and --output-dir exclude each other")
     if output is None and directory is None and not given["dry_run"]:
         raise click.UsageError("no output; give -o FILE, -o - for standard output, or --output-dir DIR")
-    reads = [
-        *inputs,
-        *(listed or ()),
-        *(given[key] for key in ("kernel", "bias", "weights", "config", "files_from")),
-    ]
+    beside = [given[key] for key in ("kernel", "bias", "weights", "config", "files_from")]
+    reads = [*inputs, *(listed or ()), *beside]
     if reads.count("-") > 1:
         raise click.UsageError("standard input can be read once; '-' stands in several places")
     if output == "-" and given["as_json"]:
@@ -109,6 +107,21 @@ def _check(inputs: tuple[str, ...], listed: list[str] | None, given: dict[str, A
         raise click.UsageError("standard output is a terminal; redirect it to a file or a pipe")
     if given["null"] and given["files_from"] is None:
         raise click.UsageError("-0 goes with --files-from")
+    _check_distinct("--report", given["report_file"], [*reads, output])
+    _check_distinct("--output", output, beside)
+
+
+def _check_distinct(option: str, target: str | None, others: list[str | None]) -> None:
+    """Refuse to write over what the command reads, or over its own output."""
+    from dwconv_cli.errors import OutputError
+    from dwconv_cli.formats import Address
+
+    if target is None or target == "-":
+        return
+    for path, other in ((Address.parse(other).path, other) for other in others if other is not None):
+        same = os.path.isfile(path) and os.path.isfile(target) and os.path.samefile(path, target)
+        if same or os.path.realpath(path) == os.path.realpath(target):
+            raise OutputError(f"{target}: {option} would replace {other}; write to another name")
 
 
 def _listed(path: str | None, null: bool) -> list[str] | None:
@@ -181,27 +194,27 @@ class _Log:
 
     def __enter__(self) -> _Log:
         if self._path is not None:
-            from dwconv_cli.errors import OutputError
-
-            try:
+            with writing(self._path):
                 self._file = open(self._path, "w", encoding="utf-8")
-            except OSError as error:
-                raise OutputError(f"{self._path}: {(error.strerror or str(error)).lower()}") from error
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self._file is not None:
-            self._file.close()
+            # What was written is flushed; what could not be was told of.
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def add(self, report: Report) -> None:
         entry = report.to_json()
         line = json.dumps(entry)
         if self._file is not None:
-            self._file.write(line + "\n")
-            self._file.flush()
+            with writing(self._path):
+                self._file.write(line + "\n")
+                self._file.flush()
         if self._json:
-            click.echo(line)
-        elif self._table and report.cause is None:
+            with writing("standard output"):
+                click.echo(line)
+        elif self._table and report.status != "failed":
             from dwconv_cli.cli.render import report_table
 
             report_table(entry, sys.stderr, self._verbose)

@@ -7,6 +7,7 @@ shape, dtype, attributes, options)``, ``commit()`` and ``abort()``; a writer has
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -155,7 +156,7 @@ def _h5_members(path: str) -> list[str]:
 def _h5_output(sink: FileSink, keep: str | None, replace: frozenset[str]) -> Output:
     from dwconv_cli.formats.h5 import H5Output
 
-    return H5Output(sink, keep)
+    return H5Output(sink, keep, replace)
 
 
 @dataclass(frozen=True)
@@ -203,12 +204,19 @@ def format_of(address: Address, given: str | None = None, output: bool = False) 
         return FORMATS[given]
     if address.is_stream:
         return FORMATS["npy"]
+    wrong = OutputError if output else InputError
+    if not address.path:
+        raise wrong("an empty address; name a file, or '-'")
+    if os.path.isdir(address.path) or address.path.endswith("/"):
+        hint = (
+            "use --output-dir" if output else f"name the files in it, e.g. '{address.path.rstrip('/')}/*.npy'"
+        )
+        raise wrong(f"{address.path}: is a directory; {hint}")
     for found in FORMATS.values():
         if address.suffix in found.suffixes:
             return found
     known = " ".join(suffix for found in FORMATS.values() for suffix in found.suffixes)
     option = "--output-format" if output else "--input-format"
-    wrong = OutputError if output else InputError
     raise wrong(f"{address.path}: suffix {address.suffix!r} is unknown ({known}); say {option}")
 
 
@@ -282,7 +290,7 @@ def open_output(
     keep : bool
         Add to the arrays of an existing file.
     replace : set of str
-        Arrays of an existing file that are not kept.
+        Arrays of an existing file that may be replaced.
 
     Raises
     ------

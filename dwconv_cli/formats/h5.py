@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from dwconv_cli import hdf5
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.runs import Selection, whole
-from dwconv_cli.formats.sink import FileSink
+from dwconv_cli.formats.sink import FileSink, exists
 from dwconv_cli.formats.source import reason
 
 Array = np.ndarray[Any, Any]
@@ -87,13 +88,20 @@ class H5Output:
         Of which the descriptor is used.
     keep : str, optional
         Path of an HDF5 file whose content is carried over.
+    replace : set of str
+        Datasets in it that may be replaced.
     """
 
-    def __init__(self, sink: FileSink, keep: str | None = None) -> None:
+    def __init__(
+        self, sink: FileSink, keep: str | None = None, replace: frozenset[str] = frozenset()
+    ) -> None:
         from dwconv_cli.hdf5 import write
 
+        if sink.sequential:
+            raise OutputError(f"{sink.name}: HDF5 cannot be streamed; write .npy there, or to a file")
         self._sink = sink
         self._keep = keep
+        self._replace = replace
         self._before = os.stat(keep) if keep else None
         if keep:
             with hdf5.open_file(keep):
@@ -103,7 +111,7 @@ class H5Output:
                     shutil.copyfileobj(old, new, 1 << 20)
             except OSError as error:
                 raise OutputError(f"{sink.name}: {reason(error)}") from error
-        self._trap = write.Trap(sink.fd)
+        self._trap = write.Trap(sink.fd, sink.name)
         self._file = write.open_writable(self._trap, keep is not None)
 
     def writer(
@@ -117,8 +125,14 @@ class H5Output:
         """A writer of a new dataset `name`, with `attributes` and h5py's storage `options`."""
         from dwconv_cli.hdf5 import write
 
+        final = name
+        if write.is_taken(self._file, name):
+            if name not in self._replace:
+                raise exists(f"{self._sink.name}::{name}")
+            # What is replaced stays until the new one is complete.
+            name = f"{name}.{secrets.token_hex(6)}"
         dataset = write.create_dataset(self._file, name, shape, dtype, attributes or {}, options or {})
-        return H5Writer(self, dataset)
+        return H5Writer(self, dataset, final)
 
     def check(self) -> None:
         """Raise what the disk said, if it said something.
@@ -153,9 +167,10 @@ class H5Writer:
 
     sequential = False
 
-    def __init__(self, output: H5Output, dataset: Any) -> None:
+    def __init__(self, output: H5Output, dataset: Any, name: str) -> None:
         self._output = output
         self._dataset = dataset
+        self._name = name
         self.shape: tuple[int, ...] = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
 
@@ -169,7 +184,11 @@ class H5Writer:
         self._output.check()
 
     def commit(self) -> None:
-        """The file is committed as a whole."""
+        """Give the dataset its name; the file is committed as a whole."""
+        if self._dataset.name != self._name:
+            file = self._dataset.file
+            del file[self._name]
+            file.move(self._dataset.name, self._name)
 
     def abort(self) -> None:
         """Take the dataset out of the file to be."""

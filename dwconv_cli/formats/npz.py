@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
+from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -84,16 +86,23 @@ class NpzOutput:
     ----------
     sink : Sink
     keep : str, optional
-        Path of an ``.npz`` whose members are carried over, but those in `replace`.
+        Path of an ``.npz`` whose members are carried over.
     replace : set of str
+        Members in it that may be replaced.
     """
 
     def __init__(self, sink: Sink, keep: str | None = None, replace: frozenset[str] = frozenset()) -> None:
         self._sink = sink
         self._file = _SinkFile(sink)
         self._archive = zipfile.ZipFile(self._file, "w", allowZip64=True)
+        self._keep = keep
+        self._replace = replace
         if keep is not None:
-            self._carry_over(keep, replace)
+            try:
+                self._carry_over(keep, lambda name: name not in replace)
+            except BaseException:
+                self.abort()
+                raise
 
     def writer(
         self,
@@ -107,12 +116,15 @@ class NpzOutput:
         # A fixed date makes equal content equal files.
         info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
         stream = self._archive.open(info, "w", force_zip64=True)
-        return _MemberWriter(
-            StreamSink(cast("BinaryIO", stream), f"{self._sink.name}::{name}"), shape, dtype, stream
-        )
+        sink = StreamSink(cast("BinaryIO", stream), f"{self._sink.name}::{name}")
+        return _MemberWriter(sink, shape, dtype, stream, lambda: self._forget(info))
 
     def commit(self) -> None:
         """Make the file appear."""
+        if self._keep is not None:
+            # What should have been replaced, but could not be.
+            written = {name.removesuffix(".npy") for name in self._archive.namelist()}
+            self._carry_over(self._keep, lambda name: name in self._replace - written)
         self._archive.close()
         self._sink.commit()
 
@@ -126,26 +138,49 @@ class NpzOutput:
             self._archive.fp = None
         self._sink.abort()
 
-    def _carry_over(self, path: str, replace: frozenset[str]) -> None:
+    def _forget(self, info: zipfile.ZipInfo) -> None:
+        """Leave a member out of the directory; its bytes stay behind, unused."""
+        self._archive.filelist.remove(info)
+        del self._archive.NameToInfo[info.filename]
+
+    def _carry_over(self, path: str, wanted: Callable[[str], bool]) -> None:
         with open_zip(path) as old:
             for info in old.infolist():
-                if info.filename.removesuffix(".npy") in replace:
+                if not wanted(info.filename.removesuffix(".npy")):
                     continue
                 copy = zipfile.ZipInfo(info.filename, info.date_time)
                 copy.compress_type = info.compress_type
-                with old.open(info) as source, self._archive.open(copy, "w", force_zip64=True) as target:
-                    while block := source.read(1 << 20):
-                        target.write(block)
+                try:
+                    with old.open(info) as source, self._archive.open(copy, "w", force_zip64=True) as target:
+                        while block := source.read(1 << 20):
+                            target.write(block)
+                except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+                    raise OutputError(
+                        f"{path}::{info.filename}: cannot be carried over: {reason(error)}; write to another file"
+                    ) from error
 
 
 class _MemberWriter(NpyWriter):
-    def __init__(self, sink: Sink, shape: tuple[int, ...], dtype: np.dtype[Any], stream: Any) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        stream: Any,
+        forget: Callable[[], None],
+    ) -> None:
         super().__init__(sink, shape, dtype)
         self._stream = stream
+        self._forget = forget
 
     def commit(self) -> None:
         super().commit()
         self._stream.close()
+
+    def abort(self) -> None:
+        super().abort()
+        self._stream.close()
+        self._forget()
 
 
 class _SinkFile(io.RawIOBase):

@@ -58,14 +58,16 @@ class FileSink:
         self._target = os.path.realpath(path)
         self._overwrite = overwrite
         self._temporary: str | None = None
-        self.sequential = _is_special(self._target)
+        self.sequential = _is_special(path)
         self._position = 0
         check_absent(path, overwrite)
         try:
             if self.sequential:
-                self.fd = os.open(self._target, os.O_WRONLY | os.O_CLOEXEC)
+                self.fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
             else:
                 self._temporary, self.fd = _create_beside(self._target)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise OutputError(f"{path}: its directory does not exist; create it first") from error
         except OSError as error:
             raise OutputError(f"{path}: {reason(error)}") from error
 
@@ -176,11 +178,12 @@ def check_absent(path: str, overwrite: bool) -> None:
     """
     if os.path.isdir(path):
         raise OutputError(f"{path}: is a directory; use --output-dir, or name a file in it")
-    if not overwrite and os.path.lexists(path) and not _is_special(os.path.realpath(path)):
+    if not overwrite and os.path.lexists(path) and not _is_special(path):
         raise exists(path)
 
 
 def _is_special(path: str) -> bool:
+    """Whether `path` leads to a device, pipe or socket, if need be through links that are no paths (/dev/stdout)."""
     try:
         mode = os.stat(path).st_mode
     except OSError:

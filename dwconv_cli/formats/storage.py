@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from dwconv_cli.errors import ShapeError
+
 # Large enough to compress and read well, small enough to pick a few seconds out of a recording.
 CHUNK_BYTES = 256 << 10
 _KEPT = ("gzip", "lzf")
@@ -32,6 +34,11 @@ def storage_options(
     asked : mapping
         ``chunks``, ``compression``, ``compression_opts``, ``shuffle``, ``fletcher32``; ``compression`` may be
         ``"none"``.
+
+    Raises
+    ------
+    ShapeError
+        If the chunks asked for do not fit `shape`.
     """
     options = {key: source[key] for key in ("shuffle", "fletcher32") if source.get(key)}
     if source.get("compression") in _KEPT and "compression" not in asked:
@@ -41,10 +48,18 @@ def storage_options(
         options = {key: options[key] for key in ("shuffle", "fletcher32") if key in asked}
     if options.get("compression_opts") is None or options.get("compression") == "lzf":
         options.pop("compression_opts", None)
-    if "chunks" in asked:
-        return {**options, "chunks": asked["chunks"]}
-    if 0 in shape or not (options or source.get("chunks")):
-        return options if 0 not in shape else {}
+    chunks = asked.get("chunks")
+    if chunks is not None and (len(chunks) != len(shape) or min(chunks) < 1):
+        shown = ",".join(map(str, chunks))
+        raise ShapeError(
+            f"--chunks {shown} does not fit an output of shape {shape}; give a size for each axis"
+        )
+    if 0 in shape:
+        return {}
+    if chunks is not None:
+        return {**options, "chunks": tuple(map(min, chunks, shape))}
+    if not (options or source.get("chunks")):
+        return options
     return {**options, "chunks": _chunks(shape, itemsize, channels_first)}
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import h5py
 import numpy as np
 
-from dwconv_cli.hdf5.door import errors
+from dwconv_cli.errors import DwconvError, OutputError
+from dwconv_cli.hdf5.door import file_name, shown
 
 # Whole chunks must fit into the cache, or HDF5 compresses one every time a part of it is written.
 CHUNK_CACHE = 32 << 20
@@ -27,12 +29,19 @@ class Trap(io.RawIOBase):
     ----------
     fd : int
         Open for reading and writing; not closed here.
+    name : str
+        For messages.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, name: str) -> None:
         self.error: OSError | None = None
+        self._name = shown(name).encode("ascii", "backslashreplace").decode()
         self._fd = fd
         self._position = 0
+
+    def __repr__(self) -> str:
+        # By this h5py knows the file.
+        return self._name
 
     def readable(self) -> bool:
         return True
@@ -82,7 +91,7 @@ class Trap(io.RawIOBase):
 
 def open_writable(trap: Trap, existing: bool) -> h5py.File:
     """An HDF5 file over `trap`, new or with what is in it already."""
-    with errors("output"):
+    with _errors(repr(trap)):
         return h5py.File(trap, "r+" if existing else "w", rdcc_nbytes=CHUNK_CACHE, rdcc_nslots=10_007)
 
 
@@ -94,23 +103,48 @@ def create_dataset(
     attributes: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> h5py.Dataset:
-    """A new dataset with attributes, in place of one of the same name.
+    """A new dataset with attributes.
 
     Parameters
     ----------
     options : mapping
         h5py's ``chunks``, ``compression``, ``compression_opts``, ``shuffle``, ``fletcher32``.
+
+    Raises
+    ------
+    OutputError
     """
-    with errors(file, name):
-        if name in file:
-            del file[name]
+    with _errors(f"{file_name(file)}::{shown(name)}"):
         dataset = file.create_dataset(name, shape, dtype, track_times=False, **options)
         for key, value in attributes.items():
             dataset.attrs[key] = value
     return dataset
 
 
-def contains(file: h5py.File, name: str) -> bool:
-    """Whether something in the file has this name."""
-    with errors(file, name):
-        return name in file
+def is_taken(file: h5py.File, name: str) -> bool:
+    """Whether a dataset has this name.
+
+    Raises
+    ------
+    OutputError
+        If something else has it, which is not ours to replace.
+    """
+    with _errors(f"{file_name(file)}::{shown(name)}"):
+        kind = file.get(name, getclass=True, getlink=True)
+        if kind is None:
+            return False
+        if kind is not h5py.HardLink or file.get(name, getclass=True) is not h5py.Dataset:
+            raise OutputError(f"{file_name(file)}::{shown(name)}: is no dataset; write to another name")
+        return True
+
+
+@contextmanager
+def _errors(name: str) -> Iterator[None]:
+    """Turn whatever h5py raises inside into an OutputError."""
+    try:
+        yield
+    except (DwconvError, MemoryError):
+        raise
+    except Exception as error:
+        reason = shown(" ".join(str(error).split())) or type(error).__name__
+        raise OutputError(f"{name}: HDF5 cannot write it: {reason}") from error
