@@ -76,6 +76,9 @@ def depthwise_conv1d(
     elif out.shape != shape or out.dtype != convolution.precision.output:
         wanted = f"{shape} {convolution.precision.output}"
         raise ShapeError(f"out has shape {out.shape} {out.dtype}, the output has {wanted}")
+    elif np.may_share_memory(out, x):
+        # What is written may still have to be read.
+        x = x.copy()
     _, steps, _ = layer.canonical_shape(x.shape)
     # A rank 1 recording has no layout of its own: its output is (steps,) or (steps, M).
     target = canonical(out, "channels_last" if x.ndim == 1 else layer.data_format)
@@ -114,10 +117,12 @@ class _Recent:
         if kernel.nbytes > self.BYTES:
             return _made(x, kernel, bias, options, algorithm, threads)
         shift = None if bias is None else (bias.dtype.str, bias.shape, bias.tobytes())
-        channels_axis = x.shape[-1 if options[2] == "channels_last" else -2] if x.ndim > 1 else 1
+        last = str(options[2]).lower() == "channels_last"
+        channels_axis = x.shape[-1 if last else -2] if x.ndim > 1 else 1
         data = (x.dtype.str, channels_axis, x.ndim)
         taps = (kernel.dtype.str, kernel.shape, kernel.tobytes())
-        key = (data, taps, shift, options, algorithm, threads)
+        # Equality is not enough: 1, 1.0 and True are equal, but not all of them are strides.
+        key = (data, taps, shift, options, repr(options), algorithm, threads)
         try:
             with self._lock:
                 found = self._held.get(key)
@@ -127,7 +132,8 @@ class _Recent:
         except TypeError:
             # A list of one stride, as Keras allows.
             return _made(x, kernel, bias, options, algorithm, threads)
-        found = _made(x, kernel, bias, options, algorithm, threads)
+        # The caller may change its own arrays later.
+        found = _made(x, kernel.copy(), None if bias is None else bias.copy(), options, algorithm, threads)
         with self._lock:
             self._held[key] = found
             while len(self._held) > self.NUMBER:
