@@ -96,9 +96,16 @@ class Convolution:
 
     def empty(self, batch: int, steps: int) -> Array:
         """A new output, seen as (batch, steps, channels), lying in memory as the layer's data format says."""
+        return self._new(batch, steps, self.output_channels, self.precision.output)
+
+    def room(self, batch: int, steps: int) -> Array:
+        """A new array for data, in the compute dtype, seen and lying as outputs do."""
+        return self._new(batch, steps, self.channels, self.precision.compute)
+
+    def _new(self, batch: int, steps: int, channels: int, dtype: np.dtype[Any]) -> Array:
         if self.layer.data_format == "channels_last":
-            return np.empty((batch, steps, self.output_channels), self.precision.output)
-        return np.empty((batch, self.output_channels, steps), self.precision.output).transpose(0, 2, 1)
+            return np.empty((batch, steps, channels), dtype)
+        return np.empty((batch, channels, steps), dtype).transpose(0, 2, 1)
 
     def run(self, x: Array, first: int, out: Array, start: int) -> None:
         """Compute outputs from `start` on.

@@ -20,7 +20,7 @@ from dwconv_cli.naming import Target
 from dwconv_cli.recipe import Recipe
 from dwconv_cli.regularizers import REGULARIZERS
 from dwconv_cli.report import Report, array_entry
-from dwconv_cli.transfer import Axes, Tally, transfer
+from dwconv_cli.transfer import Axes, Tally, Transfer
 from dwconv_cli.words import AUTO
 
 
@@ -130,7 +130,7 @@ class Job:
             ),
         )
         try:
-            transfer(reader, writer, self._conv, self._axes, self._steps, self._tally)
+            Transfer(reader, writer, self._conv, self._axes, self._steps, self._tally).run()
             reader.finish()
             writer.commit()
         except BaseException:
@@ -155,7 +155,8 @@ def steps_of(wanted: slice, steps: int) -> slice:
     """
     begin, end, _ = wanted.indices(steps)
     if end <= begin and wanted != slice(None):
-        raise ShapeError(f"--slice {wanted.start or 0}:{wanted.stop} takes none of its {steps} steps")
+        stop = "" if wanted.stop is None else wanted.stop
+        raise ShapeError(f"--slice {wanted.start or 0}:{stop} takes none of its {steps} steps")
     return slice(begin, end)
 
 

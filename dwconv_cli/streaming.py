@@ -68,6 +68,8 @@ class StreamingConv:
                 "here; use padding=causal or valid"
             )
         self.convolution = convolution
+        #: Where outputs come from; may be replaced by something that reuses memory.
+        self.allocate = convolution.empty
         self.batch = batch
         self.steps = steps
         # Without the length, strides are 1 or the left padding does not depend on it.
@@ -76,8 +78,11 @@ class StreamingConv:
         self._received = 0
         self._ended = False
         self._done = 0
-        self._buffer = self._allocate(0)
-        self._held = 0
+        self._buffer = convolution.room(batch, 0)
+        # Steps of the buffer that are still needed: `_held` of them from `_at` on.
+        self._at = self._held = 0
+        #: Most steps that one block leaves for the next, if it was filtered as far as can be.
+        self.halo = layer.effective_kernel_size + convolution.panel * layer.strides
 
     def push(self, block: Any) -> Array:
         """Take the next steps, give the outputs they complete.
@@ -116,12 +121,25 @@ class StreamingConv:
 
     def space(self, steps: int) -> Array:
         """Where the next `steps` steps are to be written: a view of shape (batch, steps, channels)."""
-        used = self._held + steps
-        if used > self._buffer.shape[1]:
-            grown = self._allocate(used + used // 4)
-            grown[:, : self._held] = self._buffer[:, : self._held]
-            self._buffer = grown
-        return self._buffer[:, self._held : used]
+        end = self._at + self._held
+        if end + steps > self._buffer.shape[1]:
+            used = self._held + steps
+            self._move(self.convolution.room(self.batch, used + used // 4), 0)
+            end = self._held
+        return self._buffer[:, end : end + steps]
+
+    def load(self, buffer: Array) -> Array:
+        """Go on in another buffer, whose steps from :attr:`halo` on are the next ones, and give the one before.
+
+        Other than the view from :meth:`space`, such a buffer can be filled while an earlier one is filtered.
+        """
+        before = self._buffer
+        self._move(buffer, self.halo - self._held)
+        return before
+
+    def _move(self, buffer: Array, at: int) -> None:
+        buffer[:, at : at + self._held] = self._buffer[:, self._at : self._at + self._held]
+        self._buffer, self._at = buffer, at
 
     def advance(self, steps: int, last: bool = False) -> Array:
         """Account for `steps` steps written into :meth:`space`.
@@ -161,24 +179,17 @@ class StreamingConv:
         return self._outputs(max(self._done, ready // panel * panel))
 
     def _outputs(self, stop: int) -> Array:
-        out = self.convolution.empty(self.batch, self.convolution.layer.activated_steps(stop - self._done))
+        out = self.allocate(self.batch, self.convolution.layer.activated_steps(stop - self._done))
         first = self._left + self._received - self._held
         if stop > self._done:
-            self.convolution.run(self._buffer[:, : self._held], first, out, self._done)
+            held = self._buffer[:, self._at : self._at + self._held]
+            self.convolution.run(held, first, out, self._done)
             self._done = stop
         # The next output's first tap is the oldest step still needed; it may lie ahead with large strides.
         spent = min(max(0, stop * self.convolution.layer.strides - first), self._held)
-        if spent:
-            self._held -= spent
-            self._buffer[:, : self._held] = self._buffer[:, spent : spent + self._held].copy()
+        self._at += spent
+        self._held -= spent
         return out
-
-    def _allocate(self, steps: int) -> Array:
-        convolution = self.convolution
-        compute = convolution.precision.compute
-        if convolution.layer.data_format == "channels_last":
-            return np.empty((self.batch, steps, convolution.channels), compute)
-        return np.empty((self.batch, convolution.channels, steps), compute).transpose(0, 2, 1)
 
     def _shaped(self, out: Array, rank: int) -> Array:
         layer = self.convolution.layer

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dwconv_cli.blocks import Lane, Storage, in_order, lanes
+from dwconv_cli.blocks import Storage, in_order, lanes
 from dwconv_cli.engine import Convolution
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.formats import Reader, Writer
+from dwconv_cli.overlap import Ahead, Behind
 from dwconv_cli.registry import Choice
 from dwconv_cli.regularizers import REGULARIZERS
 from dwconv_cli.streaming import StreamingConv
@@ -68,14 +70,6 @@ class Axes:
         return laid[0] if self.rank == 2 else laid
 
 
-class Part(NamedTuple):
-    """Where some outputs belong, along (batch, steps, channels)."""
-
-    batch: slice
-    steps: slice
-    channels: slice
-
-
 class Tally:
     """What is counted while blocks pass.
 
@@ -112,10 +106,44 @@ class Tally:
             self.penalty += float(self._function(block)) / self._batch
 
 
-def transfer(
-    reader: Reader, writer: Writer, conv: Convolution, axes: Axes, steps: slice, tally: Tally
-) -> None:
-    """Filter the steps `steps` of a recording.
+class _Block(NamedTuple):
+    """Steps that were read for a stream; they stand in `buffer` behind room for the halo."""
+
+    stream: StreamingConv
+    batch: slice
+    channels: slice
+    buffer: Array
+    steps: int
+    last: bool
+
+
+class _Made(NamedTuple):
+    """Outputs, and where they belong."""
+
+    batch: slice
+    steps: slice
+    channels: slice
+    outputs: Array
+
+
+class _Pool:
+    """Arrays to be used again: the first touch of a fresh page costs as much as the work done in it."""
+
+    def __init__(self) -> None:
+        self._free: dict[tuple[int, ...], list[Array]] = {}
+
+    def take(self, make: Callable[[int, int], Array], batch: int, steps: int, channels: int) -> Array:
+        """An array of shape (batch, steps, channels) and arbitrary contents, from `make` if none is free."""
+        free = self._free.get((batch, steps, channels))
+        return free.pop() if free else make(batch, steps)
+
+    def give(self, array: Array) -> None:
+        """Return an array."""
+        self._free.setdefault(array.shape, []).append(array)
+
+
+class Transfer:
+    """One recording on its way from a reader through a convolution to a writer.
 
     Parameters
     ----------
@@ -127,53 +155,81 @@ def transfer(
     axes : Axes
         Of the reader's array.
     steps : slice
-        With bounds.
+        With bounds: the part of the recording that is filtered.
     tally : Tally
     """
-    batch, _, channels = axes.canonical(reader.shape)
-    shape = (batch, steps.stop - steps.start, channels)
-    items = max(1, BLOCK_BYTES // conv.precision.compute.itemsize)
-    cut = list(lanes(shape, _storage(reader, axes), items, conv.needs_all_steps))
-    rows = conv.layer.depth_multiplier
-    first = axes.channels_first
-    if reader.sequential and not (_row_major(reader) and all(in_order(lane, shape, first) for lane in cut)):
-        reader.spool()
-    if writer.sequential and not all(in_order(lane, shape, first, rows) for lane in cut):
-        writer.spool()
-    out_axes = axes if axes.rank > 1 or rows == 1 else Axes(2, False)
-    for lane in cut:
-        for part, block in _outputs(reader, conv, axes, lane, steps, tally):
-            tally.gave(block)
-            writer.write(out_axes.select(*part), out_axes.lay(block))
 
+    def __init__(
+        self, reader: Reader, writer: Writer, conv: Convolution, axes: Axes, steps: slice, tally: Tally
+    ) -> None:
+        self._reader, self._writer, self._conv = reader, writer, conv
+        self._axes, self._begin, self._tally = axes, steps.start, tally
+        batch, _, channels = axes.canonical(reader.shape)
+        self._shape = (batch, steps.stop - steps.start, channels)
+        self._rows = conv.layer.depth_multiplier
+        self._out_axes = axes if axes.rank > 1 or self._rows == 1 else Axes(2, False)
+        items = max(1, BLOCK_BYTES // conv.precision.compute.itemsize)
+        self._lanes = list(lanes(self._shape, _storage(reader, axes), items, conv.needs_all_steps))
+        self._rooms, self._outs = _Pool(), _Pool()
 
-def _outputs(
-    reader: Reader, conv: Convolution, axes: Axes, lane: Lane, steps: slice, tally: Tally
-) -> Iterator[tuple[Part, Array]]:
-    """The outputs of one lane, and where they belong."""
-    rows = conv.layer.depth_multiplier
-    whole = lane.channels == slice(0, conv.channels)
-    mine = conv if whole else conv.part(lane.channels)
-    channels = slice(0, conv.output_channels)
-    if not whole:
-        channels = slice(lane.channels.start * rows, lane.channels.stop * rows)
-    length = steps.stop - steps.start
-    stream = StreamingConv.over(mine, lane.batch.stop - lane.batch.start, length)
-    done = 0
-    for start in range(0, length, lane.block_steps):
-        count = min(lane.block_steps, length - start)
-        space = stream.space(count)
-        begin = steps.start + start
-        reader.read(axes.select(lane.batch, slice(begin, begin + count), lane.channels), axes.lay(space))
-        tally.took(space)
-        block = stream.advance(count, last=start + count == length)
-        if block.shape[1]:
-            yield Part(lane.batch, slice(done, done + block.shape[1]), channels), block
-            done += block.shape[1]
+    def run(self) -> None:
+        """Move the whole recording, reading ahead and writing behind where there is more than one block."""
+        in_rows = not self._reader.fortran or self._axes.rank == 1
+        if self._reader.sequential and not (in_rows and self._in_order(1)):
+            self._reader.spool()
+        if self._writer.sequential and not self._in_order(self._rows):
+            self._writer.spool()
+        if sum(-(-self._shape[1] // lane.block_steps) for lane in self._lanes) <= 1:
+            for made in self._filtered(self._blocks()):
+                self._write(made)
+            return
+        with Ahead(self._blocks()) as blocks, Behind(self._write) as behind:
+            for made in self._filtered(blocks):
+                behind.put(made)
 
+    def _in_order(self, rows: int) -> bool:
+        first = self._axes.channels_first
+        return all(in_order(lane, self._shape, first, rows) for lane in self._lanes)
 
-def _row_major(reader: Reader) -> bool:
-    return not reader.fortran or len(reader.shape) == 1
+    def _blocks(self) -> Iterator[_Block]:
+        """Everything to be filtered, in the order in which it lies."""
+        _, steps, channels = self._shape
+        for batch, range_, block_steps in self._lanes:
+            conv = self._conv if range_ == slice(0, channels) else self._conv.part(range_)
+            count = batch.stop - batch.start
+            stream = StreamingConv.over(conv, count, steps)
+            stream.allocate = partial(self._outs.take, conv.empty, channels=conv.output_channels)
+            for start in range(0, steps, block_steps):
+                taken = min(block_steps, steps - start)
+                buffer = self._rooms.take(conv.room, count, stream.halo + taken, conv.channels)
+                where = slice(self._begin + start, self._begin + start + taken)
+                with np.errstate(all="ignore"):
+                    self._reader.read(
+                        self._axes.select(batch, where, range_), self._axes.lay(buffer[:, stream.halo :])
+                    )
+                yield _Block(stream, batch, range_, buffer, taken, start + taken == steps)
+
+    def _filtered(self, blocks: Iterable[_Block]) -> Iterator[_Made]:
+        """The outputs of each block, and where they belong."""
+        done = 0
+        for block in blocks:
+            stream = block.stream
+            self._tally.took(block.buffer[:, stream.halo :])
+            self._rooms.give(stream.load(block.buffer))
+            outputs = stream.advance(block.steps, block.last)
+            if block.last:
+                self._rooms.give(block.buffer)
+            self._tally.gave(outputs)
+            begin = block.channels.start * self._rows
+            channels = slice(begin, begin + outputs.shape[2])
+            yield _Made(block.batch, slice(done, done + outputs.shape[1]), channels, outputs)
+            done = 0 if block.last else done + outputs.shape[1]
+
+    def _write(self, made: _Made) -> None:
+        if made.outputs.shape[1]:
+            where = self._out_axes.select(made.batch, made.steps, made.channels)
+            self._writer.write(where, self._out_axes.lay(made.outputs))
+        self._outs.give(made.outputs)
 
 
 def _storage(reader: Reader, axes: Axes) -> Storage:
