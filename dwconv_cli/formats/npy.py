@@ -65,7 +65,8 @@ class NpyReader:
         item = self.dtype.itemsize
         direct = out.dtype == self.dtype
         for offset, index in runs(self._stored, selection):
-            target = out[index]
+            view: Any = (*index, ...)
+            target = out[view]
             at = self._offset + offset * item
             if direct and target.flags.c_contiguous:
                 self._source.read_into(_bytes_of(target), at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zipfile
 import zlib
@@ -56,27 +57,29 @@ class NpzReader(NpyReader):
     """
 
     def __init__(self, path: str, name: str) -> None:
-        self._archive = open_zip(path)
+        self._opened = contextlib.ExitStack()
+        self._archive = self._opened.enter_context(open_zip(path))
         label = f"{path}::{name}"
         try:
-            super().__init__(StreamSource(self._archive.open(f"{name}.npy"), label), label)
+            stream = self._opened.enter_context(self._archive.open(f"{name}.npy"))
+            super().__init__(StreamSource(stream, label), label)
             size = self._archive.getinfo(f"{name}.npy").file_size
             if size != self._end:
                 raise InputError(f"{label}: holds {size} bytes, its header needs {self._end}")
             self.storage = {"format": "npz", "order": "F" if self.fortran else "C"}
         except KeyError:
-            self._archive.close()
+            self._opened.close()
             names = ", ".join(members(path)[:20])
             raise InputError(f"{label}: no such member; the file has: {names}") from None
         except (InputError, *_ZIP_ERRORS) as error:
-            self._archive.close()
+            self._opened.close()
             raise (
                 error if isinstance(error, InputError) else InputError(f"{label}: {reason(error)}")
             ) from error
 
     def close(self) -> None:
         super().close()
-        self._archive.close()
+        self._opened.close()
 
 
 class NpzOutput:

@@ -1,0 +1,195 @@
+"""Addresses: what is a path, what is a name, and what wildcards match on either side of ``::``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dwconv_cli.errors import InputError
+from dwconv_cli.formats import Address, complete, expand, members
+
+
+@pytest.mark.parametrize(
+    "text, path, name",
+    [
+        ("a.npy", "a.npy", None),
+        ("a.h5::/imu/acc", "a.h5", "/imu/acc"),
+        ("a.npz::acc", "a.npz", "acc"),
+        ("a.npz::", "a.npz", None),
+        ("::acc", "::acc", None),
+        ("a::b.npz::acc", "a::b.npz", "acc"),
+        ("a:b.npy", "a:b.npy", None),
+        ("-", "-", None),
+        ("m.weights.h5::conv::0", "m.weights.h5::conv", "0"),
+        ("dir with space/a.h5:: x ", "dir with space/a.h5", " x "),
+    ],
+)
+def test_parse(text: str, path: str, name: str | None) -> None:
+    assert Address.parse(text) == Address(path, name)
+
+
+def test_what_exists_as_it_stands_is_a_path(tmp_path: Path) -> None:
+    odd = tmp_path / "a.npz::b"
+    odd.touch()
+    assert Address.parse(str(odd)) == Address(str(odd))
+    odd.unlink()
+    odd.symlink_to("nowhere")
+    assert Address.parse(str(odd)) == Address(str(odd))
+
+
+# A path that ends in a colon cannot be told from the separator.
+@given(
+    st.text(st.characters(exclude_characters="\0:"), min_size=1),
+    st.none() | st.text(st.characters(exclude_characters="\0:"), min_size=1),
+)
+def test_an_address_is_read_as_it_is_shown(path: str, name: str | None) -> None:
+    assert Address.parse(str(Address(path, name))) == Address(path, name)
+
+
+@pytest.mark.parametrize(
+    "path, suffix",
+    [
+        ("A.NPY", ".npy"),
+        ("m.weights.h5", ".h5"),
+        ("noext", ""),
+        (".npy", ""),
+        ("dir.h5/x", ""),
+        ("a.npy.gz", ".gz"),
+    ],
+)
+def test_suffix(path: str, suffix: str) -> None:
+    assert Address(path).suffix == suffix
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two days of recordings."""
+    monkeypatch.chdir(tmp_path)
+    for day in ("day1", "day2"):
+        (tmp_path / day).mkdir()
+        with h5py.File(tmp_path / day / "rec.h5", "w") as file:
+            for name in ("imu/acc", "imu/gyro", "imu/raw/acc", "t"):
+                file[name] = np.zeros((3, 2))
+            file["note"] = "text"
+            file["scale"] = 2.0
+            file["imu/[x]"] = np.zeros(3)
+    np.save("a.npy", np.zeros(3))
+    np.save("b[1].npy", np.zeros(3))
+    np.save("b1.npy", np.zeros(3))
+    np.save("s*r.npy", np.zeros(3))
+    np.save("star.npy", np.zeros(3))
+    np.save(".hidden.npy", np.zeros(3))
+    np.savez("a.npz", acc=np.zeros(3), gyro=np.zeros(3), **{"sub/acc": np.zeros(3)})
+    np.savez("one.npz", only=np.zeros(3))
+    return tmp_path
+
+
+ACC = [f"day{d}/rec.h5::/imu/acc" for d in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("a.npy", ["a.npy"]),
+        ("nothing.npy", ["nothing.npy"]),
+        ("*.npy", ["a.npy", "b1.npy", "b[1].npy", "s*r.npy", "star.npy"]),
+        # What exists under its literal name is taken literally.
+        ("b[1].npy", ["b[1].npy"]),
+        ("s*r.npy", ["s*r.npy"]),
+        ("b?.npy", ["b1.npy"]),
+        ("day*/rec.h5::/imu/acc", ACC),
+        ("**/rec.h5::imu/acc", [name.replace("::/", "::") for name in ACC]),
+        ("day*/rec.h5::/imu/a*", ACC),
+        ("day1/rec.h5::imu/*", ["day1/rec.h5::/imu/[x]", "day1/rec.h5::/imu/acc", "day1/rec.h5::/imu/gyro"]),
+        ("day1/rec.h5::/*/acc", ["day1/rec.h5::/imu/acc"]),
+        ("day1/rec.h5::/**/acc", ["day1/rec.h5::/imu/acc", "day1/rec.h5::/imu/raw/acc"]),
+        ("day1/rec.h5::/imu/[x]", ["day1/rec.h5::/imu/[x]"]),
+        ("day1/rec.h5::/imu/[ag]*", ["day1/rec.h5::/imu/acc", "day1/rec.h5::/imu/gyro"]),
+        ("day1/rec.h5::/imu/[!a]???", ["day1/rec.h5::/imu/gyro"]),
+        ("a.npz::*", ["a.npz::acc", "a.npz::gyro"]),
+        ("a.npz::**", ["a.npz::acc", "a.npz::gyro", "a.npz::sub/acc"]),
+        ("-", ["-"]),
+    ],
+)
+def test_wildcards(place: Path, text: str, found: list[str]) -> None:
+    # The file decides the order of the names in it.
+    assert sorted(map(str, expand(text, members))) == sorted(found)
+
+
+def test_files_come_in_order(place: Path) -> None:
+    paths = [address.path for address in expand("*.npy", members)]
+    assert paths == sorted(paths)
+
+
+@pytest.mark.parametrize(
+    "text", ["no*.npy", "no*.h5::/x", "a.npz::no*", "day*/rec.h5::/acc?", "day1/rec.h5::/imu/A*"]
+)
+def test_wildcards_that_match_nothing(place: Path, text: str) -> None:
+    with pytest.raises(InputError, match="matches"):
+        expand(text, members)
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("one.npz", "one.npz::only"),
+        ("a.npz::acc", "a.npz::acc"),
+        ("day1/rec.h5::imu/acc", "day1/rec.h5::/imu/acc"),
+        ("a.npy", "a.npy"),
+        ("-", "-"),
+    ],
+)
+def test_complete(place: Path, text: str, found: str) -> None:
+    assert str(complete(Address.parse(text))) == found
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("a.npz", ["acc", "gyro", "sub/acc", "::"]),
+        ("day1/rec.h5", ["/imu/acc", "/imu/gyro", "/t"]),
+        ("a.npy::x", ["::x"]),
+        ("day1", ["directory"]),
+        ("", ["empty"]),
+        ("noext", ["--input-format", ".npy", ".h5"]),
+        ("a.csv", [".csv", "--input-format"]),
+        ("nothing.npz", ["nothing.npz", "no such file"]),
+        ("nothing.h5", ["nothing.h5", "no such file"]),
+    ],
+)
+def test_what_cannot_be_completed_says_why(place: Path, text: str, words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        complete(Address.parse(text))
+    for word in words:
+        assert word in str(caught.value).lower() or word in str(caught.value)
+
+
+def test_only_numeric_datasets_of_rank_1_to_3_count(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["scalar"] = 1.0
+        file["text"] = "x"
+        file["four"] = np.zeros((1, 2, 3, 4))
+        file["pair"] = np.zeros(2, [("a", "f4"), ("b", "f4")])
+        file["times"] = np.zeros(3)
+    assert members(str(path)) == ["/times"]
+    assert complete(Address(str(path))) == Address(str(path), "/times")
+
+
+def test_a_file_without_arrays_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    h5py.File(path, "w").close()
+    with pytest.raises(InputError, match="no numeric"):
+        complete(Address(str(path)))
+
+
+def test_very_many_candidates_are_cut(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, **{f"array{n:03}": np.zeros(1) for n in range(100)})
+    with pytest.raises(InputError, match="and 80 more"):
+        complete(Address(str(path)))
