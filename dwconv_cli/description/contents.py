@@ -14,7 +14,9 @@ from dwconv_cli.keras_files import is_keras_file, read_layers
 from dwconv_cli.weights import checksum
 
 
-def contents(path: str, name: str | None = None, given: str | None = None) -> dict[str, Any]:
+def contents(
+    path: str, name: str | None = None, given: str | None = None, allow_external: bool = False
+) -> dict[str, Any]:
     """What an HDF5 file (or the group `name` of it) or an ``.npz`` holds.
 
     Returns
@@ -30,7 +32,7 @@ def contents(path: str, name: str | None = None, given: str | None = None) -> di
         If the file cannot be read.
     """
     found = format_of(Address(path), given).name
-    return _LISTINGS[found](path, name)
+    return _LISTINGS[found](path, name, allow_external)
 
 
 def directory(path: str) -> dict[str, Any]:
@@ -83,11 +85,11 @@ def is_model(path: str) -> bool:
     return is_keras_file(path)
 
 
-def _hdf5(path: str, name: str | None) -> dict[str, Any]:
+def _hdf5(path: str, name: str | None, allow_external: bool) -> dict[str, Any]:
     from dwconv_cli import hdf5
 
     with hdf5.open_file(path) as file:
-        group = hdf5.find(file, name or "/")
+        group = hdf5.find(file, name or "/", allow_external=allow_external)
         entries = []
         for found in hdf5.walk(group):
             entry = _entry(str(Address(path, found.name)), found.name, found.kind)
@@ -98,7 +100,7 @@ def _hdf5(path: str, name: str | None) -> dict[str, Any]:
     return {"storage": {"format": "hdf5"}, "attributes": attributes, "contents": entries}
 
 
-def _npz(path: str, name: str | None) -> dict[str, Any]:
+def _npz(path: str, name: str | None, allow_external: bool) -> dict[str, Any]:
     entries = []
     for member in members(path, "npz"):
         address = Address(path, member)
@@ -106,7 +108,7 @@ def _npz(path: str, name: str | None) -> dict[str, Any]:
     return {"storage": {"format": "npz"}, "attributes": {}, "contents": entries}
 
 
-_LISTINGS: dict[str, Callable[[str, str | None], dict[str, Any]]] = {"hdf5": _hdf5, "npz": _npz}
+_LISTINGS: dict[str, Callable[[str, str | None, bool], dict[str, Any]]] = {"hdf5": _hdf5, "npz": _npz}
 _SUFFIXES = {suffix: found for found in FORMATS.values() for suffix in found.suffixes}
 
 

@@ -106,7 +106,7 @@ def describe(
         )
     else:
         entry = {"address": str(address)}
-        found = {"input": entry, **_listing(kind, address, input_format)}
+        found = {"input": entry, **_listing(kind, address, input_format, allow_external)}
     return _object(kind, **found)
 
 
@@ -161,11 +161,11 @@ def _is_group(path: str, name: str, allow_external: bool) -> bool:
         return not hasattr(hdf5.find(file, name, allow_external=allow_external), "shape")
 
 
-def _listing(kind: str, address: Address, given: str | None) -> dict[str, Any]:
+def _listing(kind: str, address: Address, given: str | None, allow_external: bool) -> dict[str, Any]:
     if kind == "model":
         return contents.model(address.path)
     if kind == "file":
-        return contents.contents(address.path, address.name, given)
+        return contents.contents(address.path, address.name, given, allow_external)
     if address.name is not None:
         raise InputError(f"{address}: a directory has no names inside; say {address.path}/{address.name}")
     return contents.directory(address.path)
