@@ -28,8 +28,8 @@ PROBLEMS = [
 
 
 def test_words_and_table_agree() -> None:
-    assert ALGORITHM_NAMES == (AUTO, *ALGORITHMS)
-    assert all(module.NAME == name for name, module in ALGORITHMS.items())
+    assert (AUTO, *ALGORITHMS) == ALGORITHM_NAMES
+    assert all(name == module.NAME for name, module in ALGORITHMS.items())
 
 
 def test_auto_takes_the_cheapest() -> None:
@@ -71,7 +71,7 @@ def test_equal_problems_have_equal_plans() -> None:
 
 @pytest.mark.parametrize("name", ["", "fft", "DIRECT", "auto "])
 def test_unknown(name: str) -> None:
-    with pytest.raises(LayerError, match="unknown algorithm .*; choose one of: auto, direct"):
+    with pytest.raises(LayerError, match=r"unknown algorithm .*; choose one of: auto, direct"):
         plan_conv(PROBLEMS[0], name)
 
 

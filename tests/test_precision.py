@@ -54,7 +54,7 @@ def test_requested(requested: str) -> None:
 )
 @pytest.mark.parametrize("requested", [None, "float64"])
 def test_no_numbers(dtype: str, requested: str | None) -> None:
-    with pytest.raises(ShapeError, match="^data of dtype"):
+    with pytest.raises(ShapeError, match=r"^data of dtype"):
         precision(np.dtype(dtype), np.dtype("f4"), requested)
-    with pytest.raises(ShapeError, match="^kernel of dtype"):
+    with pytest.raises(ShapeError, match=r"^kernel of dtype"):
         precision(np.dtype("f4"), np.dtype(dtype), requested)
