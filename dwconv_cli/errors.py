@@ -8,7 +8,8 @@
     ├── InputError          a file that cannot be read           (also an OSError)
     │   └── UnsafeFileError a file that asks for more than data
     ├── OutputError         a result that cannot be written      (also an OSError)
-    └── MissingExtraError   an optional package is absent        (also an ImportError)
+    ├── MissingExtraError   an optional package is absent        (also an ImportError)
+    └── OutOfMemoryError    a job needs more than it may use     (also a MemoryError)
 
 A message is one line: what, where, what was found, what to do.
 """
@@ -42,6 +43,10 @@ class OutputError(DwconvError, OSError):
 
 class MissingExtraError(DwconvError, ImportError):
     """A feature needs an optional package that is not installed."""
+
+
+class OutOfMemoryError(DwconvError, MemoryError):
+    """A job needs more memory than it may use."""
 
 
 # The first class that fits counts.

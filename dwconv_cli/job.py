@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from dwconv_cli.attributes import carried_attributes
@@ -17,10 +18,10 @@ from dwconv_cli.formats.storage import storage_options
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import to_config
 from dwconv_cli.naming import Target
-from dwconv_cli.recipe import Recipe
+from dwconv_cli.recipe import Recipe, Resolved
 from dwconv_cli.regularizers import REGULARIZERS
 from dwconv_cli.report import Report, array_entry
-from dwconv_cli.transfer import Axes, Tally, Transfer
+from dwconv_cli.transfer import MEMORY_LIMIT, Axes, Tally, Transfer
 from dwconv_cli.words import AUTO
 
 
@@ -44,6 +45,14 @@ class Settings:
         Whether HDF5 data may lie in other files.
     dry_run : bool
         Look at headers only.
+    threads : int, optional
+        All processors by default.
+    memory_limit : int
+        Bytes of working buffers.
+    nan : str
+        ``propagate``, ``zero`` or ``error``.
+    progress : callable, optional
+        Called with an address, the samples done, and all there are.
     """
 
     steps: slice = field(default_factory=lambda: slice(None))
@@ -55,6 +64,10 @@ class Settings:
     storage: Mapping[str, Any] = field(default_factory=dict)
     allow_external: bool = False
     dry_run: bool = False
+    threads: int | None = None
+    memory_limit: int = MEMORY_LIMIT
+    nan: str = "propagate"
+    progress: Callable[[str, int, int], None] | None = None
 
 
 class Job:
@@ -62,7 +75,7 @@ class Job:
 
     def __init__(self, target: Target, recipe: Recipe, settings: Settings) -> None:
         self._target = target
-        self._storage = settings.storage
+        self._settings = settings
         self._started = time.perf_counter()
         options = {"allow_external": True} if settings.allow_external else {}
         self._reader = open_reader(target.source, settings.input_format, **options)
@@ -88,7 +101,14 @@ class Job:
         self._steps = steps_of(settings.steps, steps)
         found = recipe.resolve(channels)
         layer = found.layer
-        self._conv = Convolution(layer, found.weights, channels, reader.dtype, algorithm=settings.algorithm)
+        self._conv = Convolution(
+            layer,
+            found.weights,
+            channels,
+            reader.dtype,
+            algorithm=settings.algorithm,
+            threads=settings.threads,
+        )
         taken = self._steps.stop - self._steps.start
         self._shape = layer.restored_shape(
             self._axes.rank,
@@ -96,7 +116,7 @@ class Job:
             layer.activated_steps(layer.output_steps(taken)),
             self._conv.output_channels,
         )
-        self._tally = Tally(layer.activity_regularizer, batch)
+        self._tally = Tally(layer.activity_regularizer, batch, settings.nan, reader.name)
         left, right = layer.pad_amounts(taken)
         dtype = self._conv.precision.output
         nbytes = math.prod(self._shape) * dtype.itemsize
@@ -107,13 +127,8 @@ class Job:
                 reader.dtype,
             ),
             output=array_entry(None if output is None else str(output), self._shape, dtype, nbytes),
-            layer=to_config(layer) | {"dtype": dtype.name},
-            weights=found.entry,
             padding={"left": left, "right": right},
-            effective_kernel_size=layer.effective_kernel_size,
-            algorithm={"name": self._conv.plan.algorithm, "reason": self._conv.plan.reason},
-            losses=weight_losses(layer, found.weights),
-            notes=found.notes,
+            **layer_report(found, self._conv),
         )
 
     def run(self, output: Output) -> None:
@@ -126,20 +141,28 @@ class Job:
             dtype,
             carried_attributes(reader.attributes, layer.strides),
             storage_options(
-                self._shape, dtype.itemsize, self._axes.channels_first, reader.storage, self._storage
+                self._shape, dtype.itemsize, self._axes.channels_first, reader.storage, self._settings.storage
             ),
         )
         try:
-            Transfer(reader, writer, self._conv, self._axes, self._steps, self._tally).run()
+            told = self._settings.progress
+            Transfer(
+                reader,
+                writer,
+                self._conv,
+                self._axes,
+                self._steps,
+                self._tally,
+                memory=self._settings.memory_limit,
+                progress=None if told is None else partial(told, str(self._target.source)),
+            ).run()
             reader.finish()
             writer.commit()
         except BaseException:
             with contextlib.suppress(Exception):
                 writer.abort()
             raise
-        losses = self.report.losses or {}
-        losses["activity"] = self._tally.penalty
-        losses["total"] = losses["depthwise"] + losses["bias"] + losses["activity"]
+        self.report.add_activity(self._tally.penalty)
         self.report.nonfinite = {"input": self._tally.input, "output": self._tally.output}
         self.report.status = "ok"
         self.report.seconds = time.perf_counter() - self._started
@@ -158,6 +181,18 @@ def steps_of(wanted: slice, steps: int) -> slice:
         stop = "" if wanted.stop is None else wanted.stop
         raise ShapeError(f"--slice {wanted.start or 0}:{stop} takes none of its {steps} steps")
     return slice(begin, end)
+
+
+def layer_report(found: Resolved, conv: Convolution) -> dict[str, Any]:
+    """What a report says of a layer and its weights."""
+    return {
+        "layer": to_config(found.layer) | {"dtype": conv.precision.output.name},
+        "weights": found.entry,
+        "effective_kernel_size": found.layer.effective_kernel_size,
+        "algorithm": {"name": conv.plan.algorithm, "reason": conv.plan.reason},
+        "losses": weight_losses(found.layer, found.weights),
+        "notes": found.notes,
+    }
 
 
 def weight_losses(layer: LayerSpec, weights: Weights) -> dict[str, float]:

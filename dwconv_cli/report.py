@@ -59,6 +59,12 @@ class Report:
     notes: list[str] = field(default_factory=list)
     cause: BaseException | None = None
 
+    def add_activity(self, penalty: float) -> None:
+        """Complete the losses by the penalty on the output."""
+        if self.losses is not None:
+            self.losses["activity"] = penalty
+            self.losses["total"] = self.losses["depthwise"] + self.losses["bias"] + penalty
+
     def to_json(self) -> dict[str, Any]:
         """The report as JSON's types, with the version of the schema and of the program."""
         from dwconv_cli import __version__

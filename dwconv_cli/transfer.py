@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -9,18 +10,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dwconv_cli.blocks import Storage, in_order, lanes
+from dwconv_cli.blocks import Lane, Storage, in_order, lanes
 from dwconv_cli.engine import Convolution
-from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.errors import InputError, LayerError, OutOfMemoryError, ShapeError
 from dwconv_cli.formats import Reader, Writer
-from dwconv_cli.overlap import Ahead, Behind
+from dwconv_cli.overlap import DEPTH, Ahead, Behind
 from dwconv_cli.registry import Choice
 from dwconv_cli.regularizers import REGULARIZERS
 from dwconv_cli.streaming import StreamingConv
 
 Array = np.ndarray[Any, Any]
 
+# Large enough that reading and writing go at full speed, small enough for the last-level cache.
 BLOCK_BYTES = 4 << 20
+MEMORY_LIMIT = 256 << 20
+# Blocks under way at once: read ahead, being filtered, and behind, with what waits in between.
+BLOCKS = 2 * DEPTH + 3
 
 # Penalties that are sums over the elements, so that they add up over blocks.
 _ADDITIVE = frozenset({"l1", "l2", "l1_l2"})
@@ -79,6 +84,10 @@ class Tally:
         Of the output.
     batch : int
         Recordings; Keras divides the activity's penalty by it.
+    nan : str
+        What becomes of NaN in the data: ``propagate``, ``zero`` or ``error``.
+    name : str
+        Of the data, for messages.
 
     Raises
     ------
@@ -86,7 +95,11 @@ class Tally:
         If the regularizer is not a sum over elements.
     """
 
-    def __init__(self, regularizer: Choice | None, batch: int) -> None:
+    def __init__(
+        self, regularizer: Choice | None, batch: int, nan: str = "propagate", name: str = "data"
+    ) -> None:
+        self._nan = nan
+        self._name = name
         if regularizer is not None and regularizer.name not in _ADDITIVE:
             raise LayerError(f"activity_regularizer {regularizer} needs a matrix; use l1, l2 or l1_l2")
         self._function = None if regularizer is None else REGULARIZERS.function(regularizer)
@@ -96,8 +109,22 @@ class Tally:
         self.penalty = 0.0
 
     def took(self, block: Array) -> None:
-        """Count a block of the data."""
-        self.input += _nonfinite(block)
+        """Count a block of the data, and treat its NaN as was asked for.
+
+        Raises
+        ------
+        InputError
+            If there is NaN and it is to be an error.
+        """
+        found = _nonfinite(block)
+        self.input += found
+        if not found or self._nan == "propagate":
+            return
+        bad = np.isnan(block)
+        if self._nan == "zero":
+            block[bad] = 0
+        elif bad.any():
+            raise InputError(f"{self._name}: holds NaN; use --nan zero to replace them, or --nan propagate")
 
     def gave(self, block: Array) -> None:
         """Count a block of the output."""
@@ -124,6 +151,8 @@ class _Made(NamedTuple):
     steps: slice
     channels: slice
     outputs: Array
+    #: Samples of the data that they were made of.
+    taken: int
 
 
 class _Pool:
@@ -157,19 +186,45 @@ class Transfer:
     steps : slice
         With bounds: the part of the recording that is filtered.
     tally : Tally
+    memory : int
+        Bytes that blocks under way may take.
+    progress : callable, optional
+        Called with the samples done, and all there are.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If the layer needs longer blocks than fit.
     """
 
     def __init__(
-        self, reader: Reader, writer: Writer, conv: Convolution, axes: Axes, steps: slice, tally: Tally
+        self,
+        reader: Reader,
+        writer: Writer,
+        conv: Convolution,
+        axes: Axes,
+        steps: slice,
+        tally: Tally,
+        *,
+        memory: int = MEMORY_LIMIT,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
+        self._progress = progress
         self._reader, self._writer, self._conv = reader, writer, conv
         self._axes, self._begin, self._tally = axes, steps.start, tally
         batch, _, channels = axes.canonical(reader.shape)
         self._shape = (batch, steps.stop - steps.start, channels)
         self._rows = conv.layer.depth_multiplier
         self._out_axes = axes if axes.rank > 1 or self._rows == 1 else Axes(2, False)
-        items = max(1, BLOCK_BYTES // conv.precision.compute.itemsize)
+        per_item = conv.precision.compute.itemsize + self._rows * conv.precision.output.itemsize
+        items = max(1, min(BLOCK_BYTES // conv.precision.compute.itemsize, memory // (BLOCKS * per_item)))
         self._lanes = list(lanes(self._shape, _storage(reader, axes), items, conv.needs_all_steps))
+        largest = max((_items(lane) for lane in self._lanes), default=0) * BLOCKS * per_item
+        if conv.needs_all_steps and largest > memory:
+            raise OutOfMemoryError(
+                f"{reader.name}: {conv.layer.activation.name} over all steps needs {largest >> 20} MiB of memory; "
+                f"use --memory-limit {(largest >> 20) + 1}MiB"
+            )
         self._rooms, self._outs = _Pool(), _Pool()
 
     def run(self) -> None:
@@ -184,8 +239,12 @@ class Transfer:
                 self._write(made)
             return
         with Ahead(self._blocks()) as blocks, Behind(self._write) as behind:
+            total, done = math.prod(self._shape), 0
             for made in self._filtered(blocks):
                 behind.put(made)
+                if self._progress is not None:
+                    done += made.taken
+                    self._progress(done, total)
 
     def _in_order(self, rows: int) -> bool:
         first = self._axes.channels_first
@@ -220,9 +279,10 @@ class Transfer:
             if block.last:
                 self._rooms.give(block.buffer)
             self._tally.gave(outputs)
+            taken = block.steps * stream.batch * (block.channels.stop - block.channels.start)
             begin = block.channels.start * self._rows
             channels = slice(begin, begin + outputs.shape[2])
-            yield _Made(block.batch, slice(done, done + outputs.shape[1]), channels, outputs)
+            yield _Made(block.batch, slice(done, done + outputs.shape[1]), channels, outputs, taken)
             done = 0 if block.last else done + outputs.shape[1]
 
     def _write(self, made: _Made) -> None:
@@ -239,6 +299,11 @@ def _storage(reader: Reader, axes: Axes) -> Storage:
         batch_inside=reader.fortran and axes.rank == 3,
         chunks=sides,
     )
+
+
+def _items(lane: Lane) -> int:
+    recordings, width = lane.batch.stop - lane.batch.start, lane.channels.stop - lane.channels.start
+    return int(recordings * width * lane.block_steps)
 
 
 def _nonfinite(block: Array) -> int:

@@ -11,3 +11,4 @@ KERNEL_LAYOUTS: Final = ("keras", "torch")
 AUTO: Final = "auto"
 ALGORITHM_NAMES: Final = (AUTO, "direct")
 FORMAT_NAMES: Final = ("npy", "npz", "hdf5")
+NAN_MODES: Final = ("propagate", "error", "zero")

@@ -122,7 +122,11 @@ def _run(arguments: list[str]) -> int:
 
             traceback.print_exc()
         if code == 5:
-            say("out of memory; use a smaller --memory-limit, or shorter recordings")
+            say(
+                str(error)
+                if isinstance(error, DwconvError)
+                else "out of memory; use a smaller --memory-limit"
+            )
         elif code == 70:
             if isinstance(error, SystemExit):
                 raise

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from dwconv_cli.cli import options, say, writing
-from dwconv_cli.words import FORMAT_NAMES
+from dwconv_cli.words import FORMAT_NAMES, NAN_MODES
 
 if TYPE_CHECKING:
+    from dwconv_cli.cli.progress import Progress
     from dwconv_cli.job import Settings
+    from dwconv_cli.recipe import Recipe
     from dwconv_cli.report import Report
 
 _COMPRESSIONS = ("gzip", "lzf", "none")
@@ -36,11 +40,24 @@ _COMPRESSIONS = ("gzip", "lzf", "none")
 @click.option("--skip-existing", is_flag=True, help="Pass over inputs whose output exists.")
 @click.option("--output-format", type=click.Choice(FORMAT_NAMES), help="Where a suffix does not tell.")
 @options.input_options
+@click.option("--raw", metavar="DTYPE", help="'-' is headerless samples, e.g. f4 or '<i2', interleaved.")
+@click.option("--channels", type=click.IntRange(1), metavar="C", help="With --raw: samples of a step.")
+@click.option(
+    "--block-steps", type=click.IntRange(1), metavar="N", help="With --raw: wait for N steps at a time (1)."
+)
 @click.option("--chunks", metavar="N,N…", help="Chunk shape of HDF5 outputs.")
 @click.option("--compression", metavar="gzip|lzf|none[:LEVEL]", help="Of HDF5 outputs (as the input's).")
 @click.option("--shuffle", is_flag=True, help="HDF5: shuffle bytes before compression.")
 @click.option("--fletcher32", is_flag=True, help="HDF5: add checksums.")
 @options.algorithm
+@options.threads
+@click.option("--nan", type=click.Choice(NAN_MODES), default="propagate", help="NaN in the data. (propagate)")
+@click.option(
+    "--memory-limit",
+    metavar="SIZE",
+    callback=lambda c, p, v: _size(v),
+    help="Of working buffers, e.g. 64MiB. (256MiB)",
+)
 @click.option(
     "--files-from", metavar="FILE", help="Read inputs from FILE, one a line; '-' is standard input."
 )
@@ -49,6 +66,7 @@ _COMPRESSIONS = ("gzip", "lzf", "none")
 @click.option("--dry-run", is_flag=True, help="Look at headers, report, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per input on standard output.")
 @click.option("--report", "report_file", metavar="FILE", help="The same objects into FILE.")
+@click.option("--progress/--no-progress", default=None, help="(on a terminal, when the work is long)")
 @click.option("-q", "--quiet", is_flag=True, help="No report on standard error.")
 @click.option("-v", "--verbose", is_flag=True, help="Say why the algorithm was chosen.")
 @options.debug
@@ -68,14 +86,17 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
     from dwconv_cli.pipeline import apply_many
 
     recipe.load()
-    reports = apply_many(
-        (*inputs, *(listed or ())),
-        given["output"],
-        recipe,
-        _settings(given),
-        directory=given["output_dir"],
-        keep_going=given["keep_going"],
-    )
+    if given["raw"] is not None:
+        reports = _live(recipe, given)
+    else:
+        reports = apply_many(
+            (*inputs, *(listed or ())),
+            given["output"],
+            recipe,
+            _settings(given),
+            directory=given["output_dir"],
+            keep_going=given["keep_going"],
+        )
     failed = False
     with _Log(given) as log:
         for report in reports:
@@ -105,6 +126,14 @@ def _check(inputs: tuple[str, ...], listed: list[str] | None, given: dict[str, A
         raise click.UsageError("--json and '-o -' both want standard output; use --report FILE for the JSON")
     if output == "-" and not given["dry_run"] and sys.stdout.isatty():
         raise click.UsageError("standard output is a terminal; redirect it to a file or a pipe")
+    if given["raw"] is None and (given["channels"] is not None or given["block_steps"] is not None):
+        raise click.UsageError("--channels and --block-steps go with --raw; other inputs know their shape")
+    if given["raw"] is not None and (inputs != ("-",) or listed or given["channels"] is None):
+        raise click.UsageError("--raw is for '-' alone, and needs --channels C")
+    if given["raw"] is not None and (output is None or given["dry_run"] or given["steps"] != slice(None)):
+        raise click.UsageError(
+            "--raw reads a stream of unknown length: it needs -o, and no --slice or --dry-run"
+        )
     if given["null"] and given["files_from"] is None:
         raise click.UsageError("-0 goes with --files-from")
     _check_distinct("--report", given["report_file"], [*reads, output])
@@ -142,6 +171,26 @@ def _listed(path: str | None, null: bool) -> list[str] | None:
     return [os.fsdecode(line) for line in lines if line.strip()]
 
 
+def _live(recipe: Recipe, given: dict[str, Any]) -> Iterator[Report]:
+    """The one report of a stream of headerless samples."""
+    from dwconv_cli.formats import Address
+    from dwconv_cli.formats.sink import FileSink
+    from dwconv_cli.formats.standard import standard_input, standard_output
+    from dwconv_cli.live import Raw, filter_live
+    from dwconv_cli.naming import Target
+
+    raw = Raw(given["raw"], given["channels"], given["block_steps"] or 1)
+    target = Target(Address("-"), Address.parse(given["output"]))
+    settings = _settings(given)
+    path = given["output"]
+    if path != "-" and not path.lower().endswith(".npy"):
+        raise click.UsageError(
+            f"-o {path}: a stream of unknown length goes to an .npy file, or as samples to '-o -'"
+        )
+    sink = standard_output() if path == "-" else FileSink(path, settings.overwrite)
+    yield filter_live(standard_input(), sink, target, raw, recipe, settings)
+
+
 def _settings(given: dict[str, Any]) -> Settings:
     from dwconv_cli.job import Settings
 
@@ -165,7 +214,37 @@ def _settings(given: dict[str, Any]) -> Settings:
         storage=storage,
         allow_external=given["allow_external"],
         dry_run=given["dry_run"],
+        threads=given["threads"],
+        memory_limit=given["memory_limit"] or Settings.memory_limit,
+        nan=given["nan"],
+        progress=_progress(given["progress"], given["quiet"]),
     )
+
+
+def _progress(wanted: bool | None, quiet: bool) -> Progress | None:
+    if wanted or (wanted is None and not quiet and sys.stderr.isatty()):
+        from dwconv_cli.cli.progress import Progress
+
+        return Progress()
+    return None
+
+
+def _size(text: str | None) -> int | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
+    if not found:
+        raise click.BadParameter(f"{text!r} is not a size such as 64MiB or 1GB", param_hint="--memory-limit")
+    number, letter, binary = found.groups()
+    size = int(
+        float(number)
+        * (1024 if binary or not text.strip().lower().endswith("b") else 1000) ** " kmgt".index(letter or " ")
+    )
+    if size < 1 << 20:
+        raise click.BadParameter(
+            f"{text!r} is less than 1MiB, which nothing fits in", param_hint="--memory-limit"
+        )
+    return size
 
 
 def _compression(text: str) -> dict[str, Any]:

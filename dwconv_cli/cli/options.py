@@ -69,6 +69,7 @@ _INPUT = (
     ),
     click.option("--allow-external", is_flag=True, help="HDF5 data may lie in other files."),
 )
+threads = click.option("--threads", type=click.IntRange(1), metavar="N", help="(all processors)")
 algorithm = click.option("--algorithm", type=_choice(ALGORITHM_NAMES), default="auto", help="(auto)")
 debug = click.option("--debug", is_flag=True, expose_value=False, help="Add the traceback to an error.")
 

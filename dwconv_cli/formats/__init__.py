@@ -8,7 +8,6 @@ shape, dtype, attributes, options)``, ``commit()`` and ``abort()``; a writer has
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,8 +17,9 @@ import numpy as np
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.address import STREAM, Address, expand
 from dwconv_cli.formats.npy import NpyReader, NpyWriter
-from dwconv_cli.formats.sink import FileSink, Sink, StreamSink
+from dwconv_cli.formats.sink import FileSink, Sink
 from dwconv_cli.formats.source import StreamSource, open_source
+from dwconv_cli.formats.standard import standard_input, standard_output
 
 __all__ = ["FORMATS", "Address", "Output", "Reader", "Writer", "expand", "open_output", "open_reader"]
 
@@ -265,8 +265,7 @@ def open_reader(address: Address, given: str | None = None, **options: Any) -> R
         If it cannot be read.
     """
     if address.is_stream:
-        raw: Any = sys.stdin.buffer
-        return NpyReader(StreamSource(getattr(raw, "raw", raw), "standard input"), "standard input")
+        return NpyReader(StreamSource(standard_input(), "standard input"), "standard input")
     return format_of(address, given).reader(address.path, address.name or "", **options)
 
 
@@ -301,8 +300,7 @@ def open_output(
     if path == STREAM:
         if found.name != "npy":
             raise OutputError(f"standard output takes an .npy stream, not {found.name}; name a file")
-        raw: Any = sys.stdout.buffer
-        return NpyOutput(StreamSink(raw, "standard output"))
+        return NpyOutput(standard_output())
     sink = FileSink(path, overwrite or keep)
     try:
         return found.output(sink, path if keep else None, replace)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.errors import InputError, UnsafeFileError
+from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
 from dwconv_cli.formats.runs import Selection, runs
 from dwconv_cli.formats.sink import Sink
 from dwconv_cli.formats.source import Source
@@ -69,10 +69,10 @@ class NpyReader:
             target = out[view]
             at = self._offset + offset * item
             if direct and target.flags.c_contiguous:
-                self._source.read_into(_bytes_of(target), at)
+                self._source.read_into(bytes_of(target), at)
             else:
                 piece = np.empty(target.shape, self.dtype)
-                self._source.read_into(_bytes_of(piece), at)
+                self._source.read_into(bytes_of(piece), at)
                 target[...] = piece
 
     def spool(self) -> None:
@@ -119,7 +119,7 @@ class NpyWriter:
         item = self.dtype.itemsize
         for offset, index in runs(self.shape, selection):
             piece = np.ascontiguousarray(block[index])
-            self._sink.write_at(_bytes_of(piece), self._offset + offset * item)
+            self._sink.write_at(bytes_of(piece), self._offset + offset * item)
 
     def commit(self) -> None:
         """Complete the array; the file is committed as a whole."""
@@ -138,10 +138,41 @@ class NpyWriter:
             self._sink.write_at(memoryview(self._header), 0)
 
 
-def header_bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
-    """A version 1.0 header, padded to a multiple of 64 bytes as NumPy does."""
+class GrowingNpyWriter:
+    """Steps into an ``.npy`` file whose length shows at the end, when its header is written.
+
+    Parameters
+    ----------
+    sink : Sink
+        That can go back.
+    channels : int
+    dtype : dtype
+    """
+
+    # Room for the header of any length that a file can have.
+    HEADER = 192
+
+    def __init__(self, sink: Sink, channels: int, dtype: np.dtype[Any]) -> None:
+        if sink.sequential:
+            raise OutputError(
+                f"{sink.name}: an .npy of unknown length needs a regular file; use -o - for samples"
+            )
+        self._sink, self._channels, self._dtype = sink, channels, dtype
+
+    def write_at(self, data: memoryview, offset: int) -> None:
+        """Write samples at `offset` bytes after the first."""
+        self._sink.write_at(data, self.HEADER + offset)
+
+    def finish(self, steps: int) -> None:
+        """Write the header for `steps` steps."""
+        header = header_bytes((steps, self._channels), self._dtype, self.HEADER)
+        self._sink.write_at(memoryview(header), 0)
+
+
+def header_bytes(shape: tuple[int, ...], dtype: np.dtype[Any], size: int = 64) -> bytes:
+    """A version 1.0 header, padded to a multiple of `size` bytes, 64 as NumPy does."""
     text = f"{{'descr': {dtype.str!r}, 'fortran_order': False, 'shape': {shape!r}, }}"
-    padding = -(len(MAGIC) + 4 + len(text) + 1) % 64
+    padding = -(len(MAGIC) + 4 + len(text) + 1) % size
     body = (text + " " * padding + "\n").encode("latin1")
     return MAGIC + bytes((1, 0)) + struct.pack("<H", len(body)) + body
 
@@ -213,6 +244,7 @@ def numeric_dtype(descr: object, name: str) -> np.dtype[Any]:
     raise InputError(f"{name}: dtype {str(descr)[:60]} is not a number of at most 64 bits; convert it first")
 
 
-def _bytes_of(array: Array) -> memoryview:
+def bytes_of(array: Array) -> memoryview:
+    """The memory of a contiguous array."""
     flat: Any = array.reshape(-1).view(np.uint8)
     return memoryview(flat) if array.size else memoryview(b"")

@@ -61,7 +61,7 @@ class SpooledSink:
     def __init__(self, sink: Sink) -> None:
         self.name = sink.name
         self._sink = sink
-        self._file = tempfile.TemporaryFile()
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the sink
 
     def write_at(self, data: memoryview, offset: int) -> None:
         try:

@@ -1,0 +1,180 @@
+"""Headerless samples of unknown length: each output leaves as soon as its input is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from dwconv_cli.engine import Array, Convolution
+from dwconv_cli.errors import InputError, LayerError, ShapeError
+from dwconv_cli.formats.npy import GrowingNpyWriter, bytes_of, numeric_dtype
+from dwconv_cli.formats.sink import FileSink, StreamSink
+from dwconv_cli.formats.source import reason
+from dwconv_cli.job import Settings, layer_report
+from dwconv_cli.naming import Target
+from dwconv_cli.recipe import Recipe
+from dwconv_cli.report import Report, array_entry
+from dwconv_cli.streaming import StreamingConv
+from dwconv_cli.transfer import Tally
+
+# Bytes to ask for at once; a pipe gives what it has.
+ASK = 1 << 20
+
+
+class Source(Protocol):
+    """An unbuffered binary stream: a read gives what is there."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """Up to `size` bytes; none at the end."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """How headerless samples are to be understood.
+
+    Parameters
+    ----------
+    dtype : str
+        E.g. ``f4`` or ``<i2``.
+    channels : int
+        Samples of one step, which follow one another.
+    block_steps : int
+        Steps to wait for; 1 filters whatever is there.
+    """
+
+    dtype: str
+    channels: int
+    block_steps: int = 1
+
+
+def filter_live(
+    source: Source,
+    output: StreamSink | FileSink,
+    target: Target,
+    raw: Raw,
+    recipe: Recipe,
+    settings: Settings,
+) -> Report:
+    """Filter a stream to its end.
+
+    Parameters
+    ----------
+    source : Source
+    output : StreamSink or FileSink
+        A stream gets headerless samples, in the output dtype, interleaved as they came; a file becomes ``.npy``.
+    target : Target
+        For the report.
+    raw : Raw
+    recipe : Recipe
+    settings : Settings
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    DwconvError
+        What went wrong.
+    """
+    started = time.perf_counter()
+    dtype = numeric_dtype(raw.dtype, "--raw")
+    found = recipe.resolve(raw.channels)
+    if found.layer.data_format == "channels_first":
+        # Interleaved samples have their channels last, whatever the layer was trained on.
+        found = replace(found, layer=replace(found.layer, data_format="channels_last"))
+        if Convolution(found.layer, found.weights, raw.channels, dtype).needs_all_channels:
+            raise LayerError(
+                "an activation along the steps of channels_first needs a recording, not a stream"
+            )
+    conv = Convolution(
+        found.layer,
+        found.weights,
+        raw.channels,
+        dtype,
+        algorithm=settings.algorithm,
+        threads=settings.threads,
+    )
+    stream = StreamingConv.over(conv)
+    tally = Tally(found.layer.activity_regularizer, 1, settings.nan, "standard input")
+    if isinstance(output, FileSink):
+        writer: Any = GrowingNpyWriter(output, conv.output_channels, conv.precision.output)
+    else:
+        writer = output
+    written = steps = 0
+    try:
+        for block in _blocks(source, dtype, raw):
+            space = stream.space(len(block))
+            with np.errstate(all="ignore"):
+                space[0] = block
+            tally.took(space)
+            steps += len(block)
+            written = _put(writer, stream.advance(len(block)), tally, written)
+        written = _put(writer, stream.advance(0, last=True), tally, written)
+        if isinstance(writer, GrowingNpyWriter):
+            writer.finish(written)
+        output.commit()
+    except BaseException as error:
+        output.abort()
+        if isinstance(error, ShapeError):
+            raise ShapeError(f"standard input: {error}") from error
+        raise
+    left, right = found.layer.pad_amounts(steps)
+    shape = (written, conv.output_channels)
+    report = Report(
+        status="ok",
+        input=array_entry("-", (steps, raw.channels), dtype),
+        output=array_entry(
+            str(target.output),
+            shape,
+            conv.precision.output,
+            written * shape[1] * conv.precision.output.itemsize,
+        ),
+        padding={"left": left, "right": right},
+        **layer_report(found, conv),
+        nonfinite={"input": tally.input, "output": tally.output},
+        seconds=time.perf_counter() - started,
+    )
+    report.add_activity(tally.penalty)
+    return report
+
+
+def _put(writer: Any, outputs: Array, tally: Tally, written: int) -> int:
+    """Write outputs (1, n, channels) after `written` steps; give the steps written by then."""
+    if not outputs.shape[1]:
+        return written
+    tally.gave(outputs)
+    block = np.ascontiguousarray(outputs[0])
+    at = written * block.itemsize * block.shape[1]
+    writer.write_at(bytes_of(block), at)
+    return written + len(block)
+
+
+def _blocks(source: Source, dtype: np.dtype[Any], raw: Raw) -> Iterator[Array]:
+    """Steps as they come, at least `block_steps` at a time but for the last."""
+    frame = dtype.itemsize * raw.channels
+    held = bytearray()
+    while True:
+        try:
+            taken = source.read(ASK)
+        except OSError as error:
+            raise InputError(f"standard input: {reason(error)}") from error
+        if not taken:
+            break
+        held += taken
+        count = len(held) // frame
+        if count >= raw.block_steps:
+            count -= count % raw.block_steps
+            yield np.frombuffer(bytes(held[: count * frame]), dtype).reshape(count, raw.channels)
+            del held[: count * frame]
+    count, rest = divmod(len(held), frame)
+    if count:
+        yield np.frombuffer(bytes(held[: count * frame]), dtype).reshape(count, raw.channels)
+    if rest:
+        raise InputError(
+            f"standard input: ended {rest} bytes into a step of {frame}; check --raw and --channels"
+        )
