@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dwconv_cli.version import __version__
+
 if TYPE_CHECKING:
     from dwconv_cli.errors import (
         DwconvError,
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from dwconv_cli.streaming import StreamingConv
     from dwconv_cli.weights import load_weights
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "DwconvError": "errors",

@@ -67,7 +67,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON's types, with the version of the schema and of the program."""
-        from dwconv_cli import __version__
+        from dwconv_cli.version import __version__
 
         entry = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "cause"}
         if self.losses is not None:

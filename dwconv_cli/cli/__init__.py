@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
-from dwconv_cli import __version__
 from dwconv_cli.errors import DwconvError, OutputError, exit_code
 from dwconv_cli.threads import keep_blas_single
+from dwconv_cli.version import __version__
 
 # Command -> what it is for; its module bears its name.
 COMMANDS = {

@@ -179,6 +179,6 @@ def _names(path: str, given: str | None) -> list[str]:
 
 
 def _object(kind: str, **found: Any) -> dict[str, Any]:
-    from dwconv_cli import __version__
+    from dwconv_cli.version import __version__
 
     return {"schema_version": SCHEMA_VERSION, "version": __version__, "kind": kind, **found}
