@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from dwconv_cli.formats.storage import storage_options
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import to_config
 from dwconv_cli.naming import Target
+from dwconv_cli.provenance import made_by
 from dwconv_cli.recipe import Recipe, Resolved
 from dwconv_cli.regularizers import REGULARIZERS
 from dwconv_cli.report import Report, array_entry
@@ -51,6 +52,8 @@ class Settings:
         Bytes of working buffers.
     nan : str
         ``propagate``, ``zero`` or ``error``.
+    options : sequence of str, optional
+        Command-line options that make these outputs again, for HDF5 outputs to tell.
     progress : callable, optional
         Called with an address, the samples done, and all there are.
     """
@@ -67,6 +70,7 @@ class Settings:
     threads: int | None = None
     memory_limit: int = MEMORY_LIMIT
     nan: str = "propagate"
+    options: Sequence[str] | None = None
     progress: Callable[[str, int, int], None] | None = None
 
 
@@ -134,12 +138,11 @@ class Job:
     def run(self, output: Output) -> None:
         """Filter the recording into `output` and complete the report."""
         reader, address, dtype = self._reader, self._target.output, self._conv.precision.output
-        layer = self._conv.layer
         writer = output.writer(
             (address.name if address else None) or "",
             self._shape,
             dtype,
-            carried_attributes(reader.attributes, layer.strides),
+            self._attributes(),
             storage_options(
                 self._shape, dtype.itemsize, self._axes.channels_first, reader.storage, self._settings.storage
             ),
@@ -166,6 +169,17 @@ class Job:
         self.report.nonfinite = {"input": self._tally.input, "output": self._tally.output}
         self.report.status = "ok"
         self.report.seconds = time.perf_counter() - self._started
+
+    def _attributes(self) -> dict[str, Any]:
+        """The input's, and how this output is made."""
+        before, output, weights = self._reader.attributes, self._target.output, self.report.weights
+        options = self._settings.options
+        if output is None or weights is None or options is None:
+            return carried_attributes(before, self._conv.layer.strides)
+        made = made_by(
+            str(self._target.source), str(output), options, self.report.layer or {}, weights["sha256"], before
+        )
+        return carried_attributes(before, self._conv.layer.strides) | made
 
 
 def steps_of(wanted: slice, steps: int) -> slice:

@@ -61,6 +61,8 @@ class Recipe:
         A Keras layer config.
     seed : int, optional
         Of fresh weights.
+    drawn : bool
+        Nobody asked for this seed, so it is worth a note.
     given : (LayerSpec, Weights), optional
     default_notes : tuple of str
         What to tell those for whom the defaults decided the data format.
@@ -74,6 +76,7 @@ class Recipe:
     layout: str = "keras"
     config: Mapping[str, Any] | None = None
     seed: int | None = None
+    drawn: bool = False
     given: tuple[LayerSpec, Weights] | None = None
     default_notes: tuple[str, ...] = ()
 
@@ -188,6 +191,8 @@ class Recipe:
             seed = None if self.seed is None else self.seed + 1
             bias = initialized(layer.bias_initializer, (channels * layer.depth_multiplier,), dtype, seed)
         notes = self._notes()
+        if self.drawn and _is_random(layer):
+            notes.append(f"the weights were drawn with seed {self.seed}; --seed {self.seed} draws them again")
         return _resolved(layer, self._projected(layer, Weights(kernel, bias), notes), None, notes)
 
     def _projected(self, layer: LayerSpec, weights: Weights, notes: list[str]) -> Weights:
@@ -220,3 +225,8 @@ def _resolved(layer: LayerSpec, weights: Weights, address: str | None, notes: li
         "sha256": checksum(kernel, bias),
     }
     return Resolved(layer, weights, entry, notes)
+
+
+def _is_random(layer: LayerSpec) -> bool:
+    chosen = [layer.depthwise_initializer, *([layer.bias_initializer] if layer.use_bias else [])]
+    return any("seed" in INITIALIZERS.arguments(choice.name) for choice in chosen)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
@@ -82,6 +83,9 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
     """
     listed = _listed(given["files_from"], given["null"])
     _check(inputs, listed, given)
+    if given["seed"] is None and given["kernel"] is None and given["weights"] is None:
+        # Fresh weights that nobody could make again would be lost with this run.
+        given |= {"seed": secrets.randbits(32), "drawn": True}
     recipe = options.recipe_of(given)
     from dwconv_cli.pipeline import apply_many
 
@@ -217,8 +221,15 @@ def _settings(given: dict[str, Any]) -> Settings:
         threads=given["threads"],
         memory_limit=given["memory_limit"] or Settings.memory_limit,
         nan=given["nan"],
+        options=_replayable(given),
         progress=_progress(given["progress"], given["quiet"]),
     )
+
+
+def _replayable(given: dict[str, Any]) -> list[str]:
+    words = options.replayable(click.get_current_context())
+    fresh = given["kernel"] is None and given["weights"] is None
+    return words if not fresh or "--seed" in words else [*words, "--seed", str(given["seed"])]
 
 
 def _progress(wanted: bool | None, quiet: bool) -> Progress | None:

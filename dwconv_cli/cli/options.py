@@ -108,6 +108,34 @@ weights_options = _all(_WEIGHTS)
 input_options = _all(_INPUT)
 
 
+# Options that say where to, how fast and how loud, but not what.
+_BYSTANDERS = frozenset(
+    (
+        *("inputs", "files_from", "null", "output", "output_dir", "overwrite", "skip_existing"),
+        *("keep_going", "dry_run", "as_json", "report_file", "quiet", "verbose", "progress"),
+        *("threads", "memory_limit"),
+    )
+)
+
+
+def replayable(context: click.Context) -> list[str]:
+    """The options of a command that decide what comes out, as they would be typed."""
+    words: list[str] = []
+    for option in context.command.params:
+        given = context.params.get(option.name or "")
+        source = context.get_parameter_source(option.name or "")
+        if option.name in _BYSTANDERS or source is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        name = max(option.opts, key=len)
+        if isinstance(given, bool):
+            words.append(name if given else max(option.secondary_opts, key=len))
+        elif isinstance(given, slice):
+            words += [name, ":".join("" if end is None else str(end) for end in (given.start, given.stop))]
+        else:
+            words += [name, str(given)]
+    return words
+
+
 def recipe_of(given: dict[str, Any]) -> Recipe:
     """The recipe that a command's options amount to.
 
@@ -141,6 +169,7 @@ def recipe_of(given: dict[str, Any]) -> Recipe:
         layout=given.get("kernel_layout") or "keras",
         config=config,
         seed=given.get("seed"),
+        drawn=given.get("drawn", False),
         default_notes=(f"data_format is {default.value} in {default.path}",)
         if default and default.value != "channels_last"
         else (),
