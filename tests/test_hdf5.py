@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import struct
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -372,7 +374,7 @@ def test_what_holds_no_numbers_is_refused_with_a_line(tmp_path: Path) -> None:
         ({"shape": (0, 8), "chunks": (1 << 10, 8), "maxshape": (None, 8)}, None),
     ],
 )
-def test_sizes_without_storage(tmp_path: Path, options: dict, refused: str | None) -> None:
+def test_sizes_without_storage(tmp_path: Path, options: dict[str, Any], refused: str | None) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", dtype="f8", **options)
     assert (tmp_path / "a.h5").stat().st_size < 10_000
@@ -522,8 +524,13 @@ def test_a_missing_filter_is_named_with_what_to_install(
 
 def test_no_library_is_looked_for_on_the_plugin_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HDF5_PLUGIN_PATH", raising=False)
-    asked = []
-    monkeypatch.setattr(guard.h5py.h5z, "filter_avail", lambda code: asked.append(h5py.h5pl.size()) or False)
+    asked: list[int] = []
+
+    def unknown(code: int) -> bool:
+        asked.append(h5py.h5pl.size())
+        return False
+
+    monkeypatch.setattr(h5py.h5z, "filter_avail", unknown)
     before = [h5py.h5pl.get(index) for index in range(h5py.h5pl.size())]
     assert before
     assert not guard._available(32000 + 500)
@@ -560,7 +567,7 @@ def test_hdf5plugin_is_imported_when_a_filter_needs_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "filters", [{"compression": "gzip"}, {"fletcher32": True}, {"compression": "lzf", "fletcher32": True}]
 )
-def test_a_flipped_byte_is_an_error_naming_dataset_and_chunk(tmp_path: Path, filters: dict) -> None:
+def test_a_flipped_byte_is_an_error_naming_dataset_and_chunk(tmp_path: Path, filters: dict[str, Any]) -> None:
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         noise = np.random.default_rng(1).normal(size=(1000, 4))
@@ -604,6 +611,53 @@ def test_one_heap_object_named_many_times_is_not_copied(tmp_path: Path) -> None:
         with pytest.raises(UnsafeFileError, match="4000 elements of varying length"):
             hdf5.attribute(file, "many")
         assert hdf5.attribute(file, "none") is None
+
+
+READ_ATTRIBUTES = """
+import sys
+from dwconv_cli import hdf5
+from dwconv_cli.errors import InputError
+with hdf5.open_file(sys.argv[1]) as file:
+    try:
+        print(hdf5.attributes(file))
+    except InputError as error:
+        print("refused:", error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("index", "length"),
+    [(0, 0), (0, 8), (5, 2**64 - 9), (5, 1 << 40)],
+    ids=["no progress", "less than a header", "wraps around", "past the end"],
+)
+def test_a_heap_that_would_be_read_without_end_is_refused(tmp_path: Path, index: int, length: int) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["unit"] = "m/s"
+    content = bytearray(path.read_bytes())
+    first = content.index(b"GCOL\x01") + 16
+    # The object after the first, which is three bytes of text padded to eight.
+    struct.pack_into("<HHIQ", content, first + 24, index, 0, 0, length)
+    path.write_bytes(content)
+    # In a process of its own: HDF5 would not even let go for a signal.
+    command = [sys.executable, "-c", READ_ATTRIBUTES, str(path)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=20, cwd=Path(__file__).parents[1]
+    )
+    assert done.stdout.startswith(f"refused: {path}: its text is damaged")
+
+
+def test_storage_beyond_the_end_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.zeros(1003)
+    content = path.read_bytes()
+    for old, new in ((1003, 10**8), (8024, 8 * 10**8)):
+        assert content.count(struct.pack("<Q", old))
+        content = content.replace(struct.pack("<Q", old), struct.pack("<Q", new))
+    path.write_bytes(content)
+    with hdf5.open_file(path) as file, pytest.raises(InputError, match="claims 800000000 bytes of storage"):
+        hdf5.dataset(file, "x")
 
 
 def test_every_error_is_one_of_ours(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ and dataset.
     door     open a file; errors            names    from a name to an object, link by link
     listing  what a file holds              guard    what a dataset must satisfy
     virtual  data that lies elsewhere       content  read blocks, attributes, storage
-    pack     small files made in memory
+    heaps    text that HDF5 would never finish reading    pack  small files made in memory
 """
 
 from dwconv_cli.hdf5.content import attribute, attributes, describe, read, read_array

@@ -11,6 +11,7 @@ import numpy as np
 from dwconv_cli.errors import InputError, UnsafeFileError
 from dwconv_cli.hdf5.door import errors, file_name, shown
 from dwconv_cli.hdf5.guard import filters, is_bfloat16
+from dwconv_cli.hdf5.heaps import check_heaps
 
 MAX_ARRAY_BYTES = 256 << 20
 MAX_ATTRIBUTES = 10_000
@@ -144,6 +145,8 @@ def _attribute_trouble(obj: h5py.HLObject, name: str) -> str | None:
     )
     if variable and count > MAX_VLEN_ELEMENTS and count * obj.file.id.get_filesize() > MAX_VLEN_BYTES:
         return f"has {count} elements of varying length"
+    if variable and count:
+        check_heaps(obj)
     return None
 
 

@@ -7,7 +7,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, cast
+from weakref import WeakValueDictionary
 
 import h5py
 
@@ -104,6 +105,21 @@ class _Labelled(io.RawIOBase):
         return self._stream.tell()
 
 
+# Open streams by what h5py calls them, to be read beside it.
+_streams: WeakValueDictionary[str, _Labelled] = WeakValueDictionary()
+
+
+@contextmanager
+def stream_of(obj: h5py.HLObject) -> Iterator[IO[bytes]]:
+    """Open the bytes of an object's file, whether a path or a stream."""
+    name = file_name(obj)
+    if name in _streams:
+        yield cast("IO[bytes]", _streams[name])
+        return
+    with open(name, "rb", buffering=0) as raw:
+        yield cast("IO[bytes]", raw)
+
+
 def open_stream(stream: IO[bytes], label: str) -> h5py.File:
     """Open an HDF5 file inside a seekable stream, such as a member of an archive; `label` names it in messages.
 
@@ -113,6 +129,7 @@ def open_stream(stream: IO[bytes], label: str) -> h5py.File:
         It is no readable HDF5 file.
     """
     labelled = _Labelled(stream, label)
+    _streams[repr(labelled)] = labelled
     if not _has_signature(stream, stream.seek(0, io.SEEK_END)):
         raise InputError(f"{labelled!r}: not an HDF5 file")
     try:

@@ -13,6 +13,7 @@ import h5py
 
 from dwconv_cli.errors import InputError, MissingExtraError, UnsafeFileError
 from dwconv_cli.hdf5.door import errors, file_name, shown
+from dwconv_cli.hdf5.heaps import check_heaps
 from dwconv_cli.hdf5.listing import is_numeric
 from dwconv_cli.hdf5.names import find
 from dwconv_cli.hdf5.virtual import check_external, check_virtual
@@ -96,6 +97,7 @@ def is_bfloat16(data: h5py.Dataset) -> bool:
         return False
     if not h5py.h5a.exists(data.id, b"dtype"):
         return True
+    check_heaps(data)
     label = data.attrs["dtype"] if h5py.h5a.open(data.id, b"dtype").get_storage_size() <= 64 else None
     return label in ("bfloat16", b"bfloat16")
 

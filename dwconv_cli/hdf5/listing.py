@@ -171,7 +171,11 @@ def _private(file: h5py.File, entry: Entry) -> bool:
     if not h5py.h5a.exists(attributes, b"CLASS") or not h5py.h5a.exists(attributes, b"NAME"):
         return False
     label = h5py.h5a.open(attributes, b"NAME")
-    if label.get_type().get_class() != h5py.h5t.STRING or label.get_storage_size() > 1024:
+    if (
+        label.get_type().get_class() != h5py.h5t.STRING
+        or label.get_type().is_variable_str()
+        or label.get_storage_size() > 1024
+    ):
         return False
     with errors(file, entry.name):
         value = h5py.Dataset(attributes).attrs["NAME"]

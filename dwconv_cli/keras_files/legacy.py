@@ -80,8 +80,9 @@ def _pick(candidates: list[str], names: tuple[str, ...], where: str) -> str | No
 def _without_config(file: Any, label: str) -> list[KerasLayer]:
     # Without a config only the name tells, and only depthwise layers have a depthwise_kernel.
     found = []
-    root = "/model_weights" if "model_weights" in file else ""
-    for layer in _texts(file["model_weights"] if root else file, "layer_names"):
+    inside = any(entry.name == "/model_weights" and entry.kind == "group" for entry in hdf5.children(file))
+    root = "/model_weights" if inside else ""
+    for layer in _texts(hdf5.find(file, root or "/", soft_links=False), "layer_names"):
         base = f"{root}/{layer}"
         names = _weight_names(file, base)
         for kernel in (name for name in names if _leaf(name) == "depthwise_kernel"):

@@ -39,7 +39,9 @@ def is_store(file: Any) -> bool:
     """Whether a file is laid out as a weights file: a group ``vars`` of numbered datasets at the root or below."""
     first = [entry.name for entry in hdf5.children(file) if entry.kind == "group"]
     if "/vars" in first:
-        return all(entry.name.removeprefix("/vars/").isdecimal() for entry in hdf5.children(file["vars"]))
+        return all(
+            entry.name.removeprefix("/vars/").isdecimal() for entry in hdf5.children(hdf5.find(file, "/vars"))
+        )
     if "/layers" not in first and f"/{_OLD_LAYERS}" not in first:
         return False
     return any(entry.kind == "group" and entry.name.endswith("/vars") for entry in hdf5.walk(file))
