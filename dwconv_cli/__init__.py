@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dwconv_cli.version import __version__
 
 if TYPE_CHECKING:
+    from dwconv_cli.description import describe
     from dwconv_cli.errors import (
         DwconvError,
         InputError,
@@ -43,6 +44,7 @@ _HOMES = {
     "apply_file": "pipeline",
     "apply_many": "pipeline",
     "depthwise_conv1d": "functional",
+    "describe": "description",
     "load_weights": "weights",
     "make_weights": "pipeline",
     "plan_conv": "plan",
@@ -66,6 +68,7 @@ __all__ = [
     "apply_file",
     "apply_many",
     "depthwise_conv1d",
+    "describe",
     "load_weights",
     "make_weights",
     "plan_conv",

@@ -61,5 +61,8 @@ def test_shape_recipe_prints_the_documented_shape(sample_data: Path) -> None:
 
 def test_main_command_filters(sample_data: Path) -> None:
     command = README.split("<!-- run -->\n```sh\n")[1].split("```")[0].split("&&")[-1]
-    run(["bash", "-euo", "pipefail", "-c", f"cd .. && {command.strip().replace('.venv/bin/', '')}"], sample_data)
+    run(
+        ["bash", "-euo", "pipefail", "-c", f"cd .. && {command.strip().replace('.venv/bin/', '')}"],
+        sample_data,
+    )
     assert (sample_data.parent / "smooth.npy").stat().st_size == 128 + 1398 * 3 * 4

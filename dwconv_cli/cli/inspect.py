@@ -31,6 +31,7 @@ _NEED_LAYER = (*(name for name in options.LAYER_FIELDS if name != "data_format")
 @click.option(
     "--shape", is_flag=True, help="Bare shapes alone, one a line: the output's where a layer is given."
 )
+@click.option("--replay", is_flag=True, help="The command that makes an HDF5 output of dwconv again.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per target.")
 @options.debug
 def command(targets: tuple[str, ...], **given: Any) -> None:
@@ -48,6 +49,9 @@ def command(targets: tuple[str, ...], **given: Any) -> None:
     """
     recipe = _recipe(given)
     _check(targets, recipe, given)
+    if given["replay"]:
+        _replay(targets, given)
+        return
     from dwconv_cli.cli.render import answering
     from dwconv_cli.description import shapes_of
 
@@ -78,8 +82,10 @@ def _recipe(given: dict[str, Any]) -> Recipe | None:
 
 
 def _check(targets: tuple[str, ...], recipe: Recipe | None, given: dict[str, Any]) -> None:
-    if given["as_json"] and given["shape"]:
-        raise click.UsageError("--json and --shape exclude each other")
+    if sum((given["as_json"], given["shape"], given["replay"])) > 1:
+        raise click.UsageError("--json, --shape and --replay exclude each other")
+    if given["replay"] and (not targets or recipe is not None):
+        raise click.UsageError("--replay needs an HDF5 output of dwconv, and no layer")
     if targets and given["input_shape"] is not None:
         raise click.UsageError("--input-shape stands for a file; leave out one of them")
     if not targets and given["input_shape"] is not None and recipe is None:
@@ -120,6 +126,20 @@ def _descriptions(
         yield describe(_shape(given["input_shape"]), **chosen)
     else:
         yield describe(None, **chosen)
+
+
+def _replay(targets: tuple[str, ...], given: dict[str, Any]) -> None:
+    """Print the commands that make HDF5 outputs again."""
+    from dwconv_cli.formats import complete, expand, members, open_reader
+    from dwconv_cli.provenance import command_of
+
+    known = given["input_format"]
+    for target in targets:
+        for found in expand(target, lambda path: members(path, known)):
+            address = complete(found, known)
+            reader = open_reader(address, known)
+            reader.close()
+            click.echo(command_of(reader.attributes, str(address)))
 
 
 def _data_format(given: dict[str, Any]) -> str:
