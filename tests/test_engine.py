@@ -240,6 +240,38 @@ def test_any_memory(algorithm: str, case: strategies.Case, inputs: str, weights:
     assert np.array_equal(laid.kernel, kept[1])
 
 
+@EVERY
+@pytest.mark.parametrize("data_format", strategies.DATA_FORMATS)
+@pytest.mark.parametrize("strides, dilation, multiplier", [(1, 1, 1), (1, 1, 2), (2, 1, 1), (1, 3, 2)])
+def test_any_memory_of_many_panels(
+    algorithm: str, data_format: str, strides: int, dilation: int, multiplier: int
+) -> None:
+    """What is read and written in place when it lies well is right when it does not."""
+    layer = strategies.Layer(9, 3, multiplier, strides, "same", dilation, data_format)
+    if not can(algorithm, layer):
+        pytest.skip(f"{algorithm} does not take it")
+    x, kernel = long_case(6, (2, 9001, 3), 9, multiplier)
+    length, left, _ = oracle.lengths(9001, 9, strides=strides, padding="same", dilation_rate=dilation)
+    expected = by_taps(x, kernel, strides, dilation, left, length).astype(np.float32)
+    if data_format == "channels_first":
+        x, expected = (
+            np.ascontiguousarray(x.transpose(0, 2, 1)),
+            np.ascontiguousarray(expected.transpose(0, 2, 1)),
+        )
+    options = layer.arguments | {"algorithm": algorithm}
+    for how in MEMORY:
+        assert_same_bits(depthwise_conv1d(reshaped_in_memory(x, how), kernel, **options), expected)
+        if how not in ("big-endian", "read-only"):
+            out = reshaped_in_memory(np.full_like(expected, np.nan), how)
+            assert_same_bits(depthwise_conv1d(x, kernel, out=out, **options), expected)
+    # One after another in one array of rank 1, channels beside each other.
+    one = x[:1, :1] if data_format == "channels_first" else x[:1, :, :1]
+    found = depthwise_conv1d(one.reshape(-1), kernel[:, :1], **options)
+    there = depthwise_conv1d(one, kernel[:, :1], **options)[0]
+    there = there.T if data_format == "channels_first" else there
+    assert_same_bits(found, there[:, 0] if multiplier == 1 else np.ascontiguousarray(there))
+
+
 @pytest.mark.parametrize("config", LAYERS, ids=lambda config: str(config["name"]))
 @AND_AUTO
 def test_golden_layers(algorithm: str, config: dict[str, Any]) -> None:
