@@ -119,7 +119,7 @@ def _target(source: Address, output: str | None, directory: str | None, given_fo
     bare = address.name is None
     name = address.name or source.name or _fields(source)["stem"]
     hdf5 = format_of(address, given_format, output=True).name == "hdf5"
-    return Target(source, Address(address.path, "/" + name.strip("/") if hdf5 else name), bare)
+    return Target(source, Address(address.path, "/" * hdf5 + name.strip("/")), bare)
 
 
 def _fields(source: Address) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +13,9 @@ T = TypeVar("T")
 
 # Blocks under way between two threads: one being handed over while the next is made.
 DEPTH = 2
+
+# Seconds that a thread gets to end after an error. It may be waiting for a pipe where nothing happens any more.
+PATIENCE = 1.0
 
 _END = object()
 
@@ -37,7 +41,8 @@ class Ahead(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped.set()
-        while self._thread.is_alive():
+        until = monotonic() + PATIENCE
+        while self._thread.is_alive() and monotonic() < until:
             # Make room, or the thread would wait for it for ever.
             _drain(self._queue)
             self._thread.join(0.01)
@@ -81,7 +86,7 @@ class Behind(Generic[T]):
         if kind is not None:
             _drain(self._queue)
         self._queue.put(_END)
-        self._thread.join()
+        self._thread.join(None if kind is None else PATIENCE)
         if kind is None and self._error is not None:
             raise self._error
 

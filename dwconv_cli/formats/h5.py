@@ -15,6 +15,7 @@ from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.runs import Selection, whole
 from dwconv_cli.formats.sink import FileSink, exists
 from dwconv_cli.formats.source import reason
+from dwconv_cli.hdf5.undisturbed import undisturbed
 
 Array = np.ndarray[Any, Any]
 
@@ -112,7 +113,8 @@ class H5Output:
             except OSError as error:
                 raise OutputError(f"{sink.name}: {reason(error)}") from error
         self._trap = write.Trap(sink.fd, sink.name)
-        self._file = write.open_writable(self._trap, keep is not None)
+        with undisturbed():
+            self._file = write.open_writable(self._trap, keep is not None)
 
     def writer(
         self,
@@ -125,14 +127,15 @@ class H5Output:
         """A writer of a new dataset `name`, with `attributes` and h5py's storage `options`."""
         from dwconv_cli.hdf5 import write
 
-        final = name
-        if write.is_taken(self._file, name):
-            if name not in self._replace:
-                raise exists(f"{self._sink.name}::{name}")
-            # What is replaced stays until the new one is complete.
-            name = f"{name}.{secrets.token_hex(6)}"
-        dataset = write.create_dataset(self._file, name, shape, dtype, attributes or {}, options or {})
-        return H5Writer(self, dataset, final)
+        with undisturbed():
+            final = name
+            if write.is_taken(self._file, name):
+                if name not in self._replace:
+                    raise exists(f"{self._sink.name}::{name}")
+                # What is replaced stays until the new one is complete.
+                name = f"{name}.{secrets.token_hex(6)}"
+            dataset = write.create_dataset(self._file, name, shape, dtype, attributes or {}, options or {})
+            return H5Writer(self, dataset, final)
 
     def check(self) -> None:
         """Raise what the disk said, if it said something.
@@ -146,7 +149,8 @@ class H5Output:
 
     def commit(self) -> None:
         """Make the file appear."""
-        self._file.close()
+        with undisturbed():
+            self._file.close()
         self.check()
         if self._keep and self._before:
             after = os.stat(self._keep)
@@ -158,7 +162,8 @@ class H5Output:
         """Leave no trace."""
         if self._trap.error is None:
             self._trap.error = OSError("given up")
-        self._file.close()
+        with undisturbed():
+            self._file.close()
         self._sink.abort()
 
 
@@ -180,16 +185,25 @@ class H5Writer:
     def write(self, selection: Selection, block: Array) -> None:
         """Put `block` at `selection`."""
         if block.size:
-            self._dataset.write_direct(np.ascontiguousarray(block), whole(block.shape), selection)
+            with undisturbed():
+                self._dataset.write_direct(np.ascontiguousarray(block), whole(block.shape), selection)
         self._output.check()
 
     def commit(self) -> None:
         """Give the dataset its name; the file is committed as a whole."""
-        if self._dataset.name != self._name:
-            file = self._dataset.file
-            del file[self._name]
-            file.move(self._dataset.name, self._name)
+        with undisturbed():
+            if self._dataset.name != self._name:
+                file = self._dataset.file
+                del file[self._name]
+                file.move(self._dataset.name, self._name)
+            self._release()
 
     def abort(self) -> None:
         """Take the dataset out of the file to be."""
-        del self._dataset.file[self._dataset.name]
+        with undisturbed():
+            del self._dataset.file[self._dataset.name]
+            self._release()
+
+    def _release(self) -> None:
+        # HDF5 writes what it holds back when the last reference goes, which must not be just anywhere.
+        self._dataset = None

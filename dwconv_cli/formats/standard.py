@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import io
+import os
 import sys
 from typing import Any
 
@@ -26,6 +27,9 @@ def standard_output() -> StreamSink:
 
 def _unbuffered(stream: Any) -> Any:
     raw = getattr(stream, "raw", stream)
+    # Whoever else has the stream open may have told it not to wait.
+    with contextlib.suppress(OSError, io.UnsupportedOperation):
+        os.set_blocking(raw.fileno(), True)
     wider = getattr(fcntl, "F_SETPIPE_SZ", None)
     if wider is not None:
         # Not a pipe, or not allowed: as it was, then.

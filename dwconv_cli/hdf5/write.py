@@ -20,6 +20,8 @@ from dwconv_cli.hdf5.door import file_name, shown
 
 # Whole chunks must fit into the cache, or HDF5 compresses one every time a part of it is written.
 CHUNK_CACHE = 32 << 20
+# Since HDF5 1.8 an attribute may be larger than 64 KiB.
+LIBRARY = ("v108", "latest")
 
 
 class Trap(io.RawIOBase):
@@ -92,7 +94,8 @@ class Trap(io.RawIOBase):
 def open_writable(trap: Trap, existing: bool) -> h5py.File:
     """An HDF5 file over `trap`, new or with what is in it already."""
     with _errors(repr(trap)):
-        return h5py.File(trap, "r+" if existing else "w", rdcc_nbytes=CHUNK_CACHE, rdcc_nslots=10_007)
+        mode = "r+" if existing else "w"
+        return h5py.File(trap, mode, libver=LIBRARY, rdcc_nbytes=CHUNK_CACHE, rdcc_nslots=10_007)
 
 
 def create_dataset(

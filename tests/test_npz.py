@@ -1,0 +1,299 @@
+"""``.npz``: members read to their end, written whole, and carried over untouched."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from helpers_cli import names, npy_bytes, run, save
+
+from dwconv_cli.errors import InputError, UnsafeFileError
+from dwconv_cli.formats.npz import members, open_zip
+
+Array = np.ndarray[Any, Any]
+X = np.arange(60, dtype="f4").reshape(20, 3)
+# With a kernel of ones and two taps.
+Y = X[1:] + X[:-1]
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Path:
+    return save(tmp_path / "k.npy", np.ones(2, "f4"))
+
+
+def archive(path: Path, entries: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as file:
+        for name, data in entries.items():
+            file.writestr(name, data)
+    return path
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as file:
+        assert file.testzip() is None
+        return {name: file.read(name) for name in file.namelist()}
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+@pytest.mark.parametrize("order", "CF")
+def test_members_of_every_compression(tmp_path: Path, kernel: Path, method: int, order: Any) -> None:
+    path = archive(tmp_path / "a.npz", {"acc.npy": npy_bytes(np.asarray(X, order=order))}, method)
+    for address in (path, f"{path}::acc", f"{path}::a*"):
+        np.testing.assert_array_equal(run("apply", address, "-q", "-k", kernel, "-o", "-").done().array, Y)
+    found = run("apply", path, "-q", "-k", kernel, "--slice", "5:9", "-o", "-").done().array
+    np.testing.assert_array_equal(found, Y[5:8])
+
+
+def test_names_and_order(tmp_path: Path) -> None:
+    entries = {
+        "b.npy": npy_bytes(X),
+        "a/c.npy": npy_bytes(X),
+        "readme.txt": b"x",
+        "ü.npy": npy_bytes(X),
+        "d/": b"",
+    }
+    assert members(str(archive(tmp_path / "a.npz", entries))) == ["b", "a/c", "ü"]
+
+
+def test_a_missing_member_lists_what_is_there(tmp_path: Path, kernel: Path) -> None:
+    np.savez(tmp_path / "a.npz", acc=X, gyro=X)
+    run("apply", f"{tmp_path}/a.npz::mag", "-q", "-k", kernel, "-o", "-").failed(3, "mag", "acc, gyro")
+
+
+def test_names_that_would_paint_the_terminal_are_escaped(tmp_path: Path, kernel: Path) -> None:
+    path = archive(tmp_path / "a.npz", {"\x1b[31mred\x07.npy": npy_bytes(X), "b.npy": npy_bytes(X)})
+    run("apply", path, "-q", "-k", kernel, "-o", "-").failed(3, "\\x1b[31mred\\x07")
+
+
+# Damage
+
+
+def patched(path: Path, at: int, value: bytes) -> Path:
+    data = bytearray(path.read_bytes())
+    data[at : at + len(value)] = value
+    path.write_bytes(data)
+    return path
+
+
+def test_a_flipped_byte_is_found_even_outside_the_slice(tmp_path: Path, kernel: Path) -> None:
+    big = np.arange(600_000, dtype="f4").reshape(-1, 3)
+    np.savez(tmp_path / "a.npz", acc=big)
+    data = (tmp_path / "a.npz").read_bytes()
+    at = data.index(big[-1].tobytes())
+    patched(tmp_path / "a.npz", at, b"\xff")
+    for part in ("0:", "0:10"):
+        out = tmp_path / "out.npy"
+        run("apply", tmp_path / "a.npz", "-q", "-k", kernel, "--slice", part, "-o", out).failed(
+            3, "a.npz::acc", "CRC"
+        )
+    assert names(tmp_path) == ["a.npz", "k.npy"]
+
+
+def test_cut_at_many_places(tmp_path: Path, kernel: Path) -> None:
+    np.savez_compressed(tmp_path / "whole.npz", acc=X)
+    data = (tmp_path / "whole.npz").read_bytes()
+    path, out = tmp_path / "a.npz", tmp_path / "out.npy"
+    for end in range(0, len(data), 7):
+        path.write_bytes(data[:end])
+        run("apply", path, "-q", "-k", kernel, "-o", out).failed(3, "a.npz")
+    assert not out.exists()
+
+
+def test_every_byte_flipped_is_an_error_or_harmless(tmp_path: Path, kernel: Path) -> None:
+    np.savez(tmp_path / "whole.npz", acc=X)
+    data = (tmp_path / "whole.npz").read_bytes()
+    path = tmp_path / "a.npz"
+    for at in range(0, len(data), 3):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 0x41]) + data[at + 1 :])
+        ran = run("apply", path, "-q", "-k", kernel, "-o", "-")
+        if ran.code:
+            ran.failed(3)
+        else:
+            np.testing.assert_array_equal(ran.array, Y)
+
+
+def test_duplicates_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.writestr("a.npy", npy_bytes(X))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            file.writestr("a.npy", npy_bytes(X + 1))
+    with pytest.raises(UnsafeFileError, match="duplicate"):
+        open_zip(str(tmp_path / "a.npz"))
+
+
+@pytest.mark.parametrize("more", [b"\0", b"x" * 1000])
+def test_a_member_longer_than_its_header_says(tmp_path: Path, kernel: Path, more: bytes) -> None:
+    path = archive(tmp_path / "a.npz", {"a.npy": npy_bytes(X) + more})
+    run("apply", path, "-q", "-k", kernel, "-o", "-").failed(3, "a.npz::a", "bytes")
+
+
+def test_a_bomb_is_refused_by_its_header(tmp_path: Path, kernel: Path) -> None:
+    small = npy_bytes(X)[:-8]
+    path = archive(tmp_path / "a.npz", {"a.npy": small + bytes(50 << 20)}, zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 1 << 20
+    run("apply", path, "-q", "-k", kernel, "-o", "-").failed(3, "a.npz::a")
+
+
+@pytest.mark.parametrize("field, value", [(6, 1), (8, 99), (8, 9)])
+def test_encrypted_and_unknown_methods(tmp_path: Path, kernel: Path, field: int, value: int) -> None:
+    path = archive(tmp_path / "a.npz", {"a.npy": npy_bytes(X)})
+    data = path.read_bytes()
+    directory = data.rindex(b"PK\x01\x02")
+    patched(path, field, struct.pack("<H", value))
+    patched(path, directory + field + 2, struct.pack("<H", value))
+    run("apply", path, "-q", "-k", kernel, "-o", "-").failed(3, "a.npz::a")
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"text" * 100, npy_bytes(X)])
+def test_what_is_no_zip(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(InputError, match="zip"):
+        members(str(tmp_path / "a.npz"))
+
+
+def test_a_zip_called_npy_is_told_apart(tmp_path: Path, kernel: Path) -> None:
+    path = archive(tmp_path / "a.npy", {"a.npy": npy_bytes(X)})
+    run("apply", path, "-q", "-k", kernel, "-o", "-").failed(3, ".npz")
+
+
+# Writing
+
+
+def test_outputs_are_what_numpy_reads(tmp_path: Path, kernel: Path) -> None:
+    np.savez(tmp_path / "a.npz", acc=X, gyro=2 * X)
+    out = tmp_path / "out.npz"
+    run("apply", f"{tmp_path}/a.npz::*", "-q", "-k", kernel, "-o", out).done()
+    with np.load(out) as found:
+        assert sorted(found) == ["acc", "gyro"]
+        np.testing.assert_array_equal(found["acc"], Y)
+        np.testing.assert_array_equal(found["gyro"], 2 * Y)
+
+
+def test_equal_content_makes_equal_files(tmp_path: Path, kernel: Path) -> None:
+    np.savez(tmp_path / "a.npz", acc=X)
+    for name in ("b.npz", "c.npz"):
+        run("apply", tmp_path / "a.npz", "-q", "-k", kernel, "-o", tmp_path / name).done()
+    assert (tmp_path / "b.npz").read_bytes() == (tmp_path / "c.npz").read_bytes()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_member_is_added_and_the_rest_stays(tmp_path: Path, kernel: Path, method: int) -> None:
+    before = {"a.npy": npy_bytes(X), "note.txt": b"by hand", "z.npy": npy_bytes(np.array(["text"]))}
+    path = archive(tmp_path / "a.npz", before, method)
+    rec = save(tmp_path / "rec.npy", X)
+    run("apply", rec, "-q", "-k", kernel, "-o", f"{path}::new").done()
+    assert contents(path) == {**before, "new.npy": npy_bytes(Y)}
+    with zipfile.ZipFile(path) as file:
+        assert file.getinfo("note.txt").compress_type == method
+    run("apply", rec, "-q", "-k", kernel, "-o", f"{path}::a").failed(4, "a.npz::a", "--overwrite")
+    assert contents(path) == {**before, "new.npy": npy_bytes(Y)}
+    run("apply", rec, "-q", "-k", kernel, "-o", f"{path}::a", "--overwrite").done()
+    assert contents(path) == {**before, "new.npy": npy_bytes(Y), "a.npy": npy_bytes(Y)}
+
+
+def test_a_file_named_without_a_member_is_replaced_whole(tmp_path: Path, kernel: Path) -> None:
+    path = archive(tmp_path / "a.npz", {"a.npy": npy_bytes(X), "b.npy": npy_bytes(X)})
+    rec = save(tmp_path / "rec.npy", X)
+    run("apply", rec, "-q", "-k", kernel, "-o", path).failed(4, "--overwrite")
+    run("apply", rec, "-q", "-k", kernel, "-o", path, "--overwrite").done()
+    assert contents(path) == {"rec.npy": npy_bytes(Y)}
+
+
+def test_from_one_member_to_another_of_the_same_file(tmp_path: Path, kernel: Path) -> None:
+    np.savez(tmp_path / "a.npz", a=X)
+    run("apply", f"{tmp_path}/a.npz::a", "-q", "-k", kernel, "-o", f"{tmp_path}/a.npz::b").done()
+    with np.load(tmp_path / "a.npz") as found:
+        np.testing.assert_array_equal(found["b"], Y)
+    run(
+        "apply", f"{tmp_path}/a.npz::a", "-q", "-k", kernel, "-o", f"{tmp_path}/a.npz::a", "--overwrite"
+    ).failed(4, "same")
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """Datasets a, b and c, of which b fails when it is read."""
+    path = tmp_path / "in.h5"
+    odd = X * 1000 + 0.5
+    with h5py.File(path, "w") as file:
+        for name in "abc":
+            file.create_dataset(name, data=odd if name == "b" else X, chunks=(20, 3), fletcher32=True)
+    return patched(path, path.read_bytes().index(odd[10:].tobytes()), b"\xff")
+
+
+def test_a_member_that_fails_leaves_no_trace_among_the_others(
+    tmp_path: Path, kernel: Path, damaged: Path
+) -> None:
+    out = tmp_path / "out.npz"
+    ran = run("apply", f"{damaged}::*", "-k", kernel, "--keep-going", "--json", "-o", out)
+    assert (ran.code, [report["status"] for report in ran.reports]) == (1, ["ok", "failed", "ok"])
+    assert contents(out) == {"a.npy": npy_bytes(Y), "c.npy": npy_bytes(Y)}
+
+
+def test_a_member_that_fails_does_not_take_what_it_should_have_replaced(
+    tmp_path: Path, kernel: Path, damaged: Path
+) -> None:
+    old = npy_bytes(np.arange(5.0))
+    out = archive(tmp_path / "out.npz", {"b.npy": old, "z.npy": old})
+    run(
+        "apply",
+        f"{damaged}::*",
+        "-q",
+        "-k",
+        kernel,
+        "--keep-going",
+        "--overwrite",
+        "-o",
+        f"{out}::{{dataset}}",
+    ).failed(1)
+    assert contents(out) == {"a.npy": npy_bytes(Y), "b.npy": old, "c.npy": npy_bytes(Y), "z.npy": old}
+
+
+def test_fail_fast_leaves_the_file_as_it_was_and_says_so_of_every_member(
+    tmp_path: Path, kernel: Path, damaged: Path
+) -> None:
+    out = archive(tmp_path / "out.npz", {"z.npy": npy_bytes(X)})
+    before = out.read_bytes()
+    ran = run("apply", f"{damaged}::*", "-k", kernel, "--json", "-o", f"{out}::{{dataset}}").failed(3, "/b")
+    assert [report["status"] for report in ran.reports] == ["failed", "failed"]
+    assert "not written" in ran.reports[0]["error"]["message"]
+    assert out.read_bytes() == before
+
+
+def test_a_damaged_file_is_not_added_to(tmp_path: Path, kernel: Path) -> None:
+    path = archive(tmp_path / "a.npz", {"a.npy": npy_bytes(X)})
+    patched(path, path.read_bytes().index(X[10:].tobytes()), b"\xff")
+    before = path.read_bytes()
+    rec = save(tmp_path / "rec.npy", X)
+    run("apply", rec, "-q", "-k", kernel, "-o", f"{path}::new").failed(4, "a.npy", "carried over")
+    assert path.read_bytes() == before
+    assert names(tmp_path) == ["a.npz", "k.npy", "rec.npy"]
+
+
+def test_standard_output_takes_no_npz(tmp_path: Path, kernel: Path) -> None:
+    rec = save(tmp_path / "rec.npy", X)
+    run("apply", rec, "-q", "-k", kernel, "-o", "-", "--output-format", "npz").failed(
+        4, "standard output", ".npy"
+    )
+
+
+def test_an_npz_streams_into_a_pipe(tmp_path: Path, kernel: Path) -> None:
+    fifo, rec = tmp_path / "fifo", save(tmp_path / "rec.npy", X)
+    os.mkfifo(fifo)
+    taken: list[bytes] = []
+    reader = threading.Thread(target=lambda: taken.append(fifo.read_bytes()))
+    reader.start()
+    ran = run("apply", rec, "-q", "-k", kernel, "-o", fifo, "--output-format", "npz")
+    reader.join(10)
+    ran.done()
+    with np.load(io.BytesIO(taken[0])) as found:
+        np.testing.assert_array_equal(found["rec"], Y)
