@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dwconv_cli.algorithms._accumulate import accumulate
+
 Array = np.ndarray[Any, Any]
 
 
@@ -54,7 +56,9 @@ def isolate(steps: Array, kernel: Array, strides: int, outputs: int) -> Touched 
     phase, group, output, channel = where
     values = np.zeros((len(phase), kernel.shape[3]), steps.dtype)
     for tap in range(taps):
-        values += steps[phase, group, output * strides + tap, channel, None] * kernel[tap, group, channel]
+        accumulate(
+            values, steps[phase, group, output * strides + tap, channel, None], kernel[tap, group, channel]
+        )
     # Which of several NaNs a sum keeps may depend on an operand's place in a register: there is but one here.
     numbers = values.view(values.real.dtype)
     numbers[np.isnan(numbers)] = np.nan

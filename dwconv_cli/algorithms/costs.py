@@ -18,13 +18,13 @@ class Costs(NamedTuple):
     put: float
     #: Moving a sample from the recording into scratch, or back.
     move: float
-    #: A tap of the direct sum, and an output number of it.
+    #: A tap of the direct sum by rows, and of the one by a multiply and an add.
     tap: float
-    direct: float
+    plain: float
 
 
 #: By the real dtype of the numbers.
 COSTS = {
-    "float32": Costs(mac=0.0205, put=0.1, move=0.6, tap=0.13, direct=0.1),
-    "float64": Costs(mac=0.041, put=0.2, move=0.8, tap=0.26, direct=0.2),
+    "float32": Costs(mac=0.0205, put=0.1, move=0.6, tap=0.13, plain=0.3),
+    "float64": Costs(mac=0.041, put=0.2, move=0.8, tap=0.26, plain=0.6),
 }

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from dwconv_cli.algorithms import direct
+from dwconv_cli.algorithms._layout import empty_like, is_plain, plain
 from dwconv_cli.algorithms._nonfinite import Touched, isolate, suspicious
 from dwconv_cli.algorithms._products import ROWS, Products, choose
 from dwconv_cli.algorithms._products import cost as predicted
@@ -106,8 +107,8 @@ class Toeplitz:
         start : int
             Index of the first output.
         """
-        x = self._standard(x)
-        target = out if self._is_standard(out.reshape(*out.shape[:2], -1)) else np.empty(out.shape, out.dtype)
+        x = plain(x, self.problem)
+        target = out if is_plain(out, self.problem) else empty_like(out, self.problem)
         stop = start + out.shape[1]
         with np.errstate(all="ignore"):
             low, high = self._straight(x, first, target, start) if self.products.straight else (start, start)
@@ -115,23 +116,6 @@ class Toeplitz:
             self._through_scratch(x, first, target, start, high, stop)
         if target is not out:
             out[...] = target
-
-    def _is_standard(self, array: Array) -> bool:
-        """Whether (B, n, channels) lies as the data format says, at least recording by recording."""
-        size = array.itemsize
-        _, step, channel = array.strides
-        if self.last:
-            return channel == size and step == array.shape[2] * size
-        return step == size
-
-    def _standard(self, x: Array) -> Array:
-        if self._is_standard(x):
-            return x
-        return (
-            np.ascontiguousarray(x)
-            if self.last
-            else np.ascontiguousarray(x.transpose(0, 2, 1)).transpose(0, 2, 1)
-        )
 
     def _straight(self, x: Array, first: int, out: Array, start: int) -> tuple[int, int]:
         """Compute whole panels from the recording as it lies; give the outputs done."""
