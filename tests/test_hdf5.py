@@ -647,16 +647,17 @@ def test_a_heap_that_would_be_read_without_end_is_refused(tmp_path: Path, index:
     assert done.stdout.startswith(f"refused: {path}: its text is damaged")
 
 
-def test_storage_beyond_the_end_of_the_file(tmp_path: Path) -> None:
+def test_chunks_that_claim_more_than_the_file_has(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
-        file["x"] = np.zeros(1003)
+        data = file.create_dataset("x", data=np.zeros(500), chunks=(500,), compression="gzip")
+        size = data.id.get_chunk_info(0).size
+    # The chunk's entry in the B-tree: bytes, filters left out, place.
+    old, new = struct.pack("<IIQ", size, 0, 0), struct.pack("<IIQ", 1 << 30, 0, 0)
     content = path.read_bytes()
-    for old, new in ((1003, 10**8), (8024, 8 * 10**8)):
-        assert content.count(struct.pack("<Q", old))
-        content = content.replace(struct.pack("<Q", old), struct.pack("<Q", new))
-    path.write_bytes(content)
-    with hdf5.open_file(path) as file, pytest.raises(InputError, match="claims 800000000 bytes of storage"):
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, new))
+    with hdf5.open_file(path) as file, pytest.raises(InputError, match="claims 1073741824 bytes of storage"):
         hdf5.dataset(file, "x")
 
 
