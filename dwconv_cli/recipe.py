@@ -182,13 +182,15 @@ class Recipe:
             raise LayerError(
                 "fresh weights need the number of channels; give data, --channels or --input-shape"
             )
+        if self.seed is not None and not 0 <= self.seed < 2**32:
+            raise LayerError(f"seed must be from 0 to 4294967295, got {self.seed}")
         dtype = layer.dtype or "float32"
         shape = (layer.kernel_size, channels, layer.depth_multiplier)
         kernel = initialized(layer.depthwise_initializer, shape, dtype, self.seed)
         bias = None
         if layer.use_bias:
             # Another seed, or a random bias would repeat the kernel's first numbers.
-            seed = None if self.seed is None else self.seed + 1
+            seed = None if self.seed is None else (self.seed + 1) % 2**32
             bias = initialized(layer.bias_initializer, (channels * layer.depth_multiplier,), dtype, seed)
         notes = self._notes()
         if self.drawn and _is_random(layer):
@@ -199,10 +201,10 @@ class Recipe:
         """Weights under the constraints that were asked for; those of a file's config were met in training."""
         kernel, bias = weights.kernel, weights.bias
         if "depthwise_constraint" in self.options and layer.depthwise_constraint:
-            kernel = CONSTRAINTS.function(layer.depthwise_constraint)(kernel)
+            kernel = _constrained(kernel, layer.depthwise_constraint)
             notes.append(f"kernel projected by {layer.depthwise_constraint}")
         if "bias_constraint" in self.options and layer.bias_constraint and bias is not None:
-            bias = CONSTRAINTS.function(layer.bias_constraint)(bias)
+            bias = _constrained(bias, layer.bias_constraint)
             notes.append(f"bias projected by {layer.bias_constraint}")
         return Weights(kernel, bias, weights.shared)
 
@@ -213,6 +215,14 @@ def initialized(choice: Choice, shape: tuple[int, ...], dtype: str, seed: int | 
     extra = {"seed": seed} if takes_seed else {}
     array: np.ndarray[Any, Any] = INITIALIZERS.function(choice)(shape, dtype, **extra)
     return array
+
+
+def _constrained(weights: np.ndarray[Any, Any], constraint: Choice) -> np.ndarray[Any, Any]:
+    """Weights projected in floating point; whole numbers stay floats, since their projection is seldom whole."""
+    working = weights.astype(np.promote_types(weights.dtype, np.float32))
+    with np.errstate(all="ignore"):
+        found: np.ndarray[Any, Any] = CONSTRAINTS.function(constraint)(working)
+        return found.astype(weights.dtype) if weights.dtype.kind in "fc" else found
 
 
 def _resolved(layer: LayerSpec, weights: Weights, address: str | None, notes: list[str]) -> Resolved:

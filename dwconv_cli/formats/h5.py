@@ -15,6 +15,7 @@ from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.runs import Selection, whole
 from dwconv_cli.formats.sink import FileSink, exists
 from dwconv_cli.formats.source import reason
+from dwconv_cli.hdf5.chunks import ChunkReader, ChunkWriter, codec_of
 from dwconv_cli.hdf5.undisturbed import undisturbed
 
 Array = np.ndarray[Any, Any]
@@ -54,6 +55,8 @@ class H5Reader:
             self.chunks: tuple[int, ...] | None = self._dataset.chunks
             self.attributes = hdf5.attributes(self._dataset)
             self.storage = {"format": "hdf5", **hdf5.describe(self._dataset)}
+            codec = codec_of(self._dataset)
+            self._side_by_side = ChunkReader(self._dataset, codec) if codec else None
         except BaseException:
             self._file.close()
             raise
@@ -63,7 +66,9 @@ class H5Reader:
 
     def read(self, selection: Selection, out: Array) -> None:
         """Copy the selected part into `out`, cast to its dtype."""
-        if out.dtype == self.dtype and out.flags.c_contiguous:
+        if self._side_by_side is not None:
+            self._side_by_side.read(selection, out)
+        elif out.dtype == self.dtype and out.flags.c_contiguous:
             hdf5.read(self._dataset, selection, out)
         else:
             out[...] = hdf5.read(self._dataset, selection)
@@ -175,7 +180,8 @@ class H5Writer:
     def __init__(self, output: H5Output, dataset: Any, name: str) -> None:
         self._output = output
         self._dataset = dataset
-        self._name = name
+        # As the dataset gives its own name.
+        self._name = "/" + name.lstrip("/")
         self.shape: tuple[int, ...] = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
 
