@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,25 +74,41 @@ def targets(
                 "use a template such as -o 'out/{parent}_{name}'"
             )
         seen[key] = target.source
-        check_distinct(target)
+    _check_distinct(found)
     return found
 
 
-def check_distinct(target: Target) -> None:
-    """Refuse an output that is its own input, by path, link or hard link.
+def _check_distinct(found: Sequence[Target]) -> None:
+    """Refuse an output that is an input, its own or another's, by path, link or hard link.
 
     Raises
     ------
     OutputError
     """
-    source, output = target.source, target.output
-    if output is None or output.is_stream or source.is_stream or not os.path.exists(output.path):
-        return
-    same = os.path.exists(source.path) and os.path.samefile(source.path, output.path)
-    if same and not os.path.isfile(source.path):
-        return
-    if same and (target.bare or source.name == output.name):
-        raise OutputError(f"{output}: output and input are the same; write to another name")
+    inputs: dict[tuple[int, int], dict[str | None, Address]] = {}
+    for source in (target.source for target in found):
+        key = _file_id(source)
+        if key is not None:
+            inputs.setdefault(key, {})[source.name] = source
+    for target in found:
+        key = None if target.output is None else _file_id(target.output)
+        if target.output is None or key not in inputs:
+            continue
+        own = target.source.name if target.source.name in inputs[key] else next(iter(inputs[key]))
+        name = own if target.bare else target.output.name
+        if name in inputs[key]:
+            other = inputs[key][name]
+            told = "output and input are the same" if other == target.source else f"is the input {other}, too"
+            raise OutputError(f"{target.output}: {told}; write to another name")
+
+
+def _file_id(address: Address) -> tuple[int, int] | None:
+    """What tells a regular file from any other, whatever it is called."""
+    try:
+        found = os.stat(address.path)
+    except (OSError, ValueError):
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) and not address.is_stream else None
 
 
 def _target(source: Address, output: str | None, directory: str | None, given_format: str | None) -> Target:

@@ -129,6 +129,8 @@ class NpzOutput:
             written = {name.removesuffix(".npy") for name in self._archive.namelist()}
             self._carry_over(self._keep, lambda name: name in self._replace - written)
         self._archive.close()
+        if self._file.error is not None:
+            raise self._file.error
         self._sink.commit()
 
     def abort(self) -> None:
@@ -193,6 +195,8 @@ class _SinkFile(io.RawIOBase):
         self._sink = sink
         self._position = 0
         self.dead = False
+        # After an error of the disk zipfile no longer knows where it stands.
+        self.error: OutputError | None = None
 
     def writable(self) -> bool:
         return True
@@ -200,7 +204,11 @@ class _SinkFile(io.RawIOBase):
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
         if not self.dead:
-            self._sink.write_at(view, self._position)
+            try:
+                self._sink.write_at(view, self._position)
+            except OutputError as error:
+                self.error = error
+                raise
             self._position += len(view)
         return len(view)
 

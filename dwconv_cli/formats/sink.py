@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -10,6 +11,9 @@ from typing import BinaryIO, Protocol
 
 from dwconv_cli.errors import OutputError
 from dwconv_cli.formats.source import reason
+
+# What link() says on file systems that have no links.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class Sink(Protocol):
@@ -119,9 +123,7 @@ class FileSink:
                 os.chmod(temporary, stat.S_IMODE(os.stat(self._target).st_mode))
             os.replace(temporary, self._target)
         else:
-            # Unlike a rename, a link fails when somebody else's file came first.
-            os.link(temporary, self._target)
-            os.unlink(temporary)
+            _rename_to_new(temporary, self._target)
         directory = os.open(os.path.dirname(self._target), os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(directory)
@@ -189,6 +191,20 @@ def _is_special(path: str) -> bool:
     except OSError:
         return False
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def _rename_to_new(source: str, target: str) -> None:
+    """Rename a file to a name that is free; :class:`FileExistsError` if somebody else's file came first."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Memory cards have no links. There the name is taken first.
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
+        os.replace(source, target)
+    else:
+        os.unlink(source)
 
 
 def _create_beside(target: str) -> tuple[str, int]:

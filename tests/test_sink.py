@@ -1,0 +1,470 @@
+"""Outputs: complete and right, or absent; and what was there before is untouched."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import h5py
+import numpy as np
+import pytest
+from helpers_cli import contents, names, npy_bytes, run, run_process, run_shell, save
+
+from dwconv_cli.errors import OutputError
+from dwconv_cli.formats.sink import FileSink
+
+Array = np.ndarray[Any, Any]
+X = np.arange(60, dtype="f4").reshape(20, 3)
+Y = X[1:] + X[:-1]
+SUFFIXES = (".npy", ".npz", ".h5")
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Path:
+    return save(tmp_path / "k.npy", np.ones(2, "f4"))
+
+
+@pytest.fixture
+def rec(tmp_path: Path) -> Path:
+    return save(tmp_path / "rec.npy", X)
+
+
+def values(path: Path) -> Array:
+    """The only array in a file."""
+    if path.suffix == ".h5":
+        with h5py.File(path) as file:
+            (dataset,) = file.values()
+            found: Array = dataset[...]
+            return found
+    loaded = np.load(path)
+    if path.suffix == ".npz":
+        with loaded:
+            (found,) = loaded.values()
+            return found
+    return loaded
+
+
+def write(sink: FileSink, data: bytes = b"new") -> None:
+    sink.write_at(memoryview(data), 0)
+
+
+# One file
+
+
+def test_nothing_shows_before_the_commit(tmp_path: Path) -> None:
+    sink = FileSink(str(tmp_path / "a"))
+    write(sink)
+    (hidden,) = names(tmp_path)
+    assert hidden.startswith(".a.")
+    sink.commit()
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_abort_leaves_no_trace(tmp_path: Path, overwrite: bool) -> None:
+    if overwrite:
+        (tmp_path / "a").write_bytes(b"old")
+    sink = FileSink(str(tmp_path / "a"), overwrite)
+    write(sink)
+    sink.abort()
+    sink.abort()
+    assert contents(tmp_path.iterdir()) == ({tmp_path / "a": b"old"} if overwrite else {})
+
+
+def test_of_two_that_write_the_same_file_the_first_wins(tmp_path: Path) -> None:
+    first, second = FileSink(str(tmp_path / "a")), FileSink(str(tmp_path / "a"))
+    write(first, b"first")
+    write(second, b"second")
+    second.commit()
+    with pytest.raises(OutputError, match="exists already"):
+        first.commit()
+    first.abort()
+    assert contents(tmp_path.iterdir()) == {tmp_path / "a": b"second"}
+
+
+def test_what_comes_between_is_not_replaced(tmp_path: Path) -> None:
+    sink = FileSink(str(tmp_path / "a"))
+    write(sink)
+    (tmp_path / "a").write_bytes(b"somebody else's")
+    with pytest.raises(OutputError):
+        sink.commit()
+    sink.abort()
+    assert contents(tmp_path.iterdir()) == {tmp_path / "a": b"somebody else's"}
+
+
+def test_short_writes_are_continued(tmp_path: Path) -> None:
+    real = os.pwrite
+    sink = FileSink(str(tmp_path / "a"))
+    with mock.patch("os.pwrite", lambda fd, data, at: real(fd, bytes(data[:3]), at)):
+        write(sink, b"0123456789")
+    sink.commit()
+    assert (tmp_path / "a").read_bytes() == b"0123456789"
+
+
+@pytest.mark.parametrize("call", ["pwrite", "fsync", "link"])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_an_error_of_the_system_leaves_nothing(
+    tmp_path: Path, rec: Path, kernel: Path, call: str, number: int
+) -> None:
+    failing = mock.Mock(side_effect=OSError(number, os.strerror(number)))
+    with mock.patch(f"os.{call}", failing):
+        run("apply", rec, "-q", "-k", kernel, "-o", tmp_path / "out.npy").failed(
+            4, "out.npy", os.strerror(number).lower()
+        )
+    assert failing.called
+    assert names(tmp_path) == ["k.npy", "rec.npy"]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_hard_links(tmp_path: Path, rec: Path, kernel: Path, number: int) -> None:
+    out = tmp_path / "out.npy"
+    with mock.patch("os.link", side_effect=OSError(number, os.strerror(number))):
+        run("apply", rec, "-q", "-k", kernel, "-o", out).done()
+        sink = FileSink(str(tmp_path / "b"))
+        (tmp_path / "b").write_bytes(b"somebody else's")
+        with pytest.raises(OutputError, match="exists already"):
+            sink.commit()
+        sink.abort()
+    np.testing.assert_array_equal(np.load(out), Y)
+    assert names(tmp_path) == ["b", "k.npy", "out.npy", "rec.npy"]
+    assert (tmp_path / "b").read_bytes() == b"somebody else's"
+
+
+def test_data_and_directory_are_synced_before_and_after_the_name(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def told(name: str, real: Any) -> Any:
+        return lambda *args, **options: (done.append(name), real(*args, **options))[1]
+
+    with contextlib.ExitStack() as stack:
+        for name in ("fsync", "link", "replace"):
+            stack.enter_context(mock.patch(f"os.{name}", told(name, getattr(os, name))))
+        for overwrite in (False, True):
+            sink = FileSink(str(tmp_path / "a"), overwrite)
+            write(sink)
+            sink.commit()
+    assert done == ["fsync", "link", "fsync", "fsync", "replace", "fsync"]
+
+
+# Targets of every kind
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_an_existing_output_is_refused_and_untouched(
+    tmp_path: Path, rec: Path, kernel: Path, suffix: str
+) -> None:
+    out = tmp_path / f"out{suffix}"
+    out.write_bytes(b"old")
+    before = out.stat()
+    run("apply", rec, "-q", "-k", kernel, "-o", out).failed(4, f"out{suffix}", "exists", "--overwrite")
+    after = out.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert out.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o755, 0o440])
+def test_overwriting_keeps_the_mode(tmp_path: Path, rec: Path, kernel: Path, suffix: str, mode: int) -> None:
+    out = tmp_path / f"out{suffix}"
+    out.write_bytes(b"old")
+    out.chmod(mode)
+    run("apply", rec, "-q", "-k", kernel, "-o", out, "--overwrite").done()
+    assert stat.S_IMODE(out.stat().st_mode) == mode
+    np.testing.assert_array_equal(values(out), Y)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_new_files_follow_the_umask(tmp_path: Path, rec: Path, kernel: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        run("apply", rec, "-q", "-k", kernel, "-o", tmp_path / "out.npy").done()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out.npy").stat().st_mode) == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_symlink_is_written_through(tmp_path: Path, rec: Path, kernel: Path, suffix: str) -> None:
+    (tmp_path / "far").mkdir()
+    real, link = tmp_path / "far" / f"real{suffix}", tmp_path / f"link{suffix}"
+    real.write_bytes(b"old")
+    link.symlink_to(f"far/real{suffix}")
+    run("apply", rec, "-q", "-k", kernel, "-o", link).failed(4, "exists")
+    assert real.read_bytes() == b"old"
+    run("apply", rec, "-q", "-k", kernel, "-o", link, "--overwrite").done()
+    assert os.readlink(link) == f"far/real{suffix}"
+    np.testing.assert_array_equal(values(real), Y)
+    assert names(tmp_path / "far") == [f"real{suffix}"]
+
+
+def test_a_dangling_symlink(tmp_path: Path, rec: Path, kernel: Path) -> None:
+    link = tmp_path / "link.npy"
+    link.symlink_to("real.npy")
+    run("apply", rec, "-q", "-k", kernel, "-o", link).failed(4, "exists")
+    assert not (tmp_path / "real.npy").exists()
+    run("apply", rec, "-q", "-k", kernel, "-o", link, "--overwrite").done()
+    assert link.is_symlink()
+    np.testing.assert_array_equal(np.load(tmp_path / "real.npy"), Y)
+
+
+def test_a_symlink_to_itself(tmp_path: Path, rec: Path, kernel: Path) -> None:
+    link = tmp_path / "loop.npy"
+    link.symlink_to("loop.npy")
+    run("apply", rec, "-q", "-k", kernel, "-o", link).failed(4, "loop.npy")
+    run("apply", link, "-q", "-k", kernel, "-o", tmp_path / "o.npy").failed(3, "loop.npy")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("letter", ["x", "ü", "語"])
+def test_names_of_up_to_255_bytes(tmp_path: Path, rec: Path, kernel: Path, suffix: str, letter: str) -> None:
+    room = 255 - len(suffix)
+    stem = letter * (room // len(letter.encode()))
+    stem += "x" * (room - len(stem.encode()))
+    out = tmp_path / (stem + suffix)
+    run("apply", rec, "-q", "-k", kernel, "-o", out).done()
+    np.testing.assert_array_equal(values(out), Y)
+    run("apply", rec, "-q", "-k", kernel, "-o", tmp_path / ("x" + stem + suffix)).failed(4)
+    assert len(names(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    "name", [b"\xff\xfe.npy", "naïve.npy".encode(), b"a b.npy", b"-a.npy", b"a\x1b[31m.npy", b"{x}.npy"]
+)
+def test_names_of_any_bytes(tmp_path: Path, rec: Path, kernel: Path, name: bytes) -> None:
+    (tmp_path / "in").mkdir()
+    source = os.fsencode(tmp_path / "in") + b"/" + name
+    with open(source, "wb") as file:
+        file.write(npy_bytes(X))
+    run("apply", source, "-q", "-k", kernel, "--output-dir", tmp_path / "out").done()
+    assert os.listdir(os.fsencode(tmp_path / "out")) == [name]
+    run("apply", source, "-q", "-k", kernel, "--output-dir", tmp_path / "out").failed(4, "exists")
+    ran = run("apply", source, "--json", "-k", kernel, "--output-dir", tmp_path / "again")
+    assert os.fsencode(ran.reports[0]["input"]["address"]) == source
+
+
+@pytest.mark.parametrize("where", ["missing/out.npy", "missing/deep/out.h5", "k.npy/out.npy"])
+def test_a_directory_that_is_not_there(tmp_path: Path, rec: Path, kernel: Path, where: str) -> None:
+    run("apply", rec, "-q", "-k", kernel, "-o", tmp_path / where).failed(4, "directory")
+    assert names(tmp_path) == ["k.npy", "rec.npy"]
+
+
+@pytest.mark.parametrize("where", ["", "/", "/."])
+def test_a_directory_is_no_file(tmp_path: Path, rec: Path, kernel: Path, where: str) -> None:
+    run("apply", rec, "-q", "-k", kernel, "-o", f"{tmp_path}{where}").failed(4, "directory", "--output-dir")
+    (tmp_path / "d.npy").mkdir()
+    run("apply", rec, "-q", "-k", kernel, "-o", tmp_path / "d.npy", "--overwrite").failed(4, "directory")
+
+
+def test_an_output_directory_is_made_but_not_in_the_place_of_a_file(
+    tmp_path: Path, rec: Path, kernel: Path
+) -> None:
+    run("apply", rec, "-q", "-k", kernel, "--output-dir", tmp_path / "a" / "b").done()
+    np.testing.assert_array_equal(np.load(tmp_path / "a" / "b" / "rec.npy"), Y)
+    run("apply", rec, "-q", "-k", kernel, "--output-dir", kernel).failed(4, "k.npy")
+
+
+# Devices and pipes
+
+
+@pytest.mark.parametrize("output_format", ["npy", "npz", "hdf5"])
+def test_a_full_device(tmp_path: Path, rec: Path, kernel: Path, output_format: str) -> None:
+    run("apply", rec, "-q", "-k", kernel, "-o", "/dev/full", "--output-format", output_format).failed(
+        4, "/dev/full"
+    )
+    assert names(tmp_path) == ["k.npy", "rec.npy"]
+
+
+def test_the_null_device_takes_everything(rec: Path, kernel: Path) -> None:
+    for output_format in ("npy", "npz"):
+        run("apply", rec, "-q", "-k", kernel, "-o", "/dev/null", "--output-format", output_format).done()
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_a_fifo_is_streamed_into_and_stays(tmp_path: Path, rec: Path, kernel: Path) -> None:
+    fifo = tmp_path / "pipe.npy"
+    os.mkfifo(fifo)
+    taken: list[bytes] = []
+    reader = threading.Thread(target=lambda: taken.append(fifo.read_bytes()))
+    reader.start()
+    ran = run("apply", rec, "-q", "-k", kernel, "-o", fifo)
+    reader.join(10)
+    ran.done()
+    assert taken == [npy_bytes(Y)]
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+
+
+def test_a_fifo_is_read(tmp_path: Path, rec: Path, kernel: Path) -> None:
+    fifo = tmp_path / "pipe.npy"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=lambda: fifo.write_bytes(npy_bytes(X)))
+    writer.start()
+    ran = run("apply", fifo, "-q", "-k", kernel, "-o", tmp_path / "out.npy")
+    writer.join(10)
+    ran.done()
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), Y)
+
+
+@pytest.mark.parametrize("redirection", ["| cat > out", "> out", ">> out"])
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_standard_output_by_its_name(
+    tmp_path: Path, rec: Path, kernel: Path, redirection: str, name: str
+) -> None:
+    line = f"set -o pipefail; $D apply rec.npy -q -k k.npy -o {name} --output-format npy {redirection}"
+    ran = run_shell(line, tmp_path)
+    if redirection.startswith("|"):
+        ran.done()
+        assert (tmp_path / "out").read_bytes() == npy_bytes(Y)
+    else:
+        # The shell has made the file already.
+        ran.failed(4, "exists", "--overwrite")
+        assert (tmp_path / "out").read_bytes() == b""
+
+
+# Small and read-only disks
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(f"cannot mount a small disk: {made.stderr.decode().strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+BIG = np.arange(900_000, dtype="f4").reshape(-1, 3)
+NOISE = np.random.default_rng(0).random((300_000, 3), "f4")
+
+
+@pytest.mark.parametrize(
+    "name, more",
+    [
+        ("out.npy", ()),
+        ("out.npz", ()),
+        ("out.h5", ()),
+        ("out.h5", ("--chunks", "1000,3")),
+        ("out.h5", ("--compression", "gzip:1", "--chunks", "100,3", "--fletcher32")),
+        ("old.npz::new", ()),
+        ("old.h5::/new", ()),
+        ("old.npy", ("--overwrite",)),
+        ("old.h5", ("--overwrite",)),
+        ("old.h5::/x", ("--overwrite",)),
+    ],
+)
+def test_a_disk_that_fills_up(
+    tmp_path: Path, kernel: Path, disk: Path, name: str, more: tuple[str, ...]
+) -> None:
+    np.savez(disk / "old.npz", x=X)
+    save(disk / "old.npy", X)
+    with h5py.File(disk / "old.h5", "w") as file:
+        file["x"] = X
+    before = contents(disk.iterdir())
+    big = save(tmp_path / "big.npy", NOISE)
+    ran = run_process("apply", big, "-q", "-k", kernel, "-o", f"{disk}/{name}", *more)
+    ran.failed(4, name.partition("::")[0], "no space left on device")
+    assert contents(disk.iterdir()) == before
+
+
+def test_a_full_disk_fails_every_member_of_an_archive(tmp_path: Path, kernel: Path, disk: Path) -> None:
+    np.savez(tmp_path / "a.npz", big=NOISE, small=X)
+    for name in ("out.npz", "out.h5"):
+        ran = run("apply", f"{tmp_path}/a.npz::*", "--json", "-k", kernel, "--keep-going", "-o", disk / name)
+        assert ran.code == 1, ran.err
+        assert [report["status"] for report in ran.reports] == ["failed", "failed"]
+        assert {report["error"]["code"] for report in ran.reports} == {4}
+        assert names(disk) == []
+
+
+def test_a_full_disk_for_spooled_data(tmp_path: Path, kernel: Path, disk: Path) -> None:
+    data = npy_bytes(np.asfortranarray(NOISE))
+    ran = run_process(
+        "apply", "-", "-q", "-k", kernel, "-o", tmp_path / "o.npy", stdin=data, env={"TMPDIR": str(disk)}
+    )
+    ran.failed(4, "no space left", "spooled")
+    assert names(disk) == []
+    assert names(tmp_path) == ["disk", "k.npy"]
+
+
+def test_a_report_on_a_full_disk(tmp_path: Path, rec: Path, kernel: Path, disk: Path) -> None:
+    with (disk / "ballast").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    ran = run("apply", rec, "-q", "-k", kernel, "-o", tmp_path / "o.npy", "--report", disk / "r.json")
+    ran.failed(4, "r.json", "no space left")
+
+
+def test_a_read_only_disk(tmp_path: Path, rec: Path, kernel: Path, disk: Path) -> None:
+    save(disk / "old.npy", X)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    for name in ("new.npy", "new.npz", "new.h5"):
+        run("apply", rec, "-q", "-k", kernel, "-o", disk / name).failed(4, name, "read-only file system")
+    run("apply", rec, "-q", "-k", kernel, "-o", disk / "old.npy", "--overwrite").failed(4, "read-only")
+    run("apply", rec, "-q", "-k", kernel, "--output-dir", disk / "d").failed(4, "read-only")
+    run("apply", disk / "old.npy", "-q", "-k", kernel, "-o", "-").done()
+
+
+@pytest.mark.parametrize("name", ["out.npy", "out.npz", "out.h5"])
+def test_a_limit_on_file_sizes(tmp_path: Path, kernel: Path, name: str) -> None:
+    big = save(tmp_path / "big.npy", BIG)
+    ran = run_process(
+        "apply",
+        big,
+        "-q",
+        "-k",
+        kernel,
+        "-o",
+        tmp_path / name,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)),
+    )
+    ran.failed(4, name, "file too large")
+    assert names(tmp_path) == ["big.npy", "k.npy"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /proc here")
+def test_a_directory_where_nobody_may_write(rec: Path, kernel: Path) -> None:
+    for suffix in SUFFIXES:
+        run("apply", rec, "-q", "-k", kernel, "-o", f"/proc/self/out{suffix}").failed(
+            4, f"/proc/self/out{suffix}"
+        )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_somebody_without_permission(tmp_path: Path, rec: Path, kernel: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(0o755)
+    secret = save(locked / "secret.npy", X)
+    secret.chmod(0o600)
+    parents = [path for path in (tmp_path, *tmp_path.parents) if not path.stat().st_mode & 0o001]
+    modes = {path: path.stat().st_mode for path in parents}
+    for path in parents:
+        path.chmod(modes[path] | 0o111)
+    try:
+        os.seteuid(65534)
+        for suffix in SUFFIXES:
+            run("apply", rec, "-q", "-k", kernel, "-o", locked / f"out{suffix}").failed(
+                4, "permission denied"
+            )
+        run("apply", secret, "-q", "-k", kernel, "-o", "-").failed(3, "permission denied")
+        run("apply", rec, "-q", "-k", secret, "-o", "-").failed(3, "permission denied")
+    finally:
+        os.seteuid(0)
+        for path, mode in modes.items():
+            path.chmod(stat.S_IMODE(mode))
+    assert names(locked) == ["secret.npy"]
