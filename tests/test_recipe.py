@@ -1,0 +1,409 @@
+"""Options, configs, files and data, resolved into one layer with weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checks import examples
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dwconv_cli import LayerSpec, Recipe, Weights
+from dwconv_cli.errors import DwconvError, InputError, LayerError, ShapeError
+from dwconv_cli.initializers import INITIALIZERS
+from dwconv_cli.recipe import initialized
+from dwconv_cli.registry import Choice
+from dwconv_cli.weights import checksum
+
+Array = np.ndarray[Any, Any]
+
+GOLDEN = Path(__file__).resolve().parent / "golden" / "keras" / "keras3"
+KERNEL = np.arange(24, dtype=np.float32).reshape(4, 3, 2) - 11
+BIAS = np.arange(6, dtype=np.float32) - 2
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> str:
+    np.save(tmp_path / "k.npy", KERNEL)
+    return str(tmp_path / "k.npy")
+
+
+@pytest.fixture
+def bias(tmp_path: Path) -> str:
+    np.save(tmp_path / "b.npy", BIAS)
+    return str(tmp_path / "b.npy")
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> str:
+    np.savez(tmp_path / "w.npz", kernel=KERNEL, bias=BIAS)
+    return str(tmp_path / "w.npz")
+
+
+class TestKernels:
+    def test_alone(self, kernel: str) -> None:
+        found = Recipe(kernel=kernel).resolve(3)
+        assert found.layer == LayerSpec(kernel_size=4, depth_multiplier=2, use_bias=False)
+        assert np.array_equal(found.weights.kernel, KERNEL)
+        assert found.weights.bias is None
+        assert found.notes == []
+        assert found.entry == {
+            "address": kernel,
+            "kernel_shape": [4, 3, 2],
+            "bias_shape": None,
+            "sha256": checksum(KERNEL, None),
+        }
+
+    def test_with_a_bias(self, kernel: str, bias: str) -> None:
+        found = Recipe(kernel=kernel, bias=bias, options={"padding": "SAME", "strides": 2}).resolve(3)
+        assert found.layer == LayerSpec(kernel_size=4, depth_multiplier=2, padding="same", strides=2)
+        assert found.weights.bias is not None
+        assert np.array_equal(found.weights.bias, BIAS)
+        assert found.entry["bias_shape"] == [6]
+
+    def test_shared(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "k.npy", KERNEL[:, 0, 0])
+        recipe = Recipe(kernel=str(tmp_path / "k.npy"))
+        for channels in (1, 7, None):
+            found = recipe.resolve(channels)
+            assert found.weights.shared
+            assert found.entry["kernel_shape"] == [4]
+            assert found.layer.depth_multiplier == 1
+
+    def test_torch(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "k.npy", KERNEL.transpose(1, 2, 0).reshape(6, 1, 4))
+        recipe = Recipe(kernel=str(tmp_path / "k.npy"), layout="torch")
+        assert np.array_equal(recipe.resolve(3).weights.kernel, KERNEL)
+        # The same file serves data of 2 and of 6 channels.
+        assert recipe.resolve(2).weights.kernel.shape == (4, 2, 3)
+        assert recipe.resolve(6).layer.depth_multiplier == 1
+        with pytest.raises(ShapeError, match="do not divide by 4 channels"):
+            recipe.resolve(4)
+
+    def test_the_file_is_read_once(self, kernel: str) -> None:
+        recipe = Recipe(kernel=kernel)
+        recipe.load()
+        Path(kernel).unlink()
+        assert np.array_equal(recipe.resolve(3).weights.kernel, KERNEL)
+        assert np.array_equal(recipe.resolve(3).weights.kernel, KERNEL)
+
+    @pytest.mark.parametrize(
+        "options, error, message",
+        [
+            ({"kernel_size": 5}, LayerError, "kernel_size is 5, but the kernel in .*k.npy has 4"),
+            ({"depth_multiplier": 3}, ShapeError, "depth multiplier 2, not 3"),
+            (
+                {"use_bias": True},
+                LayerError,
+                "a bias is asked for, but .*k.npy has none; give one with --bias",
+            ),
+            ({"strides": 2, "dilation_rate": 2}, LayerError, "at most one"),
+            ({"padding": "full"}, LayerError, "padding must be"),
+            ({"activation": "no_such"}, LayerError, "no_such"),
+        ],
+    )
+    def test_misfits(
+        self, kernel: str, options: dict[str, Any], error: type[Exception], message: str
+    ) -> None:
+        with pytest.raises(error, match=message) as caught:
+            Recipe(kernel=kernel, options=options).resolve(3)
+        assert "\n" not in str(caught.value)
+
+    def test_other_channels(self, kernel: str) -> None:
+        with pytest.raises(ShapeError, match="for 3 channels, the data has 4"):
+            Recipe(kernel=kernel).resolve(4)
+
+    def test_a_bias_given_and_refused(self, kernel: str, bias: str) -> None:
+        with pytest.raises(LayerError, match="given and refused at once"):
+            Recipe(kernel=kernel, bias=bias, options={"use_bias": False}).resolve(3)
+
+    def test_the_bias_of_a_file_is_left_out(self, both: str) -> None:
+        found = Recipe(weights=both, options={"use_bias": False}).resolve(3)
+        assert found.weights.bias is None
+        assert not found.layer.use_bias
+        assert found.entry["bias_shape"] is None
+        assert found.notes == [f"the bias in {both} is left out, as asked"]
+
+    def test_missing(self, tmp_path: Path) -> None:
+        for recipe in (Recipe(kernel=str(tmp_path / "k.npy")), Recipe(weights=str(tmp_path / "w.npz"))):
+            for ask in (recipe.load, lambda: recipe.resolve(3)):  # noqa: B023
+                with pytest.raises(InputError, match="no such file"):
+                    ask()
+
+
+class TestLoad:
+    def test_impossible_layers_are_told_before_any_data(self, kernel: str) -> None:
+        for options in ({"strides": 2, "dilation_rate": 2}, {"padding": "full"}, {"activation": "x"}):
+            with pytest.raises(LayerError):
+                Recipe(kernel=kernel, options=options).load()
+            with pytest.raises(LayerError):
+                Recipe(options={"kernel_size": 3, **options}).load()
+
+    def test_possible_ones_pass(self, kernel: str, both: str) -> None:
+        Recipe(kernel=kernel).load()
+        Recipe(weights=both, options={"padding": "causal"}).load()
+        Recipe(options={"kernel_size": 3}).load()
+        Recipe(config={"kernel_size": 3}).load()
+        Recipe(given=(LayerSpec(kernel_size=4), Weights(KERNEL))).load()
+
+    def test_fresh_weights_without_a_size(self) -> None:
+        with pytest.raises(LayerError, match="kernel_size"):
+            Recipe(options={}).load()
+
+
+class TestConfigs:
+    def test_a_config_beside_a_kernel(self, kernel: str) -> None:
+        config = {"padding": "same", "activation": "relu", "kernel_size": [4], "name": "conv"}
+        found = Recipe(kernel=kernel, config=config).resolve(3)
+        assert (found.layer.padding, found.layer.activation, found.layer.name) == (
+            "same",
+            Choice("relu"),
+            "conv",
+        )
+        assert found.notes == []
+
+    def test_a_config_that_does_not_fit_the_kernel(self, kernel: str) -> None:
+        with pytest.raises(LayerError, match="kernel_size is 9, but the kernel in"):
+            Recipe(kernel=kernel, config={"kernel_size": 9}).resolve(3)
+
+    def test_options_win_over_the_config(self, kernel: str) -> None:
+        config = {"class_name": "DepthwiseConv1D", "config": {"padding": "same", "strides": [3]}}
+        found = Recipe(kernel=kernel, config=config, options={"padding": "causal"}).resolve(3)
+        assert (found.layer.padding, found.layer.strides) == ("causal", 3)
+
+    def test_the_layer_of_a_keras_file(self) -> None:
+        with zipfile.ZipFile(GOLDEN / "sequential.keras") as archive:
+            config = json.loads(archive.read("config.json"))["config"]["layers"]
+        theirs = next(entry["config"] for entry in config if entry["class_name"] == "DepthwiseConv1D")
+        found = Recipe(weights=f"{GOLDEN / 'sequential.keras'}::depthwise_conv1d").resolve(4)
+        assert found.layer.name == theirs["name"]
+        assert found.layer.padding == theirs["padding"]
+        assert found.layer.strides == theirs["strides"][0]
+        assert found.layer.dtype == "float32"
+        assert found.notes == []
+
+    def test_overriding_a_keras_file_is_noted(self) -> None:
+        address = f"{GOLDEN / 'sequential.keras'}::depthwise_conv1d"
+        options = {"padding": "valid", "strides": 3, "activation": "relu", "dtype": "float64"}
+        found = Recipe(weights=address, options=options).resolve(4)
+        assert found.layer.padding == "valid"
+        assert found.notes == [
+            f"padding is same in {address}, valid as asked",
+            f"activation is linear in {address}, relu as asked",
+            f"dtype is float32 in {address}, float64 as asked",
+        ]
+
+    def test_a_config_given_overrides_a_keras_file_too(self) -> None:
+        address = f"{GOLDEN / 'sequential.keras'}::depthwise_conv1d"
+        found = Recipe(weights=address, config={"padding": "causal"}).resolve(4)
+        assert found.layer.padding == "causal"
+        assert found.notes == [f"padding is same in {address}, causal as asked"]
+
+    def test_weights_alone_have_no_layer_to_override(self) -> None:
+        address = f"{GOLDEN / 'functional.weights.h5'}::conv_a"
+        assert Recipe(weights=address, options={"padding": "same"}).resolve(3).notes == []
+
+    @pytest.mark.parametrize("config", [{"class_name": "Conv1D", "config": {}}, {"no": 1}, {"dtype": ["x"]}])
+    def test_bad_configs(self, kernel: str, config: dict[str, Any]) -> None:
+        recipe = Recipe(kernel=kernel, config=config)
+        with pytest.raises(LayerError):
+            recipe.load()
+        with pytest.raises(LayerError):
+            recipe.resolve(3)
+
+
+class TestDataFormat:
+    first = str(GOLDEN / "channels_first.keras")
+
+    def test_in_order_of_precedence(self, kernel: str) -> None:
+        defaults = {"data_format": "channels_first"}
+        config = {"data_format": "channels_last"}
+        options = {"data_format": "Channels_First"}
+        notes = ("data_format is channels_first in keras.json",)
+        assert Recipe(kernel=kernel).data_format() == "channels_last"
+        for recipe, expected, told in [
+            (Recipe(kernel=kernel, defaults=defaults, default_notes=notes), "channels_first", list(notes)),
+            (
+                Recipe(kernel=kernel, defaults=defaults, config=config, default_notes=notes),
+                "channels_last",
+                [],
+            ),
+            (
+                Recipe(kernel=kernel, config=config, options=options, default_notes=notes),
+                "channels_first",
+                [],
+            ),
+        ]:
+            assert recipe.data_format() == expected
+            found = recipe.resolve(3)
+            assert found.layer.data_format == expected
+            assert found.notes == told
+
+    def test_of_a_keras_file(self) -> None:
+        recipe = Recipe(weights=f"{self.first}::first", defaults={"data_format": "channels_last"})
+        assert recipe.data_format() == "channels_first"
+        assert recipe.resolve(3).layer.data_format == "channels_first"
+        changed = Recipe(weights=f"{self.first}::first", options={"data_format": "channels_last"})
+        assert changed.data_format() == "channels_last"
+        assert any("data_format is channels_first in" in note for note in changed.resolve(3).notes)
+
+    def test_given(self) -> None:
+        layer = LayerSpec(kernel_size=4, depth_multiplier=2, data_format="channels_first")
+        assert Recipe(given=(layer, Weights(KERNEL))).data_format() == "channels_first"
+
+
+class TestFresh:
+    def test_as_a_new_keras_layer(self) -> None:
+        found = Recipe(options={"kernel_size": 5, "depth_multiplier": 2}, seed=7).resolve(3)
+        # Keras's NumPy backend: glorot_uniform with fans C*K and M*K, from default_rng([seed, 0]).
+        limit = np.sqrt(6 / (3 * 5 + 2 * 5))
+        expected = np.random.default_rng([7, 0]).uniform(-limit, limit, (5, 3, 2)).astype(np.float32)
+        assert np.array_equal(found.weights.kernel, expected)
+        assert found.weights.bias is not None
+        assert found.weights.bias.tolist() == [0] * 6
+        assert found.entry["address"] is None
+        assert found.layer == LayerSpec(kernel_size=5, depth_multiplier=2)
+
+    def test_the_same_seed_gives_the_same_weights_for_every_recording(self) -> None:
+        options = {"kernel_size": 3, "bias_initializer": "random_normal"}
+        one, other = (Recipe(options=options, seed=1).resolve(4) for _ in range(2))
+        assert one.entry == other.entry
+        assert Recipe(options=options, seed=2).resolve(4).entry != one.entry
+        kernel, bias = one.weights.kernel, one.weights.bias
+        assert bias is not None
+        assert not set(kernel.ravel()) & set(bias)
+
+    @pytest.mark.parametrize("seed", [0, 2**32 - 1])
+    def test_seeds_at_the_edge(self, seed: int) -> None:
+        options = {
+            "kernel_size": 3,
+            "bias_initializer": "random_uniform",
+            "depthwise_initializer": "random_uniform",
+        }
+        assert Recipe(options=options, seed=seed).resolve(2).weights.kernel.shape == (3, 2, 1)
+
+    @pytest.mark.parametrize("seed", [-1, 2**32, 2**70])
+    def test_seeds_beyond(self, seed: int) -> None:
+        with pytest.raises(LayerError, match=f"seed must be from 0 to 4294967295, got {seed}"):
+            Recipe(options={"kernel_size": 3}, seed=seed).resolve(2)
+
+    def test_a_drawn_seed_is_told(self) -> None:
+        notes = Recipe(options={"kernel_size": 3}, seed=9, drawn=True).resolve(2).notes
+        assert len(notes) == 1
+        assert "--seed 9" in notes[0]
+        fixed = {"kernel_size": 3, "depthwise_initializer": "ones"}
+        assert Recipe(options=fixed, seed=9, drawn=True).resolve(2).notes == []
+
+    def test_a_seed_of_the_initializers_own(self) -> None:
+        options = {"kernel_size": 3, "depthwise_initializer": "random_normal(seed=5)"}
+        one, other = (Recipe(options=options, seed=seed).resolve(2) for seed in (1, 2))
+        assert one.entry["sha256"] == other.entry["sha256"]
+
+    def test_without_channels(self) -> None:
+        with pytest.raises(LayerError, match="fresh weights need the number of channels"):
+            Recipe(options={"kernel_size": 3}).resolve(None)
+
+    @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "complex64", "complex128"])
+    def test_dtypes(self, dtype: str) -> None:
+        found = Recipe(options={"kernel_size": 3, "dtype": dtype}, seed=1).resolve(2)
+        assert found.weights.kernel.dtype == dtype
+        assert found.weights.bias is not None
+        assert found.weights.bias.dtype == dtype
+
+    def test_without_bias(self) -> None:
+        found = Recipe(options={"kernel_size": 3, "use_bias": False}).resolve(2)
+        assert found.weights.bias is None
+        assert found.entry["bias_shape"] is None
+
+    def test_from_a_config(self) -> None:
+        config = {"kernel_size": [3], "depthwise_initializer": {"class_name": "Ones", "config": {}}}
+        found = Recipe(config=config, options={"depth_multiplier": 2}).resolve(2)
+        assert np.array_equal(found.weights.kernel, np.ones((3, 2, 2)))
+
+    @examples(0.4)
+    @given(st.sampled_from(INITIALIZERS.names()), st.integers(0, 2**32 - 1))
+    def test_every_initializer_makes_what_was_asked_or_says_why(self, name: str, seed: int) -> None:
+        arguments = {"firwin": {"cutoff": 0.5}, "gaussian": {"std": 1.0}}.get(name, {})
+        try:
+            choice = INITIALIZERS.choose(name, arguments)
+            made = initialized(choice, (5, 3, 2), "float32", seed)
+        except DwconvError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+            return
+        assert made.shape == (5, 3, 2)
+        assert made.dtype == np.float32
+        assert np.isfinite(made).all()
+
+
+class TestConstraints:
+    @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "complex64", "int8", "int64", "bool"])
+    def test_projected_once(self, tmp_path: Path, dtype: str) -> None:
+        """Along the taps, axis 0: here every filter of (3, 4) has the norm 5."""
+        kernel = np.array([3, 4]).reshape(2, 1, 1).astype(dtype)
+        np.save(tmp_path / "k.npy", kernel)
+        options = {"depthwise_constraint": "max_norm(2.5)"}
+        found = Recipe(kernel=str(tmp_path / "k.npy"), options=options).resolve(1)
+        norm = float(np.linalg.norm(kernel.astype(complex)))
+        expected = kernel.astype(complex) * min(1, 2.5 / norm)
+        np.testing.assert_allclose(found.weights.kernel, expected, rtol=1e-3 if dtype == "float16" else 1e-6)
+        assert found.notes == ["kernel projected by max_norm(max_value=2.5)"]
+        assert found.weights.kernel.dtype.kind in "fc"
+        if kernel.dtype.kind in "fc":
+            assert found.weights.kernel.dtype == dtype
+        assert found.entry["sha256"] == checksum(found.weights.kernel, None)
+
+    @pytest.mark.parametrize("dtype, value", [("int8", 100), ("float16", 60000), ("float32", 1e30)])
+    def test_norms_that_do_not_fit_the_dtype(self, tmp_path: Path, dtype: str, value: float) -> None:
+        np.save(tmp_path / "k.npy", np.full((2, 1), value, dtype))
+        found = Recipe(kernel=str(tmp_path / "k.npy"), options={"depthwise_constraint": "unit_norm"}).resolve(
+            1
+        )
+        if dtype != "float32":  # where Keras overflows as well
+            np.testing.assert_allclose(found.weights.kernel, np.sqrt(0.5), rtol=1e-3)
+
+    def test_of_the_bias(self, both: str) -> None:
+        found = Recipe(weights=both, options={"bias_constraint": "non_neg"}).resolve(3)
+        assert found.weights.bias is not None
+        assert found.weights.bias.tolist() == [0, 0, 0, 1, 2, 3]
+        assert np.array_equal(found.weights.kernel, KERNEL)
+        assert found.notes == ["bias projected by non_neg"]
+
+    def test_of_fresh_weights(self) -> None:
+        options = {
+            "kernel_size": 3,
+            "depthwise_constraint": "non_neg",
+            "depthwise_initializer": "constant(-1)",
+        }
+        assert not Recipe(options=options).resolve(2).weights.kernel.any()
+
+    def test_those_of_a_config_were_met_in_training(self, kernel: str) -> None:
+        config = {"depthwise_constraint": {"class_name": "NonNeg", "config": {}}}
+        found = Recipe(kernel=kernel, config=config).resolve(3)
+        assert np.array_equal(found.weights.kernel, KERNEL)
+        assert found.layer.depthwise_constraint == Choice("non_neg")
+
+    def test_not_finite(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "k.npy", np.array([[np.inf], [np.nan], [1]]))
+        options = {"depthwise_constraint": "max_norm"}
+        found = Recipe(kernel=str(tmp_path / "k.npy"), options=options).resolve(1)
+        assert np.isnan(found.weights.kernel).any()
+
+
+def test_given_layers_are_taken_as_they_are() -> None:
+    layer, weights = LayerSpec(kernel_size=4, depth_multiplier=2), Weights(KERNEL, BIAS)
+    found = Recipe(given=(layer, weights), options={"padding": "same"}).resolve(3)
+    assert found.layer is layer
+    assert found.weights is weights
+    assert found.entry["sha256"] == checksum(KERNEL, BIAS)
+    assert found.entry["address"] is None
+
+
+def test_recipes_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Recipe().seed = 3  # type: ignore[misc]
