@@ -49,7 +49,7 @@ def run_all(work: Callable[[T], object], items: Iterable[T], threads: int) -> No
             run()
         return
     with one_blas_thread:
-        others = [_pool().submit(run) for _ in range(threads - 1)]
+        others = [pool().submit(run) for _ in range(threads - 1)]
         try:
             run()
         finally:
@@ -110,9 +110,10 @@ def _libraries() -> list[Any]:
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
+def pool() -> ThreadPoolExecutor:
+    """The threads that all work shares."""
     return ThreadPoolExecutor(available(), "dwconv")
 
 
 # A forked child has the pool but not its threads.
-os.register_at_fork(after_in_child=_pool.cache_clear)
+os.register_at_fork(after_in_child=pool.cache_clear)

@@ -258,15 +258,19 @@ class Transfer:
             count = batch.stop - batch.start
             stream = StreamingConv.over(conv, count, steps)
             stream.allocate = partial(self._outs.take, conv.empty, channels=conv.output_channels)
-            for start in range(0, steps, block_steps):
-                taken = min(block_steps, steps - start)
+            start = 0
+            while start < steps:
+                # Up to a multiple from the recording's first step on, or a chunk would be read twice.
+                over = (self._begin + start) % block_steps if block_steps < steps else 0
+                taken = min(block_steps - over, steps - start)
                 buffer = self._rooms.take(conv.room, count, stream.halo + taken, conv.channels)
                 where = slice(self._begin + start, self._begin + start + taken)
                 with np.errstate(all="ignore"):
                     self._reader.read(
                         self._axes.select(batch, where, range_), self._axes.lay(buffer[:, stream.halo :])
                     )
-                yield _Block(stream, batch, range_, buffer, taken, start + taken == steps)
+                start += taken
+                yield _Block(stream, batch, range_, buffer, taken, start == steps)
 
     def _filtered(self, blocks: Iterable[_Block]) -> Iterator[_Made]:
         """The outputs of each block, and where they belong."""

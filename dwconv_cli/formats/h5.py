@@ -184,6 +184,8 @@ class H5Writer:
         self._name = "/" + name.lstrip("/")
         self.shape: tuple[int, ...] = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
+        codec = codec_of(dataset)
+        self._side_by_side = ChunkWriter(dataset, codec) if codec else None
 
     def spool(self) -> None:
         """Nothing to do: datasets are written in any order."""
@@ -192,12 +194,17 @@ class H5Writer:
         """Put `block` at `selection`."""
         if block.size:
             with undisturbed():
-                self._dataset.write_direct(np.ascontiguousarray(block), whole(block.shape), selection)
+                if self._side_by_side is not None:
+                    self._side_by_side.write(selection, block)
+                else:
+                    self._dataset.write_direct(np.ascontiguousarray(block), whole(block.shape), selection)
         self._output.check()
 
     def commit(self) -> None:
         """Give the dataset its name; the file is committed as a whole."""
         with undisturbed():
+            if self._side_by_side is not None:
+                self._side_by_side.finish()
             if self._dataset.name != self._name:
                 file = self._dataset.file
                 del file[self._name]
@@ -212,4 +219,4 @@ class H5Writer:
 
     def _release(self) -> None:
         # HDF5 writes what it holds back when the last reference goes, which must not be just anywhere.
-        self._dataset = None
+        self._dataset = self._side_by_side = None
