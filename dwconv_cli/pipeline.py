@@ -254,6 +254,8 @@ def make_weights(
     channels : int, optional
     like : str, optional
         Address of a recording with as many channels.
+    input_format : str, optional
+        Of `like`, where its suffix does not tell.
 
     Returns
     -------

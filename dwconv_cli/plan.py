@@ -53,6 +53,16 @@ def problem_of(layer: LayerSpec, channels: int, dtype: str) -> Problem:
 def plan_conv(problem: Problem, algorithm: str = AUTO) -> Plan:
     """Choose the algorithm for `problem`, or check the one asked for.
 
+    Parameters
+    ----------
+    problem : Problem
+    algorithm : str
+        A name in ``ALGORITHMS``, or ``auto`` for the one predicted fastest.
+
+    Returns
+    -------
+    Plan
+
     Raises
     ------
     LayerError

@@ -124,6 +124,14 @@ def load_weights(address: str, layout: str = "keras", given_format: str | None =
     ----------
     address : str
         ``kernel`` and maybe ``bias`` in an ``.npz`` or in an HDF5 group; or a layer of a Keras file.
+    layout : str
+        Of the kernel, ``keras`` or ``torch``; a Keras file's is known.
+    given_format : str, optional
+        Where the suffix does not tell.
+
+    Returns
+    -------
+    LoadedWeights
 
     Raises
     ------

@@ -1,0 +1,264 @@
+"""What the package promises to those who import it: names, signatures, documentation, and lightness."""
+
+from __future__ import annotations
+
+import builtins
+import copy
+import inspect
+import pickle
+import pkgutil
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checks import public_callables, run_python
+
+import dwconv_cli
+from dwconv_cli import errors
+from dwconv_cli.errors import exit_code
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PUBLIC = [
+    "DwconvError",
+    "InputError",
+    "LayerError",
+    "LayerSpec",
+    "MissingExtraError",
+    "OutOfMemoryError",
+    "OutputError",
+    "Plan",
+    "Recipe",
+    "ShapeError",
+    "StreamingConv",
+    "UnsafeFileError",
+    "Weights",
+    "__version__",
+    "apply_file",
+    "apply_many",
+    "depthwise_conv1d",
+    "describe",
+    "load_weights",
+    "make_weights",
+    "plan_conv",
+    "save_weights",
+]
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(dwconv_cli.__path__, "dwconv_cli.")
+    if not module.name.endswith("__main__")
+)
+HEAVY = {"numpy", "scipy", "h5py", "rich", "hdf5plugin", "matplotlib", "dask", "distributed", "threadpoolctl"}
+
+
+def test_the_list() -> None:
+    assert dwconv_cli.__all__ == PUBLIC
+    assert dir(dwconv_cli) == PUBLIC
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_each_name_is_there(name: str) -> None:
+    value = getattr(dwconv_cli, name)
+    if name != "__version__":
+        assert value.__name__ == name
+        assert value.__module__.startswith("dwconv_cli.")
+
+
+def test_star_import() -> None:
+    space: dict[str, Any] = {}
+    exec("from dwconv_cli import *", space)
+    assert set(PUBLIC) <= set(space)
+
+
+def test_other_names_are_not() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'no_such'"):
+        _ = dwconv_cli.no_such
+    assert not hasattr(dwconv_cli, "__wrapped__")
+
+
+def test_version() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+([a-z]+\d*)?", dwconv_cli.__version__)
+
+
+def test_typed() -> None:
+    assert (Path(dwconv_cli.__file__).parent / "py.typed").is_file()
+
+
+def test_signature_of_depthwise_conv1d() -> None:
+    """Names and meanings of ``keras.ops.depthwise_conv``, so that one can stand in for the other."""
+    parameters = inspect.signature(dwconv_cli.depthwise_conv1d).parameters
+    assert {name: p.default for name, p in parameters.items() if p.default is not p.empty} == {
+        "bias": None,
+        "strides": 1,
+        "padding": "valid",
+        "data_format": "channels_last",
+        "dilation_rate": 1,
+        "activation": None,
+        "dtype": None,
+        "algorithm": "auto",
+        "threads": None,
+        "out": None,
+    }
+    assert list(parameters)[:3] == ["inputs", "kernel", "bias"]
+    assert all(p.kind is p.KEYWORD_ONLY for p in list(parameters.values())[3:])
+
+
+class TestErrors:
+    TREE = {
+        "DwconvError": ((Exception,), 70),
+        "LayerError": ((ValueError,), 2),
+        "ShapeError": ((ValueError,), 2),
+        "InputError": ((OSError,), 3),
+        "UnsafeFileError": ((errors.InputError, OSError), 3),
+        "OutputError": ((OSError,), 4),
+        "MissingExtraError": ((ImportError,), 3),
+        "OutOfMemoryError": ((MemoryError,), 5),
+    }
+
+    def test_all_are_public_and_drawn(self) -> None:
+        found = {name for name, value in vars(errors).items() if isinstance(value, type) and "Error" in name}
+        assert found == set(self.TREE)
+        assert found <= set(PUBLIC)
+        assert all(name in str(errors.__doc__) for name in found)
+
+    @pytest.mark.parametrize("name", TREE)
+    def test_each(self, name: str) -> None:
+        kind = getattr(errors, name)
+        parents, code = self.TREE[name]
+        assert issubclass(kind, (errors.DwconvError, *parents))
+        assert all(issubclass(kind, parent) for parent in parents)
+        error = kind("rec.npy: what was found; what to do")
+        assert str(error) == "rec.npy: what was found; what to do"
+        assert exit_code(error) == code
+        # They travel between processes.
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again)) == (kind, str(error))
+
+    @pytest.mark.parametrize(
+        "error, code",
+        [
+            (MemoryError(), 5),
+            (KeyboardInterrupt(), 130),
+            (BrokenPipeError(), 141),
+            (KeyError(), 70),
+            (OSError(), 70),
+        ],
+    )
+    def test_others(self, error: BaseException, code: int) -> None:
+        assert exit_code(error) == code
+
+
+def test_layers_weights_plans_and_recipes_travel() -> None:
+    layer = dwconv_cli.LayerSpec(kernel_size=3, activation="relu(max_value=6)")  # type: ignore[arg-type]
+    weights = dwconv_cli.Weights(np.ones((3, 2, 1)), np.arange(2.0))
+    recipe = dwconv_cli.Recipe(given=(layer, weights), options={"padding": "same"})
+    plan = dwconv_cli.plan_conv(dwconv_cli.algorithms.Problem(3, 2))
+    for make in (lambda o: pickle.loads(pickle.dumps(o)), copy.deepcopy):
+        assert make(layer) == layer
+        assert hash(make(layer)) == hash(layer)
+        assert np.array_equal(make(weights).kernel, weights.kernel)
+        assert make(recipe).given[0] == layer
+        assert make(plan) == plan
+
+
+class TestLightness:
+    def loaded(self, code: str) -> set[str]:
+        ran = run_python("-c", f"{code}\nimport sys\nprint(*sorted(sys.modules))", cwd=ROOT)
+        assert ran.returncode == 0, ran.stderr
+        return {name.partition(".")[0] for name in ran.stdout.splitlines()[-1].split()}
+
+    def test_importing_the_package_does_no_work(self) -> None:
+        assert not self.loaded("import dwconv_cli") & (HEAVY | {"click"})
+
+    def test_errors_and_words_are_light(self) -> None:
+        code = "import dwconv_cli; dwconv_cli.LayerError; import dwconv_cli.words, dwconv_cli.geometry"
+        assert not self.loaded(code) & (HEAVY | {"click"})
+
+    def test_a_convolution_needs_no_files(self) -> None:
+        code = "import dwconv_cli as d; d.depthwise_conv1d([1., 2., 3.], [1., 1.])"
+        assert not self.loaded(code) & {"h5py", "rich", "click", "dask", "matplotlib"}
+
+    @pytest.mark.parametrize(
+        "arguments",
+        ["--help", "--version", "-h", "apply --help", "init-weights --help", "inspect --help", "no-such", ""],
+    )
+    def test_help_is_quick(self, arguments: str) -> None:
+        ran = run_python("-X", "importtime", "-m", "dwconv_cli", *arguments.split(), cwd=ROOT)
+        assert ran.returncode == (2 if arguments in ("no-such", "") else 0)
+        lines = [line for line in ran.stderr.splitlines() if line.startswith("import time:")]
+        imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+        assert "click" in imported
+        assert not imported & HEAVY
+
+
+def sections(text: str | None) -> dict[str, str]:
+    """The sections of a numpydoc docstring."""
+    lines = inspect.cleandoc(text or "").splitlines()
+    heads = [i for i in range(len(lines) - 1) if lines[i + 1] and set(lines[i + 1]) == {"-"}]
+    ends = [*heads, len(lines)][1:]
+    return {lines[i]: "\n".join(lines[i + 2 : end]) for i, end in zip(heads, ends, strict=True)}
+
+
+def listed(section: str) -> list[str]:
+    """Names described in a section of parameters."""
+    heads = [line for line in section.splitlines() if line and not line[0].isspace()]
+    return [name.strip().lstrip("*") for head in heads for name in head.partition(" : ")[0].split(",")]
+
+
+def names_of(function: Any) -> list[str]:
+    skipped = ("self", "cls")
+    return [name for name in inspect.signature(function).parameters if name not in skipped]
+
+
+PUBLIC_OBJECTS = [
+    (name, getattr(dwconv_cli, name))
+    for name in PUBLIC
+    if name != "__version__" and not name.endswith("Error")
+]
+PUBLIC_CALLABLES = PUBLIC_OBJECTS + [
+    (f"{name}.{key}", getattr(value, key))
+    for name, value in PUBLIC_OBJECTS
+    if isinstance(value, type)
+    for key, member in vars(value).items()
+    if not key.startswith("_") and callable(getattr(member, "__func__", member))
+]
+
+
+class TestDocumentation:
+    @pytest.mark.parametrize("name, value", PUBLIC_OBJECTS, ids=[name for name, _ in PUBLIC_OBJECTS])
+    def test_every_parameter_of_the_surface_is_described(self, name: str, value: Any) -> None:
+        found = sections(value.__doc__)
+        wanted = names_of(value)
+        described = listed(found.get("Parameters", ""))
+        groups = [head for head in described if head.startswith("_")]  # *_initializer and the like
+        missing = [
+            key for key in wanted if key not in described and not any(key.endswith(group) for group in groups)
+        ]
+        assert not missing
+        assert (
+            not inspect.isfunction(value)
+            or value.__annotations__["return"] in ("None", None)
+            or ("Returns" in found or "Yields" in found)
+        )
+
+    @pytest.mark.parametrize("name, value", PUBLIC_CALLABLES, ids=[name for name, _ in PUBLIC_CALLABLES])
+    def test_a_summary_stands_first(self, name: str, value: Any) -> None:
+        text = inspect.cleandoc(value.__doc__ or "")
+        summary = text.partition("\n\n")[0]
+        assert summary.rstrip().endswith((".", ":")), summary
+
+    @pytest.mark.parametrize("module", MODULES)
+    def test_nothing_is_described_that_is_not_there(self, module: str) -> None:
+        """In the whole package: sections of parameters name parameters, raised errors are errors."""
+        for name, value in public_callables(module):
+            found = sections(value.__doc__)
+            described = {head for head in listed(found.get("Parameters", "")) if not head.startswith("_")}
+            if described:
+                unknown = described - set(names_of(value))
+                assert not unknown, f"{module}.{name} has no {unknown}"
+            for head in listed(found.get("Raises", "")):
+                assert hasattr(errors, head) or hasattr(builtins, head) or "." in head, (
+                    f"{module}.{name}: {head}"
+                )
