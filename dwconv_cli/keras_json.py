@@ -104,17 +104,14 @@ def _below(
         if _is_object(value):
             yield from _below(value, (*names, _name(value)), path, wanted)
         elif isinstance(value, list | tuple | dict):
-            skip = "InputLayer" if entry["class_name"] == "Sequential" else ""
-            yield from _container(value, names, path, wanted, skip)
+            yield from _container(value, names, path, wanted)
 
 
-def _container(
-    value: Any, names: tuple[str, ...], group: str, wanted: tuple[str, ...], skip: str
-) -> Iterator[Found]:
+def _container(value: Any, names: tuple[str, ...], group: str, wanted: tuple[str, ...]) -> Iterator[Found]:
     # Keras names what a container holds by class, counted within the container.
     counts: dict[str, int] = {}
     for item in value.values() if isinstance(value, dict) else value:
-        if not _is_object(item) or item["class_name"] == skip:
+        if not _is_object(item):
             continue
         label = snake_case(item["class_name"])
         count = counts.get(label, 0)

@@ -251,6 +251,8 @@ def test_what_is_written_is_read_back(tmp_path: Path, bias: np.ndarray | None, d
         (layer,) = read_layers(tmp_path / f"a{suffix}")
         assert (layer.name, layer.path, layer.kernel.dtype) == ("mine", "mine", np.dtype(dtype))
         assert same_weights(layer, {"kernel": KERNEL} | ({} if bias is None else {"bias": bias}))
+    with zipfile.ZipFile(tmp_path / "a.keras") as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     (layer,) = read_layers(tmp_path / "a.keras")
     assert layer.config is not None
     assert "groups" not in layer.config
@@ -603,6 +605,12 @@ def link_out(file: h5py.File) -> None:
         other.attrs["weight_names"] = names
 
 
+def link_in(file: h5py.File) -> None:
+    group = file["model_weights/conv3/conv3"]
+    del group["depthwise_kernel:0"]
+    group["depthwise_kernel:0"] = h5py.SoftLink("/model_weights/inner/conv/depthwise_kernel:0")
+
+
 def two_candidates(file: h5py.File) -> None:
     group = file["model_weights/spread"]
     group.copy("spread", "other")
@@ -624,6 +632,7 @@ def two_candidates(file: h5py.File) -> None:
             "no weights in the file",
         ),
         (link_out, UnsafeFileError, "external link"),
+        (link_in, UnsafeFileError, "soft link"),
         (two_candidates, InputError, "2 kernels in the file could be"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,9 @@ MAX_CHUNK_BYTES = 256 << 20
 MAX_EXPANSION = 2000
 # Below this a file may declare what it likes: it is read in blocks, so size costs time only.
 FREE_BYTES = 1 << 30
+
+# HDF5 has one list of plugin folders for all threads.
+_plugin_paths = threading.Lock()
 
 # Filters hdf5plugin brings, by their number in the HDF Group's registry.
 PLUGIN_FILTERS = {
@@ -194,11 +198,12 @@ def _no_plugin_search() -> Iterator[None]:
     if os.environ.get("HDF5_PLUGIN_PATH"):
         yield
         return
-    paths = [h5py.h5pl.get(index) for index in range(h5py.h5pl.size())]
-    for _ in paths:
-        h5py.h5pl.remove(0)
-    try:
-        yield
-    finally:
-        for path in paths:
-            h5py.h5pl.append(path)
+    with _plugin_paths:
+        paths = [h5py.h5pl.get(index) for index in range(h5py.h5pl.size())]
+        for _ in paths:
+            h5py.h5pl.remove(0)
+        try:
+            yield
+        finally:
+            for path in paths:
+                h5py.h5pl.append(path)
