@@ -100,7 +100,7 @@ def _run(arguments: list[str]) -> int:
 
             return shell_complete(group, {}, "dwconv", COMPLETION, instruction)
         # Click's own ``main`` would answer interrupts and closed pipes in its way.
-        with group.make_context("dwconv", arguments) as context:
+        with group.make_context("dwconv", list(arguments)) as context:
             result: Any = group.invoke(context)
     except click.exceptions.Exit as error:
         return error.exit_code
