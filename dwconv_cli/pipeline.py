@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from dwconv_cli.errors import DwconvError, LayerError, OutputError, exit_code
@@ -271,4 +272,10 @@ def make_weights(
             2
         ]
     found = recipe.resolve(channels)
-    return found, weight_losses(found.layer, found.weights)
+    weights = found.weights if channels is None else found.weights.for_channels(channels)
+    dtype = recipe.options.get("dtype")
+    if dtype is not None and weights.kernel.dtype != dtype:
+        bias = None if weights.bias is None else weights.bias.astype(dtype)
+        weights = Weights(weights.kernel.astype(dtype), bias, weights.shared)
+    found = replace(found, weights=weights)
+    return found, weight_losses(found.layer, weights)

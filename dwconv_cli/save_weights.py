@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from dwconv_cli.errors import LayerError
 from dwconv_cli.formats import Address, Output, Writer, format_of, open_output
 from dwconv_cli.formats.runs import whole
+from dwconv_cli.formats.sink import FileSink
 from dwconv_cli.layer import LayerSpec, Weights
+from dwconv_cli.layer_config import to_config
 
 
 def save_weights(
@@ -17,6 +20,7 @@ def save_weights(
     weights: Weights,
     layer: LayerSpec | None = None,
     *,
+    layout: str = "keras",
     overwrite: bool = False,
     output_format: str | None = None,
 ) -> None:
@@ -26,10 +30,12 @@ def save_weights(
     ----------
     address : str
         ``.npz`` and HDF5 files hold ``kernel`` and ``bias`` (in an HDF5 file in the group named after ``::``);
-        ``.npy`` holds the kernel alone.
+        ``.npy`` holds the kernel alone; ``.weights.h5`` and ``.keras`` are for Keras, with a model of this one layer.
     weights : Weights
     layer : LayerSpec, optional
-        The layer they belong to.
+        The layer they belong to; Keras's files need it.
+    layout : str
+        ``keras`` for (K, C, M), ``torch`` for (C*M, 1, K); Keras's files know but their own.
     overwrite : bool
     output_format : str, optional
         Where the suffix does not tell.
@@ -42,8 +48,15 @@ def save_weights(
         If the file exists already or cannot be written.
     """
     place = Address.parse(address)
+    if output_format is None and place.path.lower().endswith((".weights.h5", ".keras")):
+        _save_for_keras(place, weights, layer, overwrite)
+        return
     found = format_of(place, output_format, output=True)
     kernel = weights.kernel[:, 0, 0] if weights.shared else weights.kernel
+    if layout == "torch":
+        if weights.shared:
+            raise LayerError(f"{address}: torch's layout needs the number of channels; give --channels C")
+        kernel = kernel.transpose(1, 2, 0).reshape(-1, 1, len(kernel))
     arrays = {"kernel": kernel}
     if found.members is None:
         if weights.bias is not None and weights.bias.any():
@@ -60,6 +73,29 @@ def save_weights(
         output.commit()
     except BaseException:
         output.abort()
+        raise
+
+
+def _save_for_keras(place: Address, weights: Weights, layer: LayerSpec | None, overwrite: bool) -> None:
+    from dwconv_cli.keras_files import write_keras, write_weights_h5
+
+    if layer is None or place.name is not None:
+        raise LayerError(f"{place}: a Keras file holds one layer with its config; leave out ::{place.name}")
+    if weights.shared:
+        raise LayerError(f"{place}: Keras's kernel is (K, C, M); give --channels C")
+    config = to_config(layer)
+    config["dtype"] = layer.dtype or weights.kernel.dtype.name
+    if config["name"] is None:
+        del config["name"]
+    write = write_keras if place.path.lower().endswith(".keras") else write_weights_h5
+    content = io.BytesIO()
+    write(content, config, weights.kernel, weights.bias)
+    sink = FileSink(place.path, overwrite)
+    try:
+        sink.write_at(content.getbuffer(), 0)
+        sink.commit()
+    except BaseException:
+        sink.abort()
         raise
 
 

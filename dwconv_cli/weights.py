@@ -157,6 +157,8 @@ def load_weights(address: str, layout: str = "keras", given_format: str | None =
 def is_array(address: str) -> bool:
     """Whether `address` names one array, rather than a file or group of kernel and bias."""
     place = Address.parse(address)
+    if not place.is_stream and is_keras_file(place.path):
+        return False
     names = members(place.path) if not place.is_stream else []
     if not names:
         return True

@@ -14,7 +14,11 @@ from dwconv_cli.words import DATA_FORMATS, FORMAT_NAMES, KERNEL_LAYOUTS
 
 @click.command("init-weights")
 @click.option(
-    "-o", "--output", metavar="ADDR", required=True, help=".npz, HDF5, or .npy for the kernel alone."
+    "-o",
+    "--output",
+    metavar="ADDR",
+    required=True,
+    help=".npz, HDF5, .npy (kernel alone), .weights.h5, .keras.",
 )
 @click.option("--kernel-size", type=int, metavar="K", help="Taps.")
 @click.option("--channels", type=int, metavar="C", help="Channels of the data.")
@@ -25,6 +29,12 @@ from dwconv_cli.words import DATA_FORMATS, FORMAT_NAMES, KERNEL_LAYOUTS
 @click.option("-b", "--bias", metavar="ADDR", help="With --from and a bare kernel: its bias.")
 @click.option(
     "--kernel-layout", type=click.Choice(KERNEL_LAYOUTS), default="keras", help="Of --from. (keras)"
+)
+@click.option(
+    "--output-layout",
+    type=click.Choice(KERNEL_LAYOUTS),
+    default="keras",
+    help="torch is (C*M, 1, K). (keras)",
 )
 @click.option("--depth-multiplier", type=int, metavar="M", help="Outputs for each channel (1).")
 @click.option("--data-format", type=click.Choice(DATA_FORMATS, case_sensitive=False), help="Of --like.")
@@ -64,6 +74,7 @@ def command(**given: Any) -> int:
         given["output"],
         made.weights,
         made.layer,
+        layout=given["output_layout"],
         overwrite=given["overwrite"],
         output_format=given["output_format"],
     )
