@@ -77,7 +77,6 @@ class Planes:
                 self._tile(x[item, at * self.problem.strides :], part)
 
     def _tile(self, x: Array, out: Array) -> None:
-        problem = self.problem
         steps, channels, multiplier = out.shape
         blocks = -(-steps // self.block)
         long = self.block + self.halo
@@ -96,7 +95,7 @@ class Planes:
 
     def _add_up(self, held: Array, weights: Array, sums: Array) -> None:
         """Sum the first planes of `held`, as many as `weights` (planes, taps, row) has."""
-        blocks, _, parts, long, width = held.shape
+        blocks, _, _, long, width = held.shape
         count, taps, row = weights.shape
         size = held.itemsize
         # Planes lie closer together than blocks, so einsum's outer loop runs over blocks, which fit the cache.
@@ -115,7 +114,7 @@ class Planes:
 
     def _sort(self, x: Array, held: Array, steps: int) -> None:
         """Fill the planes from (N, C) samples; what lies beyond `steps` outputs is not read."""
-        blocks, phases, parts, long, width = held.shape
+        blocks, phases, parts, long, _ = held.shape
         strides, channels = self.problem.strides, x.shape[1]
         # All channels of a step move as one piece of memory.
         step = np.dtype((np.void, channels * x.itemsize))

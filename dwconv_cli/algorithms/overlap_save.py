@@ -1,0 +1,331 @@
+"""Overlap-save: blocks of steps are transformed, multiplied by the kernel's spectrum and transformed back.
+
+A block holds ``outputs + K - 1`` steps and yields `outputs` outputs; blocks start at absolute multiples of `outputs`,
+and each is computed whole, so the bits of an output depend on its block alone. Transforms run along the steps of
+either layout, without a transposition.
+
+A transform's error is bounded for a block, not for each output. A check (``_gate.py``) tells the outputs that keep the
+promise of the direct sum all the same. In float32 the sequences with others are transformed in float64. What fails
+there as well, and a block with NaN or Inf, is computed by an exact algorithm.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from dwconv_cli.algorithms import direct, toeplitz
+from dwconv_cli.algorithms._gate import Gate
+from dwconv_cli.algorithms._layout import empty_like, is_plain, plain
+from dwconv_cli.algorithms._scratch import SCRATCH
+from dwconv_cli.algorithms._sequences import Chunk, gather, scatter
+from dwconv_cli.algorithms.costs import COSTS
+from dwconv_cli.algorithms.problem import Problem
+
+NAME = "overlap-save"
+
+Array = np.ndarray[Any, Any]
+
+# Numbers of the blocks transformed at once.
+TILE = 1 << 17
+# The longest transform.
+LONGEST = 1 << 17
+
+
+class Size(NamedTuple):
+    """Lengths of a block."""
+
+    #: Samples transformed.
+    length: int
+    #: Outputs at every step, before strides.
+    outputs: int
+    #: Samples that the check takes together.
+    cell: int
+
+
+def supports(problem: Problem) -> str | None:
+    """None, or why blocks cannot be transformed."""
+    if _size(problem) is None:
+        return f"no transform of up to {LONGEST} steps holds {problem.kernel_size} taps"
+    return None
+
+
+def cost(problem: Problem) -> float:
+    """Predicted nanoseconds per output sample on one thread."""
+    size = _size(problem)
+    return float("inf") if size is None else _cost(problem, size)
+
+
+def prepare(problem: Problem, kernel: Array) -> OverlapSave | direct.Direct:
+    """Transforms for `kernel`, shape (K, C, M), in the problem's dtype; the direct sum if it is not all finite."""
+    size = _size(problem)
+    if size is None or not np.isfinite(kernel).all():
+        return direct.prepare(problem, kernel)
+    return OverlapSave(problem, kernel, size)
+
+
+def _cost(problem: Problem, size: Size) -> float:
+    dtype = np.dtype(problem.dtype)
+    parts = 2 if dtype.kind == "c" else 1
+    costs = COSTS[f"float{8 * dtype.itemsize // parts}"]
+    transform = (costs.fft + costs.fft_log * np.log2(size.length)) * size.length / size.outputs
+    per_step = transform * (1 + 1 / problem.depth_multiplier) / 2 + costs.check
+    return float(parts * problem.strides * per_step)
+
+
+@lru_cache(maxsize=256)
+def _size(problem: Problem) -> Size | None:
+    taps, strides = problem.kernel_size, problem.strides
+    best = None
+    length = 64
+    while length <= LONGEST:
+        for candidate in (length, length // 2 * 3):
+            # Cells end where blocks do.
+            cell = min(64, 1 << max(2, (taps // 16).bit_length() - 1))
+            step = np.lcm(cell, strides)
+            outputs = int((candidate - taps + 1) // step * step)
+            if candidate % cell == 0 and outputs > 0:
+                size = Size(candidate, outputs, cell)
+                if best is None or _cost(problem, size) < _cost(problem, best):
+                    best = size
+        length *= 2
+    return best
+
+
+class OverlapSave:
+    """Overlap-save with one kernel.
+
+    Parameters
+    ----------
+    problem : Problem
+    kernel : ndarray, shape (K, C, M)
+        Finite, in the problem's dtype.
+    size : Size
+    """
+
+    whole_panels = True
+
+    def __init__(self, problem: Problem, kernel: Array, size: Size) -> None:
+        import scipy.fft  # a quarter of a second, for those who transform only
+
+        self.fft: Any = scipy.fft
+        self.problem = problem
+        self.size = size
+        self.dtype = np.dtype(problem.dtype)
+        self.last = problem.data_format == "channels_last"
+        self.complex = self.dtype.kind == "c"
+        self.panel = size.outputs // problem.strides * problem.dilation_rate
+        #: Sequences: the channels at each phase of the dilation; a fixed number is transformed together.
+        self.sequences = problem.channels * problem.dilation_rate
+        self.together = max(1, min(self.sequences, TILE // size.length))
+        exact = direct if toeplitz.supports(problem) else toeplitz
+        self.exact: direct.Direct | toeplitz.Toeplitz = exact.prepare(problem, kernel)
+        self.gate = Gate(kernel, size.length, size.outputs, size.cell)
+        wide = np.dtype(np.complex128 if self.complex else np.float64)
+        self.wide = None if self.dtype == wide else wide
+        # Correlation, without a conjugate of complex taps.
+        spectrum = self._forward(kernel.astype(wide).transpose(2, 1, 0).conj(), 2).conj()
+        narrow = np.complex128 if self.wide is None else np.complex64
+        order = (0, 2, 1) if self.last else (0, 1, 2)
+        #: (M, bins, C) or (M, C, bins).
+        self.spectra = np.ascontiguousarray(spectrum.transpose(order), narrow)
+        if self.wide is not None:
+            gain = float(np.finfo(np.float64).eps / np.finfo(np.float32).eps)
+            self.wide_gate = Gate(kernel, size.length, size.outputs, size.cell, gain)
+            self.wide_spectra = spectrum
+
+    def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
+        """Compute the outputs from `start` on, a multiple of `panel`.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, C)
+            Padded steps from `first` on; what lies outside is padding. All steps of all blocks begun, unless the
+            recording ends before.
+        first : int
+        out : ndarray, shape (B, n, C, M)
+            Written whole.
+        start : int
+            Index of the first output.
+        """
+        problem = self.problem
+        stop = start + out.shape[1]
+        # A block's steps are those that its outputs read; what lies beyond the last output is none of its business.
+        x = plain(
+            x[:, : max(0, (stop - 1) * problem.strides + problem.effective_kernel_size - first)], problem
+        )
+        target = out if is_plain(out, problem) else empty_like(out, problem)
+        blocks = -(-(stop - start) // self.panel)
+        with np.errstate(all="ignore"):
+            for item in range(len(out)):
+                failed = np.zeros((blocks, self.gate.groups, problem.dilation_rate, problem.channels), bool)
+                for chunk in self._chunks():
+                    at_once = max(1, TILE // (self.size.length * chunk.phases * chunk.groups))
+                    for block in range(0, blocks, at_once):
+                        count = min(at_once, blocks - block)
+                        part = failed[block : block + count]
+                        begin = start + block * self.panel
+                        self._blocks(x[item], first, target[item, begin - start :], begin, chunk, part)
+                if failed.any():
+                    self._exactly(x[item : item + 1], first, target[item : item + 1], start, failed)
+        if target is not out:
+            out[...] = target
+
+    def _chunks(self) -> list[Chunk]:
+        phases, channels = self.problem.dilation_rate, self.problem.channels
+        groups = min(channels, self.together)
+        together = max(1, self.together // channels)
+        return [
+            Chunk(phase, min(together, phases - phase), group, min(groups, channels - group))
+            for phase in range(0, phases, together)
+            for group in range(0, channels, groups)
+        ]
+
+    def _blocks(self, x: Array, first: int, out: Array, start: int, chunk: Chunk, failed: Array) -> None:
+        """Transform some blocks of a chunk's sequences; note in `failed` (blocks, cells, …) what must be done again."""
+        count = len(failed)
+        phases = slice(chunk.phase, chunk.phase + chunk.phases)
+        groups = slice(chunk.group, chunk.group + chunk.groups)
+        channels = np.tile(np.arange(groups.start, groups.stop), chunk.phases)
+        shape = (
+            (count, self.size.length, len(channels))
+            if self.last
+            else (len(channels), count, self.size.length)
+        )
+        held = SCRATCH.take("in", shape, self.dtype)
+        self._fill(held, x, first, start, chunk)
+        fine = self.gate.passes(held, channels, self.last)
+        spectrum = self._forward(held, 1 if self.last else 2)
+        again = None if fine.all() else self._again(held, channels, fine)
+        failed[:, :, phases, groups] = ~fine.reshape(count, -1, chunk.phases, chunk.groups)
+        for m, weights in enumerate(self.spectra):
+            taken = weights[:, channels] if self.last else weights[channels][:, None]
+            made = self._backward(_product(spectrum, taken, 1 if self.last else 2), 1 if self.last else 2)
+            if again is not None:
+                block, sequence, values = again[0], again[1], again[2][m]
+                if self.last:
+                    made[block, :, sequence] = values
+                else:
+                    made[sequence, block] = values
+            rows = made if self.last else made.transpose(1, 2, 0)
+            rows = rows[:, : self.size.outputs : self.problem.strides]
+            self._put(rows.reshape(count, -1, chunk.phases, chunk.groups), out[:, :, m], start, chunk)
+
+    def _fill(self, held: Array, x: Array, first: int, start: int, chunk: Chunk) -> None:
+        """Copy the steps of blocks into `held`, each followed by zeros up to the transform's length."""
+        problem, size = self.problem, self.size
+        dilation, channels = problem.dilation_rate, x.shape[1]
+        steps = size.outputs - problem.strides + problem.kernel_size
+        phases, groups = (
+            slice(chunk.phase, chunk.phase + chunk.phases),
+            slice(chunk.group, chunk.group + chunk.groups),
+        )
+        rows = held if self.last else held.transpose(1, 2, 0)
+        rows[:, steps:] = 0
+        rows = _split(rows[:, :steps], chunk)
+        row = start // dilation * problem.strides
+        # Whole blocks of the recording at once, then the others.
+        low = min(len(rows), max(0, -(-(-(-first // dilation) - row) // size.outputs)))
+        high = max(low, ((first + len(x)) // dilation - row - steps) // size.outputs + 1)
+        high = max(low, min(len(rows), high))
+        if low < high:
+            step, channel = x.strides
+            begin = (row + low * size.outputs) * dilation - first
+            taken = as_strided(
+                x[begin:],
+                (high - low, steps, dilation, channels),
+                (size.outputs * dilation * step, dilation * step, step, channel),
+            )
+            rows[low:high] = taken[:, :, phases, groups]
+        for block in (*range(low), *range(high, len(rows))):
+            gather(x, first, dilation, chunk, row + block * size.outputs, rows[block].transpose(1, 2, 0))
+
+    def _put(self, rows: Array, out: Array, start: int, chunk: Chunk) -> None:
+        """Write (blocks, n, phases, groups) into (n, C) outputs, as many as there are."""
+        dilation, each = self.problem.dilation_rate, rows.shape[1]
+        whole = min(len(rows), len(out) // self.panel)
+        if whole:
+            into = out[: whole * self.panel].reshape(whole, each, dilation, out.shape[1])
+            phases = slice(chunk.phase, chunk.phase + chunk.phases)
+            into[:, :, phases, chunk.group : chunk.group + chunk.groups] = rows[:whole]
+        if whole < len(rows):
+            rest = rows[whole].transpose(1, 2, 0)
+            scatter(
+                rest,
+                start // dilation + whole * each,
+                dilation,
+                chunk,
+                out[whole * self.panel :],
+                start + whole * self.panel,
+            )
+
+    def _again(self, held: Array, channels: Array, fine: Array) -> tuple[Array, Array, list[Array]] | None:
+        """Transform sequences that fail the check in float64; note in `fine` which of their outputs pass."""
+        if self.wide is None:
+            return None
+        block, sequence = np.nonzero(~fine.all(axis=1))
+        taken = held[block, :, sequence] if self.last else held[sequence, block]
+        wide = taken.astype(self.wide)
+        of = channels[sequence]
+        fine[block, :, sequence] = self.wide_gate.passes(wide[:, None], of, last=False)[0].T
+        spectrum = self._forward(wide, 1)
+        return (
+            block,
+            sequence,
+            [
+                self._backward(_product(spectrum, weights[of], 1), 1).astype(self.dtype)
+                for weights in self.wide_spectra
+            ],
+        )
+
+    def _exactly(self, x: Array, first: int, out: Array, start: int, failed: Array) -> None:
+        """Compute outputs again where `failed` (blocks, cells, phases, channels) by the exact algorithm."""
+        problem = self.problem
+        cell, strides, dilation = self.size.cell, problem.strides, problem.dilation_rate
+        cells = failed.reshape(-1, *failed.shape[2:])
+        edges = np.flatnonzero(np.diff(np.pad(cells.any(axis=(1, 2)), 1).astype(np.int8)))
+        for low, high in edges.reshape(-1, 2):
+            begin = start + -(-low * cell // strides) * dilation
+            end = min(start + -(-high * cell // strides) * dilation, start + out.shape[1])
+            if begin >= end:
+                continue
+            part = out[:, begin - start : end - start]
+            made = empty_like(part, problem)
+            self.exact(x, first, made, begin)
+            index = np.arange(begin - start, end - start)
+            of = cells[index // dilation * strides // cell, index % dilation]
+            np.copyto(part, made, where=of[None, :, :, None])
+
+    def _forward(self, samples: Array, axis: int) -> Array:
+        transform = self.fft.fft if self.complex else self.fft.rfft
+        spectrum: Array = transform(samples, self.size.length, axis=axis)
+        return spectrum
+
+    def _backward(self, spectrum: Array, axis: int) -> Array:
+        transform = self.fft.ifft if self.complex else self.fft.irfft
+        samples: Array = transform(spectrum, self.size.length, axis=axis, overwrite_x=True)
+        return samples
+
+
+def _product(spectrum: Array, weights: Array, axis: int) -> Array:
+    """``spectrum * weights``, the same bits for each block whatever their number.
+
+    NumPy rounds complex products differently at the end of a loop, and makes one loop of all that lies without gaps:
+    so each block gets a gap.
+    """
+    shape = list(spectrum.shape)
+    shape[axis] += 1
+    made = SCRATCH.take("product", tuple(shape), spectrum.dtype)
+    made = made[(slice(None),) * axis + (slice(-1),)]
+    return np.multiply(spectrum, weights, out=made)
+
+
+def _split(rows: Array, chunk: Chunk) -> Array:
+    """(F, N, Q) seen as (F, N, phases, groups)."""
+    step = rows.strides[2]
+    return as_strided(
+        rows, (*rows.shape[:2], chunk.phases, chunk.groups), (*rows.strides[:2], step * chunk.groups, step)
+    )
