@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 from dwconv_cli.errors import DwconvError, LayerError, OutputError, exit_code
@@ -271,11 +270,5 @@ def make_weights(
         channels = Axes(len(reader.shape), recipe.data_format() == "channels_first").canonical(reader.shape)[
             2
         ]
-    found = recipe.resolve(channels)
-    weights = found.weights if channels is None else found.weights.for_channels(channels)
-    dtype = recipe.options.get("dtype")
-    if dtype is not None and weights.kernel.dtype != dtype:
-        bias = None if weights.bias is None else weights.bias.astype(dtype)
-        weights = Weights(weights.kernel.astype(dtype), bias, weights.shared)
-    found = replace(found, weights=weights)
-    return found, weight_losses(found.layer, weights)
+    found = recipe.resolve(channels).stored(channels, recipe.options.get("dtype"))
+    return found, weight_losses(found.layer, found.weights)

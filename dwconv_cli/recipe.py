@@ -37,6 +37,20 @@ class Resolved:
     entry: dict[str, Any]
     notes: list[str]
 
+    def stored(self, channels: int | None, dtype: str | None) -> Resolved:
+        """As a file is to hold it: a shared kernel for each of `channels` channels, numbers of `dtype`.
+
+        Raises
+        ------
+        LayerError
+            If the numbers do not fit.
+        """
+        weights = self.weights if channels is None else self.weights.for_channels(channels)
+        if dtype is not None:
+            bias = None if weights.bias is None else _cast(weights.bias, dtype)
+            weights = Weights(_cast(weights.kernel, dtype), bias, weights.shared)
+        return _resolved(self.layer, weights, self.entry["address"], self.notes)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -240,3 +254,13 @@ def _resolved(layer: LayerSpec, weights: Weights, address: str | None, notes: li
 def _is_random(layer: LayerSpec) -> bool:
     chosen = [layer.depthwise_initializer, *([layer.bias_initializer] if layer.use_bias else [])]
     return any("seed" in INITIALIZERS.arguments(choice.name) for choice in chosen)
+
+
+def _cast(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
+    if array.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+        raise LayerError(f"dtype={dtype} would drop the imaginary part; use complex64 or complex128")
+    with np.errstate(all="ignore"):
+        found: np.ndarray[Any, Any] = array.astype(dtype)
+    if not np.array_equal(np.isfinite(found), np.isfinite(array)):
+        raise LayerError(f"the weights are too large for dtype={dtype}; use a wider one")
+    return found

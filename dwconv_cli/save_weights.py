@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ def save_weights(
     Parameters
     ----------
     address : str
-        ``.npz`` and HDF5 files hold ``kernel`` and ``bias`` (in an HDF5 file in the group named after ``::``);
+        ``.npz`` and HDF5 files hold ``kernel`` and ``bias``, in the group named after ``::``, which is added to a
+        file that exists;
         ``.npy`` holds the kernel alone; ``.weights.h5`` and ``.keras`` are for Keras, with a model of this one layer.
     weights : Weights
     layer : LayerSpec, optional
@@ -49,6 +51,8 @@ def save_weights(
     """
     place = Address.parse(address)
     if output_format is None and place.path.lower().endswith((".weights.h5", ".keras")):
+        if layout != "keras":
+            raise LayerError(f"{address}: Keras's files know Keras's layout alone; use .npz for {layout}'s")
         _save_for_keras(place, weights, layer, overwrite)
         return
     found = format_of(place, output_format, output=True)
@@ -66,10 +70,17 @@ def save_weights(
     elif weights.bias is not None:
         arrays["bias"] = weights.bias
     group = (place.name or "").strip("/")
-    output = open_output(place.path, output_format, overwrite=overwrite)
+    arrays = {f"{group}/{name}" if group else name: array for name, array in arrays.items()}
+    output = open_output(
+        place.path,
+        output_format,
+        overwrite=overwrite,
+        keep=bool(group) and os.path.isfile(place.path),
+        replace=frozenset(arrays) if overwrite else frozenset(),
+    )
     try:
         for name, array in arrays.items():
-            _write(output, f"{group}/{name}" if group else name, array)
+            _write(output, name, array)
         output.commit()
     except BaseException:
         output.abort()

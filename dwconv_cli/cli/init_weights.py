@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dwconv_cli.cli import options
+from dwconv_cli.cli import options, writing
 from dwconv_cli.words import DATA_FORMATS, FORMAT_NAMES, KERNEL_LAYOUTS
 
 
@@ -82,11 +82,9 @@ def command(**given: Any) -> int:
     if given["as_json"]:
         from dwconv_cli.layer_config import to_config
 
-        click.echo(
-            json.dumps(
-                {"weights": entry, "layer": to_config(made.layer), "losses": losses, "notes": made.notes}
-            )
-        )
+        made_of = {"weights": entry, "layer": to_config(made.layer), "losses": losses, "notes": made.notes}
+        with writing("standard output"):
+            click.echo(json.dumps(made_of))
     elif not given["quiet"]:
         bias = "no bias" if entry["bias_shape"] is None else f"bias {_shape(entry['bias_shape'])}"
         click.echo(f"{given['output']}: kernel {_shape(entry['kernel_shape'])}, {bias}", err=True)

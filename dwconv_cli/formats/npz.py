@@ -13,7 +13,7 @@ import numpy as np
 
 from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
 from dwconv_cli.formats.npy import NpyReader, NpyWriter
-from dwconv_cli.formats.sink import Sink, StreamSink
+from dwconv_cli.formats.sink import Sink, StreamSink, exists
 from dwconv_cli.formats.source import StreamSource, reason
 
 MAX_MEMBERS = 100_000
@@ -118,6 +118,8 @@ class NpzOutput:
         """A writer of the member `name`; one at a time."""
         # A fixed date makes equal content equal files.
         info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+        if info.filename in self._archive.NameToInfo:
+            raise exists(f"{self._sink.name}::{name}")
         stream = self._archive.open(info, "w", force_zip64=True)
         sink = StreamSink(cast("BinaryIO", stream), f"{self._sink.name}::{name}")
         return _MemberWriter(sink, shape, dtype, stream, lambda: self._forget(info))
