@@ -90,12 +90,15 @@ def save_weights(
 def _save_for_keras(place: Address, weights: Weights, layer: LayerSpec | None, overwrite: bool) -> None:
     from dwconv_cli.keras_files import write_keras, write_weights_h5
 
-    if layer is None or place.name is not None:
-        raise LayerError(f"{place}: a Keras file holds one layer with its config; leave out ::{place.name}")
+    if layer is None:
+        raise LayerError(f"{place}: a Keras file holds the layer's config too; give the layer, or use .npz")
+    if place.name is not None:
+        raise LayerError(f"{place}: a Keras file holds one layer; leave out ::{place.name}")
     if weights.shared:
         raise LayerError(f"{place}: Keras's kernel is (K, C, M); give --channels C")
     config = to_config(layer)
     config["dtype"] = layer.dtype or weights.kernel.dtype.name
+    config["use_bias"] = weights.bias is not None
     if config["name"] is None:
         del config["name"]
     write = write_keras if place.path.lower().endswith(".keras") else write_weights_h5

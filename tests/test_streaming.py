@@ -197,7 +197,9 @@ def test_outputs_given_stay_as_they_are() -> None:
 )
 def test_sizes(padding: str, strides: int, steps: int | None, pushed: list[int], finished: int) -> None:
     """Blocks of 2, 5, 4, 0 and 1 steps, 5 taps."""
-    spec = LayerSpec(kernel_size=5, padding=padding, strides=strides, data_format="channels_first", depth_multiplier=2)
+    spec = LayerSpec(
+        kernel_size=5, padding=padding, strides=strides, data_format="channels_first", depth_multiplier=2
+    )
     stream = StreamingConv(spec, Weights(np.ones((5, 3, 2), np.float32)), batch=2, steps=steps)
     found = [stream.push(np.ones((2, 3, n), np.float32)).shape for n in (2, 5, 4, 0, 1)]
     assert found == [(2, 6, n) for n in pushed]

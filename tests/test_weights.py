@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwconv_cli import Weights, depthwise_conv1d, load_weights, save_weights
+from dwconv_cli import LayerSpec, Weights, depthwise_conv1d, load_weights, save_weights
 from dwconv_cli.errors import DwconvError, InputError, LayerError, OutputError, ShapeError
 from dwconv_cli.weights import LoadedWeights, checksum, is_array, load_kernel, read_array
 
@@ -297,6 +297,56 @@ class TestSaving:
         with pytest.raises(OutputError):
             save_weights(str(tmp_path / name), Weights(KERNEL))
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+    def test_keras_files(self, tmp_path: Path, suffix: str) -> None:
+        """What is written for Keras is read back as such, with the layer where the format holds it."""
+        layer = LayerSpec(kernel_size=4, depth_multiplier=2, padding="same", name="conv", dtype="float32")
+        save_weights(str(tmp_path / f"m{suffix}"), Weights(KERNEL, BIAS), layer)
+        found = load_weights(str(tmp_path / f"m{suffix}"))
+        assert np.array_equal(found.kernel, KERNEL)
+        assert found.bias is not None
+        assert np.array_equal(found.bias, BIAS)
+        if suffix == ".keras":
+            assert found.config is not None
+            assert found.config["padding"] == "same"
+
+    @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+    def test_layers_that_keras_does_not_have(self, tmp_path: Path, suffix: str) -> None:
+        layer = LayerSpec(kernel_size=4, depth_multiplier=2, padding="causal")
+        path = tmp_path / f"m{suffix}"
+        with pytest.raises(LayerError, match="causal"):
+            save_weights(str(path), Weights(KERNEL, BIAS), layer)
+        with pytest.raises(LayerError, match="complex64"):
+            save_weights(str(path), Weights(KERNEL.astype(np.complex64)), LayerSpec(kernel_size=4))
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+    def test_keras_files_need_a_layer_and_no_name(self, tmp_path: Path, suffix: str) -> None:
+        path, layer = f"{tmp_path / 'm'}{suffix}", LayerSpec(kernel_size=4)
+        with pytest.raises(LayerError, match="give the layer"):
+            save_weights(path, Weights(KERNEL))
+        with pytest.raises(LayerError, match="leave out ::conv"):
+            save_weights(f"{path}::conv", Weights(KERNEL), layer)
+        with pytest.raises(LayerError, match=r"\(K, C, M\)"):
+            save_weights(path, Weights(KERNEL[:, :1, :1], shared=True), layer)
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("bias", [None, BIAS])
+    def test_a_keras_file_says_whether_there_is_a_bias(self, tmp_path: Path, bias: Array | None) -> None:
+        save_weights(str(tmp_path / "m.keras"), Weights(KERNEL, bias), LayerSpec(kernel_size=4))
+        config = load_weights(str(tmp_path / "m.keras")).config
+        assert config is not None
+        assert config["use_bias"] == (bias is not None)
+        assert (config["kernel_size"], config["depth_multiplier"]) == ([4], 2)
+
+    @pytest.mark.parametrize("shape", [(4, 3, 2), (4, 6, 1), (4, 1, 1)])
+    def test_torch_round_trip(self, tmp_path: Path, shape: tuple[int, int, int]) -> None:
+        kernel = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+        path = str(tmp_path / "k.npy")
+        save_weights(path, Weights(kernel), layout="torch")
+        assert np.load(path).shape == (shape[1] * shape[2], 1, 4)
+        assert np.array_equal(load_kernel(path, layout="torch").fit(shape[1]).kernel, kernel)
 
 
 def test_loaded_weights_convolve(tmp_path: Path) -> None:
