@@ -97,9 +97,8 @@ class Gate:
         if not last:
             channels, count, length = numbers.shape
             ones = np.ones((cell, 1), numbers.dtype)
-            return np.matmul(numbers.reshape(channels, count, length // cell, cell), ones)[..., 0].transpose(
-                1, 2, 0
-            )
+            sums = np.asarray(np.matmul(numbers.reshape(channels, count, length // cell, cell), ones))
+            return sums[:, :, :, 0].transpose(1, 2, 0)
         count, length, channels = numbers.shape
         if channels >= MANY:
             return np.asarray(np.add.reduce(numbers.reshape(count, length // cell, cell, channels), axis=2))

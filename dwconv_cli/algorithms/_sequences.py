@@ -103,8 +103,10 @@ def _pairs(
 
 def _rectangles(low: int, high: int, width: int) -> Iterator[tuple[int, int, int, int]]:
     """Cut ``[low, high)`` into (row, rows, column, columns) of a table that is `width` wide; at most three."""
+    if low >= high:
+        return
     row, column = divmod(low, width)
-    if column and low < high:
+    if column:
         columns = min(width - column, high - low)
         yield row, 1, column, columns
         row += 1

@@ -48,6 +48,10 @@ class Size(NamedTuple):
 
 def supports(problem: Problem) -> str | None:
     """None, or why blocks cannot be transformed."""
+    if problem.exact:
+        return "a transform rounds, and integers are summed exactly"
+    if problem.exact:
+        return "transforms round, and sums of integers are to be exact"
     if _size(problem) is None:
         return f"no transform of up to {LONGEST} steps holds {problem.kernel_size} taps"
     return None
