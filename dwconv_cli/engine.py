@@ -14,7 +14,7 @@ from dwconv_cli.algorithms import ALGORITHMS
 from dwconv_cli.errors import ShapeError
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.plan import Plan, plan_conv, problem_of
-from dwconv_cli.precision import precision
+from dwconv_cli.precision import is_exact, precision
 from dwconv_cli.registry import Choice
 from dwconv_cli.threads import available, run_all
 from dwconv_cli.words import AUTO
@@ -66,7 +66,10 @@ class Convolution:
         self.channels = channels
         self.precision = precision(np.dtype(dtype), weights.kernel.dtype, layer.dtype)
         compute = self.precision.compute
-        self.plan = plan or plan_conv(problem_of(layer, channels, compute.name), algorithm)
+        self.plan = plan or plan_conv(
+            problem_of(layer, channels, compute.name, is_exact(np.dtype(dtype), weights.kernel.dtype)),
+            algorithm,
+        )
         expected = (layer.kernel_size, channels, layer.depth_multiplier)
         if weights.kernel.shape != expected:
             raise ShapeError(f"the kernel has shape {weights.kernel.shape}, the layer needs {expected}")

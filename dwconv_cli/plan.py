@@ -36,7 +36,7 @@ class Plan:
         return f"{self.algorithm}: {self.reason} (predicted ns per output: {table})"
 
 
-def problem_of(layer: LayerSpec, channels: int, dtype: str) -> Problem:
+def problem_of(layer: LayerSpec, channels: int, dtype: str, exact: bool = False) -> Problem:
     """What an algorithm needs to know of `layer` on data of `channels` channels computed in `dtype`."""
     return Problem(
         layer.kernel_size,
@@ -46,6 +46,7 @@ def problem_of(layer: LayerSpec, channels: int, dtype: str) -> Problem:
         layer.dilation_rate,
         layer.data_format,
         dtype,
+        exact,
     )
 
 

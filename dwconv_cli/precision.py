@@ -46,9 +46,14 @@ def precision(data: DType, kernel: DType, requested: str | None = None) -> Preci
     output = np.promote_types(_counted_as(data), _counted_as(kernel))
     if data.kind == "f" and data.itemsize == 2 and output == single:
         return Precision(single, np.dtype(np.float16))
-    if data.kind in "biu" and kernel.kind in "biu":
+    if is_exact(data, kernel):
         return Precision(np.dtype(np.float64), output)
     return Precision(output, output)
+
+
+def is_exact(data: DType, kernel: DType) -> bool:
+    """Whether both hold integers, whose sums are to be exact."""
+    return data.kind in "biu" and kernel.kind in "biu"
 
 
 def _counted_as(dtype: DType) -> DType:

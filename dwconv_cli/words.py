@@ -9,6 +9,6 @@ DATA_FORMATS: Final = ("channels_last", "channels_first")
 DTYPES: Final = ("float16", "float32", "float64", "complex64", "complex128")
 KERNEL_LAYOUTS: Final = ("keras", "torch")
 AUTO: Final = "auto"
-ALGORITHM_NAMES: Final = (AUTO, "direct")
+ALGORITHM_NAMES: Final = (AUTO, "direct", "toeplitz", "overlap-save")
 FORMAT_NAMES: Final = ("npy", "npz", "hdf5")
 NAN_MODES: Final = ("propagate", "error", "zero")

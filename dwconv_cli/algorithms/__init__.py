@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dwconv_cli.algorithms import direct
+from dwconv_cli.algorithms import direct, overlap_save, toeplitz
 from dwconv_cli.algorithms.problem import Problem
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ALGORITHMS", "Prepared", "Problem"]
 
-ALGORITHMS: dict[str, ModuleType] = {module.NAME: module for module in (direct,)}
+ALGORITHMS: dict[str, ModuleType] = {module.NAME: module for module in (direct, toeplitz, overlap_save)}
 
 
 class Prepared(Protocol):

@@ -26,6 +26,8 @@ class Problem:
         ``"channels_last"`` or ``"channels_first"``: which axis of the recording is contiguous.
     dtype : str
         Compute dtype: float32, float64, complex64 or complex128.
+    exact : bool
+        Data and kernel are integers: every sum must be exact while it fits the dtype.
     """
 
     kernel_size: int
@@ -35,6 +37,7 @@ class Problem:
     dilation_rate: int = 1
     data_format: str = "channels_last"
     dtype: str = "float32"
+    exact: bool = False
 
     @property
     def effective_kernel_size(self) -> int:

@@ -11,7 +11,7 @@ from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer import LayerSpec
 from dwconv_cli.layer_config import from_config, inner_config, to_config
 from dwconv_cli.plan import plan_conv, problem_of
-from dwconv_cli.precision import precision
+from dwconv_cli.precision import is_exact, precision
 from dwconv_cli.recipe import Recipe
 from dwconv_cli.report import array_entry
 from dwconv_cli.transfer import Tally
@@ -63,7 +63,8 @@ def check(
         _, steps, channels = LayerSpec(kernel_size=1, data_format=data_format).canonical_shape(shape)
         layer, kernel, weights, notes = _resolve(recipe, channels)
         found = precision(dtype, kernel, layer.dtype)
-        plan = plan_conv(problem_of(layer, channels, found.compute.name), algorithm)
+        exact = is_exact(dtype, kernel)
+        plan = plan_conv(problem_of(layer, channels, found.compute.name, exact), algorithm)
         output = layer.output_shape(shape)
         # The engine would refuse such a regularizer.
         Tally(layer.activity_regularizer, 1)
