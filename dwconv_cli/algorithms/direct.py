@@ -11,6 +11,7 @@ a weight is the same for a whole row: a multiply and an add per tap.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ Array = np.ndarray[Any, Any]
 ROW = 2048
 # Numbers of the repeated weights, which should stay in the second-level cache.
 WEIGHTS = 1 << 16
+# Products of a call that is over before einsum has begun.
+FEW = 1 << 13
 # Outputs beside the padding that are worth a call of their own.
 APART = 256
 
@@ -57,6 +60,29 @@ def cost(problem: Problem) -> float:
 def prepare(problem: Problem, kernel: Array) -> Direct:
     """The direct sum with `kernel`, shape (K, C, M), in the problem's dtype."""
     return Direct(problem, kernel)
+
+
+@cache
+def _fused() -> bool:
+    """Whether einsum rounds a product and a sum once only, as some processors do, and so other than two ufuncs."""
+    near = np.full(64, 1 + 2.0**-12, np.float32)
+    sums = np.full((1, 64), -1, np.float32)
+    with np.errstate(all="ignore"):
+        found = np.einsum("kn,kn->n", np.stack([sums[0], near]), np.stack([np.ones_like(near), near]))
+    return not np.array_equal(found, near * near - 1)
+
+
+def _groups(problem: Problem) -> list[list[int]]:
+    """As :class:`Planes` takes the taps; without strides one after the other."""
+    taps, strides = problem.kernel_size, problem.strides
+    phases = min(taps, strides)
+    full = min(taps % strides or phases, phases)
+    groups = ((0, full), (full, phases))
+    return [
+        [tap for phase in range(*ends) for tap in range(phase, taps, strides)]
+        for ends in groups
+        if ends[0] < ends[1]
+    ]
 
 
 def _by_rows(problem: Problem) -> bool:
@@ -89,6 +115,8 @@ class Direct:
             steps = max(1, min(ROW, WEIGHTS // problem.kernel_size) // problem.channels)
             #: (M, K, steps*C): the weights of every tap, repeated.
             self.weights = np.tile(kernel.transpose(2, 0, 1), (1, 1, steps))
+        #: Taps in the order in which they are summed, in groups whose sums are added up; None for no short cut.
+        self.groups = _groups(problem) if self.by_rows and kernel.dtype.kind == "f" and not _fused() else None
 
     def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
         """Compute the outputs from `start` on.
@@ -148,7 +176,9 @@ class Direct:
 
     def _sum(self, x: Array, out: Array) -> None:
         """Sum outputs whose taps all lie in `x`, which begins with the first one's first tap."""
-        if self.planes is not None:
+        if self.groups is not None and out.size * self.problem.kernel_size <= FEW:
+            self._few(x, out)
+        elif self.planes is not None:
             self.planes(x, out)
         elif self.by_rows:
             self._rows(x, out)
@@ -183,6 +213,20 @@ class Direct:
                 np.einsum("akn,kn->an", taps, weights[:, :rest], out=sums[:, blocks * row :])
             if multiplier > 1:
                 out[..., m] = sums.reshape(batch, steps, channels)
+
+    def _few(self, x: Array, out: Array) -> None:
+        """The sums of :meth:`_rows` or of planes, to the bit, for so few that setting those up takes longer."""
+        problem = self.problem
+        span = (out.shape[1] - 1) * problem.strides + 1
+        sums = out
+        for group in self.groups or ():
+            sums[...] = 0
+            for tap in group:
+                at = tap * problem.dilation_rate
+                sums += x[:, at : at + span : problem.strides, :, None] * self.kernel[tap]
+            if sums is not out:
+                out += sums
+            sums = np.empty_like(out)
 
     def _taps(self, x: Array, out: Array) -> None:
         problem = self.problem
