@@ -22,7 +22,6 @@ COMMANDS = {
     "init-weights": "Make, convert or project the layer's weights.",
     "inspect": "Say what a recording, a kernel or a layer is, and check that they fit.",
 }
-SIGTERM_CODE = 143
 COMPLETION = "_DWCONV_COMPLETE"
 
 
@@ -62,19 +61,15 @@ def group() -> None:
     """
 
 
-class Terminated(BaseException):
-    """SIGTERM came: everything unwinds, and unfinished outputs vanish."""
-
-
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; every error leaves as one line and a code."""
     arguments = list(sys.argv[1:] if args is None else args)
     _open_closed_streams()
     with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGTERM, _leave)
         # Whoever started us may have told us to ignore it, as shells do for background jobs.
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, _interrupt)
+            signal.signal(signal.SIGINT, _leave)
     # Before NumPy is loaded: its threads would only cost start-up, the engine has its own.
     keep_blas_single()
     code = _run(arguments)
@@ -110,8 +105,6 @@ def _run(arguments: list[str]) -> int:
     except click.ClickException as error:
         say(error.format_message())
         return error.exit_code
-    except Terminated:
-        return SIGTERM_CODE
     except BaseException as error:
         code = exit_code(error)
         if code == 70 and isinstance(error, OSError):
@@ -153,20 +146,19 @@ def _open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(fd, "w" if fd else "r", encoding="utf-8"))
 
 
-def _terminate(signum: int, frame: Any) -> NoReturn:
-    _ignore_signals()
-    raise Terminated
+def _leave(signum: int, frame: Any) -> NoReturn:
+    """Remove unfinished outputs and end at once.
 
-
-def _interrupt(signum: int, frame: Any) -> NoReturn:
-    _ignore_signals()
-    raise KeyboardInterrupt
-
-
-def _ignore_signals() -> None:
-    """Let nothing disturb the removal of unfinished outputs."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    An exception instead could come out of anything: between a lock and its release, or out of what HDF5 calls back.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    # Not imported: the signal may have come in the middle of an import.
+    sink = sys.modules.get("dwconv_cli.formats.sink")
+    remove = getattr(sink, "remove_unfinished", None)
+    if remove is not None:
+        remove()
+    os._exit(128 + signum)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,17 @@ from dwconv_cli.formats.source import reason
 # What link() says on file systems that have no links.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
+# Temporary files that are or may be there.
+_unfinished: set[str | None] = set()
+
+
+def remove_unfinished() -> None:
+    """Remove the temporary files of all outputs, as the last thing that this process does."""
+    for path in tuple(_unfinished):
+        if path is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
 
 class Sink(Protocol):
     """Where bytes go.
@@ -63,17 +74,20 @@ class FileSink:
         self._overwrite = overwrite
         self._temporary: str | None = None
         self.sequential = _is_special(path)
-        self._position = 0
+        self.fd = -1
         check_absent(path, overwrite)
         try:
             if self.sequential:
                 self.fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
             else:
-                self._temporary, self.fd = _create_beside(self._target)
+                self._create_beside()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise OutputError(f"{path}: its directory does not exist; create it first") from error
         except OSError as error:
             raise OutputError(f"{path}: {reason(error)}") from error
+        except BaseException:
+            self.abort()
+            raise
 
     def write_at(self, data: memoryview, offset: int) -> None:
         written = 0
@@ -96,7 +110,7 @@ class FileSink:
             os.fsync(self.fd)
             self._close()
             self._publish(self._temporary)
-            self._temporary = None
+            self._forget()
         except FileExistsError as error:
             raise exists(self.name) from error
         except OSError as error:
@@ -110,7 +124,29 @@ class FileSink:
         if self._temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._temporary)
-            self._temporary = None
+            self._forget()
+
+    def _forget(self) -> None:
+        _unfinished.discard(self._temporary)
+        self._temporary = None
+
+    def _create_beside(self) -> None:
+        directory, base = os.path.split(self._target)
+        while True:
+            # The random part keeps concurrent runs apart; 200 bytes leave room for it in a name of 255.
+            kept = os.fsdecode(os.fsencode(base)[:200])
+            path = os.path.join(directory, f".{kept}.{secrets.token_hex(6)}.tmp")
+            # Known before it is there: a signal may come at any time.
+            self._temporary = path
+            _unfinished.add(path)
+            try:
+                self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+                return
+            except FileExistsError:
+                self._forget()
+            except OSError:
+                self._forget()
+                raise
 
     def _close(self) -> None:
         if self.fd >= 0:
@@ -124,7 +160,11 @@ class FileSink:
             os.replace(temporary, self._target)
         else:
             _rename_to_new(temporary, self._target)
-        directory = os.open(os.path.dirname(self._target), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            directory = os.open(os.path.dirname(self._target), os.O_RDONLY | os.O_DIRECTORY)
+        except PermissionError:
+            # One may write into a directory that one may not read; the output is there.
+            return
         try:
             os.fsync(directory)
         finally:
@@ -202,19 +242,10 @@ def _rename_to_new(source: str, target: str) -> None:
             raise
         # Memory cards have no links. There the name is taken first.
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
-        os.replace(source, target)
+        try:
+            os.replace(source, target)
+        except BaseException:
+            os.unlink(target)
+            raise
     else:
         os.unlink(source)
-
-
-def _create_beside(target: str) -> tuple[str, int]:
-    directory, base = os.path.split(target)
-    mode = 0o666
-    while True:
-        # The random part keeps concurrent runs apart; 200 bytes leave room for it in a name of 255.
-        kept = os.fsdecode(os.fsencode(base)[:200])
-        path = os.path.join(directory, f".{kept}.{secrets.token_hex(6)}.tmp")
-        try:
-            return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        except FileExistsError:
-            continue
