@@ -482,24 +482,16 @@ main(sys.argv[3:])
 
 
 @pytest.mark.parametrize("kind, code", [("ENOSPC", 4), ("INT", 130), ("TERM", 143)])
-@pytest.mark.parametrize("count", [1, 2, 5, 20])
+@pytest.mark.parametrize(
+    "count, storage",
+    [(1, "--compression lzf --chunks 5000,3"), (20, "--compression lzf --chunks 5000,3"), (3, ""),
+     (20, "--compression gzip:1 --chunks 5000,3")],
+)  # fmt: skip
 def test_an_error_at_the_kth_write_leaves_nothing_and_kills_nobody(
-    tmp_path: Path, kernel: Path, kind: str, code: int, count: int
+    tmp_path: Path, kernel: Path, kind: str, code: int, count: int, storage: str
 ) -> None:
     rec = save(tmp_path / "rec.npy", np.random.default_rng(0).random((300_000, 3), "f4"))
-    arguments = [
-        "apply",
-        rec,
-        "-q",
-        "-k",
-        kernel,
-        "-o",
-        tmp_path / "o.h5",
-        "--compression",
-        "gzip:1",
-        "--chunks",
-        "5000,3",
-    ]
+    arguments = ["apply", rec, "-q", "-k", kernel, "-o", tmp_path / "o.h5", *storage.split()]
     done = subprocess.run(
         [sys.executable, "-c", FAIL_AT, str(count), kind, *map(str, arguments)],
         capture_output=True,
@@ -529,10 +521,10 @@ def test_the_trap_keeps_errors_to_itself_and_reads_holes_as_zeros(tmp_path: Path
 
 def test_devices_and_pipes_are_refused(tmp_path: Path, kernel: Path) -> None:
     rec = save(tmp_path / "rec.npy", X)
-    for device in ("/dev/null", "/dev/full", "/dev/stdout"):
-        run_process("apply", rec, "-q", "-k", kernel, "-o", device, "--output-format", "hdf5").failed(
-            4, device
-        )
+    for device in ("/dev/null", "/dev/full"):
+        run("apply", rec, "-q", "-k", kernel, "-o", device, "--output-format", "hdf5").failed(4, device)
+    ran = run_process("apply", rec, "-q", "-k", kernel, "-o", "/dev/stdout", "--output-format", "hdf5")
+    ran.failed(4, "/dev/stdout")
     run("apply", rec, "-q", "-k", kernel, "-o", "-", "--output-format", "hdf5").failed(4, "standard output")
     run(
         "apply", "-", "-q", "-k", kernel, "-o", tmp_path / "o.npy", "--input-format", "hdf5", stdin=b"x"

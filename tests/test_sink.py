@@ -314,8 +314,10 @@ def test_a_fifo_is_read(tmp_path: Path, rec: Path, kernel: Path) -> None:
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), Y)
 
 
-@pytest.mark.parametrize("redirection", ["| cat > out", "> out", ">> out"])
-@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+@pytest.mark.parametrize(
+    "redirection, name",
+    [("| cat > out", "/dev/stdout"), ("| cat > out", "/dev/fd/1"), (">> out", "/dev/stdout")],
+)
 def test_standard_output_by_its_name(
     tmp_path: Path, rec: Path, kernel: Path, redirection: str, name: str
 ) -> None:
