@@ -75,10 +75,10 @@ class Convolution:
             raise ShapeError(f"the kernel has shape {weights.kernel.shape}, the layer needs {expected}")
         with np.errstate(all="ignore"):
             kernel = np.ascontiguousarray(weights.kernel, compute)
-        if self.plan.algorithm != "direct" and not np.isfinite(kernel).all():
-            # Decided here for all channels, so that a part of them has the same bits.
-            self.plan = replace(self.plan, algorithm="direct", reason="a weight is not finite")
-        self._prepared = ALGORITHMS[self.plan.algorithm].prepare(self.plan.problem, kernel)
+            if self.plan.algorithm != "direct" and not np.isfinite(kernel).all():
+                # Decided here for all channels, so that a part of them has the same bits.
+                self.plan = replace(self.plan, algorithm="direct", reason="a weight is not finite")
+            self._prepared = ALGORITHMS[self.plan.algorithm].prepare(self.plan.problem, kernel)
         self.panel = self._prepared.panel if self._prepared.whole_panels else 1
         self._bias = _bias_for(weights.bias, channels, layer.depth_multiplier, compute)
         linear = layer.activation == Choice("linear")
