@@ -128,8 +128,8 @@ def test_any_split_is_the_whole(algorithm: str, data: st.DataObject, case: strat
 def test_long_recordings(algorithm: str, data_format: str, strides: int, dilation: int, taps: int) -> None:
     """Blocks on both sides of tiles and panels."""
     rng = np.random.default_rng(4)
-    x = (rng.standard_normal((2, 60_003, 2)) * 10.0 ** rng.uniform(-5, 5, (2, 60_003, 2))).astype(np.float32)
-    x[:, 30_000] = np.nan
+    x = (rng.standard_normal((2, 20_003, 2)) * 10.0 ** rng.uniform(-5, 5, (2, 20_003, 2))).astype(np.float32)
+    x[:, 10_000] = np.nan
     x = x if data_format == "channels_last" else np.ascontiguousarray(x.transpose(0, 2, 1))
     kernel = rng.standard_normal((taps, 2, 1)).astype(np.float32)
     spec = LayerSpec(
@@ -145,9 +145,9 @@ def test_long_recordings(algorithm: str, data_format: str, strides: int, dilatio
         padding="causal",
         algorithm=algorithm,
     )
-    for length in (60_003, 8192, 4099):
+    for length in (20_003, 4099):
         stream = StreamingConv(spec, Weights(kernel), batch=2, algorithm=algorithm)
-        lengths = [length] * (60_003 // length) + [60_003 % length]
+        lengths = [length] * (20_003 // length) + [20_003 % length]
         found, _ = streamed(stream, x, lengths)
         assert_same_bits(found, steps_first(whole, 3, data_format))
     # One step at a time, over a border of every algorithm's panels as far as they are short.
