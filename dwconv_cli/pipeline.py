@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 
 from dwconv_cli.errors import DwconvError, LayerError, OutputError, exit_code
 from dwconv_cli.formats import Address, Output, complete, expand, format_of, members, open_output, open_reader
@@ -129,9 +129,10 @@ def apply_group(
     """Filter the recordings that go into one output file; the file appears whole or not at all."""
     reports: list[Report] = []
     opened: Output | None = None
+    inside = cache(members)
     try:
         for target in group:
-            if settings.skip_existing and _is_done(target, settings):
+            if settings.skip_existing and _is_done(target, settings, inside):
                 reports.append(skipped(target))
                 continue
             try:
@@ -196,8 +197,18 @@ def make_directory(path: str) -> None:
         raise OutputError(f"{path}: {reason(error)}") from error
 
 
-def check_target(target: Target, settings: Settings) -> bool:
+Members = Callable[[str, str | None], list[str]]
+
+
+def check_target(target: Target, settings: Settings, inside: Members = members) -> bool:
     """Refuse an output that exists already; True if its file exists and the output is to be added to it.
+
+    Parameters
+    ----------
+    target : Target
+    settings : Settings
+    inside : callable
+        Path and format to the names in that file; :func:`members`, or what remembers its answers.
 
     Raises
     ------
@@ -209,7 +220,7 @@ def check_target(target: Target, settings: Settings) -> bool:
     if output.name is None or target.bare or not os.path.exists(output.path):
         check_absent(output.path, settings.overwrite)
         return False
-    if not settings.overwrite and output.name in members(output.path, settings.output_format):
+    if not settings.overwrite and output.name in inside(output.path, settings.output_format):
         raise exists(str(output))
     return True
 
@@ -221,11 +232,11 @@ def skipped(target: Target) -> Report:
     )
 
 
-def _is_done(target: Target, settings: Settings) -> bool:
+def _is_done(target: Target, settings: Settings, inside: Members) -> bool:
     output = target.output
     if output is None or output.is_stream or not os.path.exists(output.path):
         return False
-    return output.name is None or output.name in members(output.path, settings.output_format)
+    return output.name is None or output.name in inside(output.path, settings.output_format)
 
 
 def _open(group: Sequence[Target], settings: Settings) -> Output:
@@ -234,8 +245,10 @@ def _open(group: Sequence[Target], settings: Settings) -> Output:
         raise LayerError("no output given; say where to write to")
     if settings.storage and format_of(first, settings.output_format, output=True).name != "hdf5":
         raise LayerError(f"{first}: {', '.join(settings.storage)} are for HDF5 outputs; leave them out")
-    group = [target for target in group if not (settings.skip_existing and _is_done(target, settings))]
-    adding = [check_target(target, settings) for target in group]
+    # Every target of the group is in the same file.
+    inside = cache(members)
+    group = [t for t in group if not (settings.skip_existing and _is_done(t, settings, inside))]
+    adding = [check_target(target, settings, inside) for target in group]
     names = frozenset(target.output.name or "" for target in group if target.output and settings.overwrite)
     return open_output(
         first.path, settings.output_format, overwrite=settings.overwrite, keep=all(adding), replace=names
