@@ -20,10 +20,12 @@ if TYPE_CHECKING:
         UnsafeFileError,
     )
     from dwconv_cli.functional import depthwise_conv1d
+    from dwconv_cli.job import Settings
     from dwconv_cli.layer import LayerSpec, Weights
     from dwconv_cli.pipeline import apply_file, apply_many, make_weights
     from dwconv_cli.plan import Plan, plan_conv
     from dwconv_cli.recipe import Recipe
+    from dwconv_cli.report import Report
     from dwconv_cli.save_weights import save_weights
     from dwconv_cli.streaming import StreamingConv
     from dwconv_cli.weights import load_weights
@@ -39,6 +41,8 @@ _HOMES = {
     "OutputError": "errors",
     "Plan": "plan",
     "Recipe": "recipe",
+    "Report": "report",
+    "Settings": "job",
     "ShapeError": "errors",
     "StreamingConv": "streaming",
     "UnsafeFileError": "errors",
@@ -63,6 +67,8 @@ __all__ = [
     "OutputError",
     "Plan",
     "Recipe",
+    "Report",
+    "Settings",
     "ShapeError",
     "StreamingConv",
     "UnsafeFileError",

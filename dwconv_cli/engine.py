@@ -11,7 +11,7 @@ import numpy as np
 from dwconv_cli import geometry
 from dwconv_cli.activations import ACTIVATIONS, NEEDS_WHOLE_AXIS
 from dwconv_cli.algorithms import ALGORITHMS
-from dwconv_cli.errors import ShapeError
+from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.plan import Plan, plan_conv, problem_of
 from dwconv_cli.precision import is_exact, precision
@@ -62,6 +62,8 @@ class Convolution:
         self._weights = weights = weights.for_channels(channels, layer.data_format)
         self._dtype = dtype
         self.layer = layer
+        if threads is not None and threads < 1:
+            raise LayerError(f"threads must be at least 1, got {threads}")
         self.threads = threads or available()
         self.channels = channels
         self.precision = precision(np.dtype(dtype), weights.kernel.dtype, layer.dtype)

@@ -119,9 +119,10 @@ class LayerSpec:
         """
         found = geometry.output_steps(steps, self.kernel_size, self.strides, self.padding, self.dilation_rate)
         if found < 1:
+            advice = "shorten the kernel or use padding=same" if steps else "nothing can be filtered"
             raise ShapeError(
                 f"{steps} steps are too few for padding={self.padding} with an effective kernel size of "
-                f"{self.effective_kernel_size}; shorten the kernel or use padding=same"
+                f"{self.effective_kernel_size}; {advice}"
             )
         return found
 

@@ -31,6 +31,8 @@ class StreamingConv:
     steps : int, optional
         Length of the recording, where it is known; ``same`` with strides above 1 needs it.
     algorithm : str
+    threads : int, optional
+        At most as many; all processors by default.
 
     Raises
     ------
@@ -48,9 +50,10 @@ class StreamingConv:
         batch: int = 1,
         steps: int | None = None,
         algorithm: str = AUTO,
+        threads: int | None = None,
     ) -> None:
         channels = weights.kernel.shape[1] if channels is None else channels
-        convolution = Convolution(layer, weights, channels, dtype, algorithm=algorithm)
+        convolution = Convolution(layer, weights, channels, dtype, algorithm=algorithm, threads=threads)
         self._begin(convolution, batch, steps)
 
     @classmethod

@@ -31,6 +31,8 @@ PUBLIC = [
     "OutputError",
     "Plan",
     "Recipe",
+    "Report",
+    "Settings",
     "ShapeError",
     "StreamingConv",
     "UnsafeFileError",
