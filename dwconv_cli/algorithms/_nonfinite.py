@@ -34,7 +34,7 @@ def isolate(steps: Array, kernel: Array, strides: int, outputs: int) -> Touched 
 
     Parameters
     ----------
-    steps : ndarray, shape (phases, G, T, E)
+    steps : ndarray, shape (S, G, T, E)
         Sequences of E channels; output ``j`` reads steps ``j*strides + k``. Changed in place.
     kernel : ndarray, shape (K, G, E, M)
         Finite.
@@ -44,7 +44,7 @@ def isolate(steps: Array, kernel: Array, strides: int, outputs: int) -> Touched 
     Returns
     -------
     Touched or None
-        Indices and values for outputs of shape (phases, G, outputs, E, M); None if all samples are finite.
+        Indices and values for outputs of shape (S, G, outputs, E, M); None if all samples are finite.
     """
     bad = ~np.isfinite(steps)
     if not bad.any():

@@ -29,57 +29,56 @@ class Chunk(NamedTuple):
 
 
 def in_units(samples: Array, together: int) -> Array:
-    """(N, G*together) samples as (N, G), or as (N, G, numbers) where no unit is as wide."""
+    """(B, N, G*together) samples as (B, N, G), or as (B, N, G, numbers) where no unit is as wide."""
     unit = UNITS.get(together * samples.itemsize)
     if together == 1:
         return samples
     if unit is not None:
         return samples.view(unit)
     numbers = samples.view(samples.real.dtype)
-    return numbers.reshape(len(samples), samples.shape[1] // together, -1)
+    return numbers.reshape(*samples.shape[:2], samples.shape[2] // together, -1)
 
 
 def gather(steps: Array, first: int, dilation: int, chunk: Chunk, begin: int, out: Array) -> None:
-    """Fill sequences from a recording; what it does not hold becomes zero.
+    """Fill sequences from recordings; what those do not hold becomes zero.
 
     Parameters
     ----------
-    steps : ndarray, shape (N, G) or (N, G, E)
+    steps : ndarray, shape (B, N, G) or (B, N, G, E)
         Padded steps from `first` on, in units.
     begin : int
         Number of the first step of each sequence.
-    out : ndarray, shape (phases, groups, T) or (phases, groups, T, E)
+    out : ndarray, shape (B, phases, groups, T) or (B, phases, groups, T, E)
     """
-    stop = begin + out.shape[2]
-    low, high = max(first, begin * dilation), min(first + steps.shape[0], stop * dilation)
+    stop = begin + out.shape[3]
+    low, high = max(first, begin * dilation), min(first + steps.shape[1], stop * dilation)
     if low > begin * dilation or high < stop * dilation:
-        head = min(max(-(-low // dilation) - begin, 0), out.shape[2])
-        tail = min(max(high // dilation - begin, head), out.shape[2])
-        out[:, :, :head] = 0
-        out[:, :, tail:] = 0
+        head = min(max(-(-low // dilation) - begin, 0), out.shape[3])
+        tail = min(max(high // dilation - begin, head), out.shape[3])
+        out[:, :, :, :head] = 0
+        out[:, :, :, tail:] = 0
     for there, here in _pairs(steps, first, dilation, chunk, begin, out, low, high):
         here[...] = there
 
 
 def scatter(sequences: Array, begin: int, dilation: int, chunk: Chunk, out: Array, start: int) -> None:
-    """Write sequences into a recording: the reverse of :func:`gather`.
+    """Write sequences into recordings: the reverse of :func:`gather`.
 
     Parameters
     ----------
-    sequences : ndarray, shape (phases, groups, T) or (phases, groups, T, E)
+    sequences : ndarray, shape (B, phases, groups, T) or (B, phases, groups, T, E)
         From step number `begin` of each sequence on.
-    out : ndarray, shape (n, G) or (n, G, E)
+    out : ndarray, shape (B, n, G) or (B, n, G, E)
         Steps from `start` on. Those of the chunk that the sequences hold are written.
     """
-    low, high = (
-        max(start, begin * dilation),
-        min(start + out.shape[0], (begin + sequences.shape[2]) * dilation),
-    )
+    low = max(start, begin * dilation)
+    high = min(start + out.shape[1], (begin + sequences.shape[3]) * dilation)
     for there, here in _pairs(out, start, dilation, chunk, begin, sequences, low, high):
-        if here.shape[0] * here.shape[1] <= FEW and here.ndim == 3:
-            for phase in range(here.shape[0]):
-                for group in range(here.shape[1]):
-                    there[phase, group] = here[phase, group]
+        _, phases, groups, rows = here.shape[:4]
+        if phases * groups <= FEW < rows // FEW and here.ndim == 4:
+            for phase in range(phases):
+                for group in range(groups):
+                    there[:, phase, group] = here[:, phase, group]
         else:
             there[...] = here
 
@@ -87,7 +86,7 @@ def scatter(sequences: Array, begin: int, dilation: int, chunk: Chunk, out: Arra
 def _pairs(
     steps: Array, first: int, dilation: int, chunk: Chunk, begin: int, sequences: Array, low: int, high: int
 ) -> Iterator[tuple[Array, Array]]:
-    """Views of the same steps ``[low, high)``: in the recording, and in the sequences, both (phase, group, row)."""
+    """Views of the same steps ``[low, high)``: in recordings and in sequences, both (B, phase, group, row)."""
     groups = slice(chunk.group, chunk.group + chunk.groups)
     last = chunk.phase + chunk.phases
     for row, rows, phase, phases in _rectangles(low, high, dilation):
@@ -95,10 +94,11 @@ def _pairs(
         if left >= right:
             continue
         at = row * dilation + phase - first
-        block = steps[at : at + rows * phases, groups]
-        block = block.reshape(rows, phases, *block.shape[1:])[:, left - phase : right - phase]
-        there = block.transpose(1, 2, 0, *range(3, block.ndim))
-        yield there, sequences[left - chunk.phase : right - chunk.phase, :, row - begin : row - begin + rows]
+        block = steps[:, at : at + rows * phases, groups]
+        block = block.reshape(len(block), rows, phases, *block.shape[2:])[:, :, left - phase : right - phase]
+        there = block.transpose(0, 2, 3, 1, *range(4, block.ndim))
+        here = sequences[:, left - chunk.phase : right - chunk.phase, :, row - begin : row - begin + rows]
+        yield there, here
 
 
 def _rectangles(low: int, high: int, width: int) -> Iterator[tuple[int, int, int, int]]:

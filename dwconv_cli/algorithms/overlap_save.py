@@ -245,7 +245,8 @@ class OverlapSave:
             )
             rows[low:high] = taken[:, :, phases, groups]
         for block in (*range(low), *range(high, len(rows))):
-            gather(x, first, dilation, chunk, row + block * size.outputs, rows[block].transpose(1, 2, 0))
+            sequences = rows[block : block + 1].transpose(0, 2, 3, 1)
+            gather(x[None], first, dilation, chunk, row + block * size.outputs, sequences)
 
     def _put(self, rows: Array, out: Array, start: int, chunk: Chunk) -> None:
         """Write (blocks, n, phases, groups) into (n, C) outputs, as many as there are."""
@@ -256,15 +257,9 @@ class OverlapSave:
             phases = slice(chunk.phase, chunk.phase + chunk.phases)
             into[:, :, phases, chunk.group : chunk.group + chunk.groups] = rows[:whole]
         if whole < len(rows):
-            rest = rows[whole].transpose(1, 2, 0)
-            scatter(
-                rest,
-                start // dilation + whole * each,
-                dilation,
-                chunk,
-                out[whole * self.panel :],
-                start + whole * self.panel,
-            )
+            done = whole * self.panel
+            rest = rows[whole : whole + 1].transpose(0, 2, 3, 1)
+            scatter(rest, start // dilation + whole * each, dilation, chunk, out[None, done:], start + done)
 
     def _again(self, held: Array, channels: Array, fine: Array) -> tuple[Array, Array, list[Array]] | None:
         """Transform sequences that fail the check in float64; note in `fine` which of their outputs pass."""

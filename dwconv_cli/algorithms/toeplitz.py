@@ -155,6 +155,7 @@ class Toeplitz:
         if groups < self.groups:
             groups = max(1, groups // LINE * LINE)
         together = max(1, min(dilation, TILE // (read * panels * self.groups)))
+        items = max(1, TILE // (read * panels * groups * together))
         # A short call needs but the first rows of its panel.
         phases = min(products.phases, -(-(end - begin) // products.length))
         chunks = [
@@ -162,8 +163,9 @@ class Toeplitz:
             for phase in range(0, dilation, together)
             for group in range(0, self.groups, groups)
         ]
-        for batch in range(x.shape[0]):
-            steps, target = in_units(x[batch], products.together), out[batch, low - start : high - start]
+        for item in range(0, len(x), items):
+            steps = in_units(x[item : item + items], products.together)
+            target = out[item : item + items, low - start : high - start]
             for at in range(begin, end, panels * unit):
                 number = min(panels, -(-(end - at) // unit))
                 for chunk in chunks:
@@ -178,10 +180,10 @@ class Toeplitz:
         length = (outputs - 1) * problem.strides + problem.kernel_size
         # An odd number of cache lines, so that sequences do not fall into the same sets of the cache.
         padded = (-(-length // 16) | 1) * 16
-        shape = chunk.phases, chunk.groups
+        shape = len(out), chunk.phases, chunk.groups
         held = SCRATCH.take("in", (*shape, padded * products.width_in), self.real)
         held[..., length * products.width_in :] = 0
-        taken = self._units(held, products.together)[:, :, :length]
+        taken = self._units(held, products.together)[:, :, :, :length]
         gather(steps, first, problem.dilation_rate, chunk, at * problem.strides, taken)
         touched = self._isolate(held, chunk, outputs) if suspicious(held) else None
         made = SCRATCH.take("out", (products.apart, *shape, (outputs + 16) * products.width_out), self.real)
@@ -190,15 +192,19 @@ class Toeplitz:
             matrices = self.matrices[apart, chunk.group : chunk.group + chunk.groups]
             self._multiply(held, matrices, number, phases, sums)
             if touched is not None:
-                samples = sums.view(self.dtype).reshape(*shape, -1, products.together, products.beside)
+                samples = sums.view(self.dtype).reshape(
+                    -1, shape[2], outputs + 16, products.together, products.beside
+                )
                 samples[touched.where] = touched.values.reshape(-1, products.apart, products.beside)[:, apart]
-            target = in_units(out[:, :, apart] if products.apart > 1 else out.reshape(len(out), -1), together)
-            made_units = self._units(sums, together)[:, :, :outputs]
-            scatter(made_units, at, problem.dilation_rate, chunk, target, low)
+            target = out[:, :, :, apart] if products.apart > 1 else out.reshape(*out.shape[:2], -1)
+            made_units = self._units(sums, together)[:, :, :, :outputs]
+            scatter(made_units, at, problem.dilation_rate, chunk, in_units(target, together), low)
 
     def _isolate(self, held: Array, chunk: Chunk, outputs: int) -> Touched | None:
         together = self.products.together
-        steps = held.view(self.dtype).reshape(chunk.phases, chunk.groups, -1, together)
+        steps = held.view(self.dtype).reshape(
+            -1, chunk.groups, held.shape[3] // self.products.width_in, together
+        )
         channels = slice(chunk.group * together, (chunk.group + chunk.groups) * together)
         kernel = self.kernel[:, channels].reshape(len(self.kernel), chunk.groups, together, -1)
         return isolate(steps, kernel, self.problem.strides, outputs)
@@ -209,9 +215,9 @@ class Toeplitz:
         row_in = products.length * self.problem.strides * products.width_in * size
         row_out = products.length * products.width_out * size
         every = products.phases
-        shape = (*rows.shape[:2], number, phases, ROWS)
-        strides_in = (*rows.strides[:2], ROWS * every * row_in, row_in, every * row_in, size)
-        strides_out = (*out.strides[:2], ROWS * every * row_out, row_out, every * row_out, size)
+        shape = (*rows.shape[:-1], number, phases, ROWS)
+        strides_in = (*rows.strides[:-1], ROWS * every * row_in, row_in, every * row_in, size)
+        strides_out = (*out.strides[:-1], ROWS * every * row_out, row_out, every * row_out, size)
         np.matmul(
             as_strided(rows, (*shape, products.span * products.width_in), strides_in),
             matrices[:, None, None],
@@ -219,14 +225,14 @@ class Toeplitz:
         )
 
     def _units(self, sequences: Array, together: int) -> Array:
-        """(p, g, numbers) as (p, g, steps) in units of `together` samples, or (p, g, steps, numbers of a step)."""
+        """(b, p, g, numbers) as (b, p, g, steps) units of `together` samples, or (b, p, g, steps, numbers)."""
         if together == 1:
             return sequences.view(self.dtype)
         unit = UNITS.get(together * self.dtype.itemsize)
         if unit is not None:
             return sequences.view(unit)
         width = together * (self.dtype.itemsize // self.real.itemsize)
-        return sequences.reshape(*sequences.shape[:2], -1, width)
+        return sequences.reshape(*sequences.shape[:3], -1, width)
 
 
 def _matrices(problem: Problem, kernel: Array, products: Products, real: np.dtype[Any]) -> Array:
