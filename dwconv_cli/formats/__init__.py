@@ -301,7 +301,7 @@ def open_output(
         if found.name != "npy":
             raise OutputError(f"standard output takes an .npy stream, not {found.name}; name a file")
         return NpyOutput(standard_output())
-    sink = FileSink(path, overwrite or keep)
+    sink = FileSink(path, overwrite or keep, adding=keep)
     try:
         return found.output(sink, path if keep else None, replace)
     except BaseException:

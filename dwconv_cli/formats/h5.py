@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -44,9 +45,8 @@ class H5Reader:
     fortran = False
 
     def __init__(self, path: str, name: str, allow_external: bool = False) -> None:
-        self._before = os.stat(path) if os.path.exists(path) else None
-        self._path = path
         self._file = hdf5.open_file(path)
+        self._before = os.fstat(self._file.id.get_vfd_handle())
         try:
             self._dataset = hdf5.dataset(self._file, name, allow_external=allow_external)
             self.name = f"{path}::{name}"
@@ -75,14 +75,16 @@ class H5Reader:
 
     def finish(self) -> None:
         """Check that the file did not change; call when all was read."""
-        after = os.stat(self._path)
-        before = self._before
-        if before and (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        # Of what is open; another file may have its name by now.
+        after, before = os.fstat(self._file.id.get_vfd_handle()), self._before
+        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise InputError(f"{self.name}: changed while it was read; try again when it is complete")
 
     def close(self) -> None:
         """Release the file."""
-        self._file.close()
+        # All was read by now, or another error is on its way.
+        with contextlib.suppress(OSError, RuntimeError):
+            self._file.close()
 
 
 class H5Output:
@@ -106,9 +108,7 @@ class H5Output:
         if sink.sequential:
             raise OutputError(f"{sink.name}: HDF5 cannot be streamed; write .npy there, or to a file")
         self._sink = sink
-        self._keep = keep
         self._replace = replace
-        self._before = os.stat(keep) if keep else None
         if keep:
             with hdf5.open_file(keep):
                 pass
@@ -157,19 +157,17 @@ class H5Output:
         with undisturbed():
             self._file.close()
         self.check()
-        if self._keep and self._before:
-            after = os.stat(self._keep)
-            if (after.st_size, after.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
-                raise OutputError(f"{self._keep}: changed while a dataset was added; nothing was written")
         self._sink.commit()
 
     def abort(self) -> None:
         """Leave no trace."""
         if self._trap.error is None:
             self._trap.error = OSError("given up")
-        with undisturbed():
-            self._file.close()
-        self._sink.abort()
+        try:
+            with undisturbed():
+                self._file.close()
+        finally:
+            self._sink.abort()
 
 
 class H5Writer:

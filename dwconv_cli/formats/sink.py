@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -61,6 +62,8 @@ class FileSink:
     path : str
     overwrite : bool
         Whether an existing file may be replaced.
+    adding : bool
+        What is in an existing file is carried over, so that it may not change before :meth:`commit`.
 
     Raises
     ------
@@ -68,25 +71,29 @@ class FileSink:
         If the target exists, or its directory cannot be written to.
     """
 
-    def __init__(self, path: str, overwrite: bool = False) -> None:
+    def __init__(self, path: str, overwrite: bool = False, adding: bool = False) -> None:
         self.name = path
         self._target = os.path.realpath(path)
         self._overwrite = overwrite
         self._temporary: str | None = None
         self.sequential = _is_special(path)
-        self.fd = -1
+        self.fd = self._held = -1
         check_absent(path, overwrite)
         try:
+            if adding:
+                # Held open, so that no other file can get its inode.
+                self._held = os.open(self._target, os.O_RDONLY | os.O_CLOEXEC)
             if self.sequential:
                 self.fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
             else:
                 self._create_beside()
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise OutputError(f"{path}: its directory does not exist; create it first") from error
-        except OSError as error:
-            raise OutputError(f"{path}: {reason(error)}") from error
-        except BaseException:
+            self._before = None if self._held < 0 else _state(os.fstat(self._held))
+        except BaseException as error:
             self.abort()
+            if isinstance(error, FileNotFoundError | NotADirectoryError):
+                raise OutputError(f"{path}: its directory does not exist; create it first") from error
+            if isinstance(error, OSError):
+                raise OutputError(f"{path}: {reason(error)}") from error
             raise
 
     def write_at(self, data: memoryview, offset: int) -> None:
@@ -111,6 +118,7 @@ class FileSink:
             self._close()
             self._publish(self._temporary)
             self._forget()
+            self._release()
         except FileExistsError as error:
             raise exists(self.name) from error
         except OSError as error:
@@ -121,10 +129,17 @@ class FileSink:
     def abort(self) -> None:
         with contextlib.suppress(OSError):
             self._close()
+        self._release()
         if self._temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._temporary)
             self._forget()
+
+    def _release(self) -> None:
+        if self._held >= 0:
+            held, self._held = self._held, -1
+            with contextlib.suppress(OSError):
+                os.close(held)
 
     def _forget(self) -> None:
         _unfinished.discard(self._temporary)
@@ -154,21 +169,31 @@ class FileSink:
             os.close(fd)
 
     def _publish(self, temporary: str) -> None:
+        try:
+            directory = os.open(os.path.dirname(self._target), os.O_RDONLY | os.O_DIRECTORY)
+        except PermissionError:
+            # One may write into a directory that one may not read.
+            self._rename(temporary)
+            return
+        try:
+            if self._before is not None:
+                with contextlib.suppress(OSError):
+                    # Nobody else of us comes between the look and the renaming; not all file systems can do it.
+                    fcntl.flock(directory, fcntl.LOCK_EX)
+            self._rename(temporary)
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def _rename(self, temporary: str) -> None:
+        if self._before is not None and self._before != _state(os.stat(self._target)):
+            raise OutputError(f"{self.name}: changed while something was added to it; run it again")
         if self._overwrite:
             with contextlib.suppress(FileNotFoundError):
                 os.chmod(temporary, stat.S_IMODE(os.stat(self._target).st_mode))
             os.replace(temporary, self._target)
         else:
             _rename_to_new(temporary, self._target)
-        try:
-            directory = os.open(os.path.dirname(self._target), os.O_RDONLY | os.O_DIRECTORY)
-        except PermissionError:
-            # One may write into a directory that one may not read; the output is there.
-            return
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
 
 class StreamSink:
@@ -231,6 +256,10 @@ def _is_special(path: str) -> bool:
     except OSError:
         return False
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _rename_to_new(source: str, target: str) -> None:
