@@ -22,7 +22,17 @@ from typing import Any
 from cases import CASES
 
 HERE = Path(__file__).parent
-NAMES = ("dwconv", "copy", "torch", "jax", "tensorflow", "onnxruntime", "oaconvolve", "upfirdn", "correlate1d")
+NAMES = (
+    "dwconv",
+    "copy",
+    "torch",
+    "jax",
+    "tensorflow",
+    "onnxruntime",
+    "oaconvolve",
+    "upfirdn",
+    "correlate1d",
+)
 PEERS = NAMES[2:]
 SLOWED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
@@ -79,12 +89,16 @@ def table(rows: list[dict[str, Any]]) -> str:
         ratios = [f"{row['to_best_peer']:.2f}", f"{row['copy_to_ours']:.1f}"]
         lines.append("| " + " | ".join([row["case"], row["dtype"], *cells, *ratios]) + " |")
     mean = math.exp(sum(math.log(row["to_best_peer"]) for row in rows) / len(rows))
-    lines.append(f"\nGeometric mean of the ratio to the best peer: {mean:.2f}; smallest {min(r['to_best_peer'] for r in rows):.2f}.")
+    lines.append(
+        f"\nGeometric mean of the ratio to the best peer: {mean:.2f}; smallest {min(r['to_best_peer'] for r in rows):.2f}."
+    )
     return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--dtype", default="float32,float64")
     parser.add_argument("--only", help="numbers of cases, e.g. 0,5")
     parser.add_argument("--peers", default=",".join(PEERS))
@@ -104,7 +118,9 @@ def main() -> None:
             scipy = [rates.pop(name) for name in ("oaconvolve", "upfirdn", "correlate1d") if name in rates]
             if scipy:
                 rates["scipy"] = max(scipy)
-            best = max((rate for name, rate in rates.items() if name not in ("dwconv", "copy")), default=math.nan)
+            best = max(
+                (rate for name, rate in rates.items() if name not in ("dwconv", "copy")), default=math.nan
+            )
             row = {
                 "case": str(case),
                 "dtype": dtype,
@@ -114,7 +130,9 @@ def main() -> None:
                 "figures": figures,
             }
             rows.append(row)
-            print(f"{row['case']:40} {dtype} " + " ".join(f"{n} {r:.3g}" for n, r in rates.items()), flush=True)
+            print(
+                f"{row['case']:40} {dtype} " + " ".join(f"{n} {r:.3g}" for n, r in rates.items()), flush=True
+            )
     print("\n" + table(rows))
     if options.json is not None:
         options.json.write_text(json.dumps({"versions": versions(), "rows": rows}, indent=1) + "\n")
