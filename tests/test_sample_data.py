@@ -30,7 +30,8 @@ def make() -> ModuleType:
     pytest.importorskip("scipy")
     pytest.importorskip("h5py")
     spec = importlib.util.spec_from_file_location("sample_data_make", SAMPLES / "make.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -76,7 +77,8 @@ def test_hdf5(name: str, part: str) -> None:
         assert list(attributes.pop("channels")) == CHANNELS[columns]
         assert list(attributes.pop("units")) == UNITS[columns]
         exercise = attributes.pop("exercise")
-        assert isinstance(exercise, str) and exercise
+        assert isinstance(exercise, str)
+        assert exercise
         assert attributes == {"sampling_rate": 50.0, "sampling_rate_unit": "Hz", "subject": "s01"}
 
 
