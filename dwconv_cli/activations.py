@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dwconv_cli.errors import LayerError
-from dwconv_cli.limits import Limit, at_least, one_of
+from dwconv_cli.limits import Limit, above, at_least, one_of
 from dwconv_cli.registry import Choice, Registry
 
 Array = NDArray[Any]
@@ -258,10 +258,13 @@ def softsign(x: Array) -> Array:
     return x
 
 
-@_real()
-def hard_sigmoid(x: Array) -> Array:
-    """``x / 6 + 1/2`` within 0 and 1."""
-    x /= 6
+@_real(slope=above(0))
+def hard_sigmoid(x: Array, slope: float | None = None) -> Array:
+    """``x * slope + 1/2`` within 0 and 1; the slope is 1/6 by default, 0.2 in Keras 2."""
+    if slope is None:
+        x /= 6
+    else:
+        x *= slope
     x += 0.5
     return np.clip(x, 0, 1, out=x)
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from dwconv_cli.activations import ACTIVATIONS
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer import CATALOGUES, LayerSpec
+from dwconv_cli.registry import Choice
 
 _FIELDS = {field.name for field in fields(LayerSpec)}
 # What Keras computes in under each policy; bfloat16 is computed here in float32, which holds it exactly.
@@ -21,13 +23,17 @@ _POLICIES = {
     "complex64": "complex64",
     "complex128": "complex128",
 }
-# Keys of Keras's that do not change what the layer computes.
+# A key that Keras 2 writes of every convolution and Keras 3 of no depthwise one.
+KERAS_2_KEY = "groups"
+# Activations that are another function in Keras 2 under the same name.
+_KERAS_2_ACTIVATIONS = {Choice("hard_sigmoid"): Choice("hard_sigmoid", (("slope", 0.2),))}
+# Keys of Keras's that do not change what the layer computes; Keras 3 refuses all but the first in a layer's config.
 _IGNORED = {
     "trainable",
     "batch_input_shape",
     "batch_shape",
     "input_shape",
-    "groups",
+    KERAS_2_KEY,
     "filters",
     "rank",
     "kernel_initializer",
@@ -51,11 +57,13 @@ def from_config(config: Mapping[str, Any], **overrides: Any) -> LayerSpec:
     Raises
     ------
     LayerError
-        If a key or a value is unknown.
+        If a key or a value is unknown; what `overrides` replace may be.
     """
     config = inner_config(config)
     known: dict[str, Any] = {}
     for key, value in config.items():
+        if key in overrides:
+            continue
         if key == "dtype":
             known["dtype"] = policy_dtype(value)
         elif key in _FIELDS:
@@ -67,7 +75,30 @@ def from_config(config: Mapping[str, Any], **overrides: Any) -> LayerSpec:
     for key, catalogue in CATALOGUES.items():
         if known.get(key) is not None:
             known[key] = catalogue.from_config(known[key])
+    if "activation" in known:
+        if KERAS_2_KEY in config:
+            known["activation"] = _KERAS_2_ACTIVATIONS.get(known["activation"], known["activation"])
+        known["dtype"] = policy_dtype(_activation_policy(config["activation"])) or known.get("dtype")
     return LayerSpec(**{**known, **overrides})
+
+
+def _activation_policy(value: Any) -> Any:
+    """The policy of a layer that serves as activation: whatever it is given it casts to that, and so the output."""
+    if not isinstance(value, Mapping) or not ACTIVATIONS.is_layer(value.get("class_name")):
+        return None
+    inner = value.get("config")
+    return inner.get("dtype") if isinstance(inner, Mapping) else None
+
+
+def field_of(config: Mapping[str, Any], key: str) -> Any:
+    """One field of the layer that a config describes; in words where it cannot be read."""
+    with_activation = {k: config[k] for k in (key, "activation", KERAS_2_KEY) if k in config}
+    for part in (with_activation, {key: config.get(key)}):
+        try:
+            return getattr(from_config({"kernel_size": 1, **part}), key, None)
+        except LayerError:
+            pass
+    return "a custom object"
 
 
 def inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -98,6 +129,43 @@ def to_config(layer: LayerSpec) -> dict[str, Any]:
         if config[key] is not None:
             config[key] = catalogue.to_config(config[key])
     return config
+
+
+def serialized(layer: LayerSpec) -> dict[str, Any]:
+    """`layer` as ``keras.layers.serialize`` gives it, and ``keras.layers.deserialize`` takes it.
+
+    Raises
+    ------
+    LayerError
+        If Keras has no such layer: padding ``causal``, a complex dtype, an entry that only this catalogue has.
+    """
+    if layer.padding == "causal":
+        raise LayerError("padding causal is no option of Keras's DepthwiseConv1D; it has valid and same")
+    if layer.dtype is not None and layer.dtype.startswith("complex"):
+        raise LayerError(
+            f"dtype {layer.dtype} is none of Keras's DepthwiseConv1D; it computes in real floats"
+        )
+    for key, catalogue in CATALOGUES.items():
+        choice = getattr(layer, key)
+        if choice is not None and not catalogue.in_keras(choice):
+            raise LayerError(f"{key} {choice} is none that a Keras config can hold")
+    config = to_config(layer)
+    for key in ("kernel_size", "strides", "dilation_rate"):
+        config[key] = [config[key]]
+    for key in ("dtype", "name"):  # Keras has defaults for both, and None is not among them
+        if config[key] is None:
+            del config[key]
+    return {
+        "module": "keras.layers",
+        "class_name": "DepthwiseConv1D",
+        "config": config,
+        "registered_name": None,
+    }
+
+
+def current(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A layer's own config from a file, without the keys that Keras 3 refuses."""
+    return {key: value for key, value in config.items() if key == "trainable" or key not in _IGNORED}
 
 
 def policy_dtype(value: Any) -> str | None:

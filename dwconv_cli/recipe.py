@@ -13,9 +13,12 @@ from dwconv_cli.constraints import CONSTRAINTS
 from dwconv_cli.errors import LayerError
 from dwconv_cli.initializers import INITIALIZERS
 from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.layer_config import from_config, inner_config
+from dwconv_cli.layer_config import KERAS_2_KEY, field_of, from_config, inner_config
 from dwconv_cli.registry import Choice
 from dwconv_cli.weights import LoadedWeights, checksum, load_kernel, load_weights
+
+# What the weights themselves decide; options and configs that differ are refused, or noted elsewhere.
+_SHAPE = ("kernel_size", "depth_multiplier", "use_bias")
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,8 +165,11 @@ class Recipe:
     @cached_property
     def _configured(self) -> dict[str, Any]:
         """What configs say: the weights' own, then the one given."""
-        own = (self._loaded.config if self._loaded else None) or {}
-        return {**inner_config(own), **inner_config(self.config or {})}
+        own = dict(inner_config((self._loaded.config if self._loaded else None) or {}))
+        given = inner_config(self.config or {})
+        if "activation" in given:
+            own.pop(KERAS_2_KEY, None)
+        return {**own, **given}
 
     def _said(self) -> dict[str, Any]:
         return {**self._configured, **self.options}
@@ -182,11 +188,10 @@ class Recipe:
             notes.append(self._loaded.note)
         if self._loaded is None or not self._loaded.config:
             return notes
-        theirs = from_config(self._loaded.config)
-        ours = self._layer(kernel_size=theirs.kernel_size, depth_multiplier=theirs.depth_multiplier)
+        theirs, ours = inner_config(self._loaded.config), self._layer()
         for key in {**inner_config(self.config or {}), **self.options}:
-            before, after = getattr(theirs, key, None), getattr(ours, key, None)
-            if before != after and key != "use_bias":
+            before, after = field_of(theirs, key), getattr(ours, key, None)
+            if before != after and key not in _SHAPE:
                 notes.append(f"{key} is {before} in {self._loaded.address}, {after} as asked")
         return notes
 

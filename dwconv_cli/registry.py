@@ -202,6 +202,12 @@ class Registry(Generic[F]):
         """Keras's class name of the chosen entry."""
         return self._entries[choice.name].class_name
 
+    def is_layer(self, class_name: object) -> bool:
+        """Whether Keras has a layer of this class that stands for an entry."""
+        if not isinstance(class_name, str):
+            return False
+        return class_name in self._layers or (self.functions and class_name == "Activation")
+
     def arguments(self, name: str) -> dict[str, Any]:
         """Arguments of an entry with their defaults (or ``REQUIRED``), in the order of its signature."""
         return dict(self._entries[name].arguments)

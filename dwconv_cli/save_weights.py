@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ from dwconv_cli.errors import LayerError
 from dwconv_cli.formats import Address, Output, Writer, format_of, open_output
 from dwconv_cli.formats.runs import whole
 from dwconv_cli.formats.sink import FileSink
+from dwconv_cli.initializers import INITIALIZERS
 from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.layer_config import to_config
+from dwconv_cli.layer_config import serialized
+
+# Keras's own name for the first such layer of a model.
+_NAME = "depthwise_conv1d"
 
 
 def save_weights(
@@ -96,12 +101,10 @@ def _save_for_keras(place: Address, weights: Weights, layer: LayerSpec | None, o
         raise LayerError(f"{place}: a Keras file holds one layer; leave out ::{place.name}")
     if weights.shared:
         raise LayerError(f"{place}: Keras's kernel is (K, C, M); give --channels C")
-    config = to_config(layer)
-    config["dtype"] = layer.dtype or weights.kernel.dtype.name
-    config["use_bias"] = weights.bias is not None
-    if config["name"] is None:
-        del config["name"]
-    write = write_keras if place.path.lower().endswith(".keras") else write_weights_h5
+    if place.path.lower().endswith(".keras"):
+        write, config = write_keras, _keras_config(layer, weights)
+    else:
+        write, config = write_weights_h5, {"padding": layer.padding, "name": layer.name or _NAME}
     content = io.BytesIO()
     write(content, config, weights.kernel, weights.bias)
     sink = FileSink(place.path, overwrite)
@@ -111,6 +114,21 @@ def _save_for_keras(place: Address, weights: Weights, layer: LayerSpec | None, o
     except BaseException:
         sink.abort()
         raise
+
+
+def _keras_config(layer: LayerSpec, weights: Weights) -> dict[str, Any]:
+    """The layer as Keras has it, of a policy under which no weight is rounded."""
+    # How weights were made is nothing that Keras needs where it has the weights.
+    foreign: dict[str, Any] = {
+        key: None
+        for key in ("depthwise_initializer", "bias_initializer")
+        if not INITIALIZERS.in_keras(getattr(layer, key))
+    }
+    kept = replace(layer, use_bias=weights.bias is not None, **foreign)
+    config: dict[str, Any] = serialized(kept)["config"]
+    stored = weights.kernel.dtype.name
+    mixed = layer.dtype == "float16" and stored != "float16"
+    return config | {"dtype": "mixed_float16" if mixed else layer.dtype or stored}
 
 
 def _write(output: Output, name: str, array: np.ndarray[Any, Any]) -> None:

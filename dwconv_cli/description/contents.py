@@ -11,6 +11,7 @@ from dwconv_cli.errors import DwconvError, InputError
 from dwconv_cli.formats import FORMATS, Address, format_of, members, open_reader
 from dwconv_cli.formats.source import reason
 from dwconv_cli.keras_files import is_keras_file, read_layers
+from dwconv_cli.layer_config import current
 from dwconv_cli.weights import checksum
 
 
@@ -57,7 +58,7 @@ def model(path: str) -> dict[str, Any]:
     -------
     dict
         ``storage`` and ``layers``, each with ``address``, ``name``, ``class_name``, ``dtype``, ``weights`` as in a
-        report, and ``config``, Keras's own.
+        report, and ``config``, as Keras 3 takes it.
     """
     layers = [
         {
@@ -71,7 +72,7 @@ def model(path: str) -> dict[str, Any]:
                 "bias_shape": None if layer.bias is None else list(layer.bias.shape),
                 "sha256": checksum(layer.kernel, layer.bias),
             },
-            "config": plain(layer.config),
+            "config": None if layer.config is None else plain(current(layer.config)),
         }
         for layer in read_layers(path)
     ]

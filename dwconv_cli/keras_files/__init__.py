@@ -61,7 +61,7 @@ def is_keras_file(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def read_layers(path: str | os.PathLike[str]) -> list[KerasLayer]:
+def read_layers(path: str | os.PathLike[str], possible: bool = False) -> list[KerasLayer]:
     """Read every DepthwiseConv1D, and the depthwise half of every SeparableConv1D, of a Keras file.
 
     Parameters
@@ -69,6 +69,8 @@ def read_layers(path: str | os.PathLike[str]) -> list[KerasLayer]:
     path : path
         ``.keras`` (also unzipped, as a folder), ``.weights.h5``, ``.weights.json`` with its shards, or a legacy
         ``.h5``, whether a whole model or weights only.
+    possible : bool
+        Where the file has no config, add what may be a DepthwiseConv1D or a Conv1D, for those who know which.
 
     Returns
     -------
@@ -87,13 +89,13 @@ def read_layers(path: str | os.PathLike[str]) -> list[KerasLayer]:
 
     path = os.fspath(path)
     if path.lower().endswith(".weights.json"):
-        return store.read_shards(Path(path))
+        return store.read_shards(Path(path), possible)
     if os.path.isdir(path) or zipfile.is_zipfile(path):
-        return archive.read_archive(Path(path))
+        return archive.read_archive(Path(path), possible)
     # Keras 2 up to 2.12 wrote the legacy format under .keras too.
     with hdf5.open_file(path) as file:
         if legacy.is_legacy(file):
             return legacy.read_legacy(file, path)
         if not store.is_store(file):
             raise InputError(f"{path}: an HDF5 file, but not one of Keras's")
-        return store.Store([file], path).layers()
+        return store.Store([file], path).layers(possible)

@@ -29,7 +29,7 @@ _STEP = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-def read_archive(path: Path) -> list[KerasLayer]:
+def read_archive(path: Path, possible: bool = False) -> list[KerasLayer]:
     """Read the layers of a ``.keras`` file or folder.
 
     Raises
@@ -48,7 +48,7 @@ def read_archive(path: Path) -> list[KerasLayer]:
         except OSError as error:
             raise InputError(f"{path / CONFIG}: {error.strerror or error}") from error
         with hdf5.open_file(path / WEIGHTS) as file:
-            return _layers(text, file, str(path))
+            return _layers(text, file, str(path), possible)
     with _errors(path), zipfile.ZipFile(path) as archive:
         members = _members(archive, path)
         with _spool(archive, members[CONFIG], MAX_BYTES, path) as stream:
@@ -57,14 +57,14 @@ def read_archive(path: Path) -> list[KerasLayer]:
             _spool(archive, members[WEIGHTS], MAX_WEIGHTS_BYTES, path) as stream,
             hdf5.open_stream(stream, f"{path}::{WEIGHTS}") as file,
         ):
-            return _layers(config, file, str(path))
+            return _layers(config, file, str(path), possible)
 
 
-def _layers(config: bytes, weights: Any, label: str) -> list[KerasLayer]:
+def _layers(config: bytes, weights: Any, label: str, possible: bool) -> list[KerasLayer]:
     found = list(find_layers(load_json(config, f"{label}::{CONFIG}"), CLASSES))
     store = Store([weights], label)
     # A subclassed model's config may say nothing about its layers; then the weights have to.
-    return store.layers_of(found) if found else store.layers()
+    return store.layers_of(found) if found else store.layers(possible)
 
 
 @contextmanager

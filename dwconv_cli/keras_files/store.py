@@ -25,6 +25,8 @@ MAX_MAP_BYTES = 64 << 20
 
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
 _BY_GROUP = {"depthwise_conv1d": DEPTHWISE, "separable_conv1d": SEPARABLE}
+# Layers with a kernel of rank 3 that are not depthwise.
+_OTHERS = ("conv1d", "conv1d_transpose")
 # The bias is the last variable of both: a separable layer has the pointwise kernel in between.
 _BIAS_KEY = {DEPTHWISE: "1", SEPARABLE: "2"}
 
@@ -76,11 +78,14 @@ class Store:
                     raise InputError(f"{self.label}: {shown(entry.name)} stands in two shards")
                 found.found[last] = file, entry.name
 
-    def layers(self) -> list[KerasLayer]:
-        """Read the layers that the file alone shows to be depthwise."""
+    def layers(self, possible: bool = False) -> list[KerasLayer]:
+        """Read the layers that the file alone shows to be depthwise; if `possible`, also those that may be."""
         found = []
         for group, entry in self._vars.items():
-            if class_name := self._class_of(group, entry):
+            class_name = self._class_of(group, entry)
+            if class_name is None and possible and self._may_be(group, entry):
+                class_name = DEPTHWISE
+            if class_name is not None:
                 name = entry.name or group.rpartition("/")[2]
                 found.append(self._layer(name, self._path(group), class_name, None, entry))
         return found
@@ -163,6 +168,15 @@ class Store:
                 return DEPTHWISE
         return None
 
+    def _may_be(self, group: str, entry: _Vars) -> bool:
+        """Whether nothing but its creator's word tells a layer from a depthwise one: the bias or channels are missing."""
+        if not {_label(name.rpartition("/")[2])[0] for name in (group, entry.name or "")}.isdisjoint(_OTHERS):
+            return False
+        kernel, bias = (self._shape(entry, key) for key in ("0", "1"))
+        if kernel is None or len(kernel) != 3 or len(entry.found) > 2:
+            return False
+        return bias is None or bias == (kernel[1] * kernel[2],)
+
     def _shape(self, entry: _Vars, key: str) -> tuple[int, ...] | None:
         if key not in entry.found:
             return None
@@ -170,7 +184,7 @@ class Store:
         return tuple(hdf5.dataset(file, name, soft_links=False, bfloat16=True).shape)
 
 
-def read_shards(path: Path) -> list[KerasLayer]:
+def read_shards(path: Path, possible: bool = False) -> list[KerasLayer]:
     """Read a ``.weights.json`` and the shards it names, which lie beside it."""
     try:
         with open(path, "rb") as map_file:
@@ -193,7 +207,7 @@ def read_shards(path: Path) -> list[KerasLayer]:
         raise UnsafeFileError(f"{path}: {len(names)} shards, more than {MAX_SHARDS}")
     with ExitStack() as stack:
         files = [stack.enter_context(hdf5.open_file(path.with_name(name))) for name in names]
-        return Store(files, str(path)).layers()
+        return Store(files, str(path)).layers(possible)
 
 
 def _label(part: str) -> tuple[str, int]:
