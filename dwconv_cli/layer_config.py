@@ -168,6 +168,19 @@ def current(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key == "trainable" or key not in _IGNORED}
 
 
+def weights_dtype(config: Mapping[str, Any]) -> str:
+    """The dtype in which Keras keeps the weights of a config's layer, which under a mixed policy is another.
+
+    Raises
+    ------
+    LayerError
+        If the policy is unknown.
+    """
+    policy = config.get("dtype")
+    mixed = str(_policy_name(policy)).startswith("mixed_")
+    return "float32" if mixed else policy_dtype(policy) or "float32"
+
+
 def policy_dtype(value: Any) -> str | None:
     """The dtype a Keras dtype policy computes in; None for Keras's default.
 
@@ -176,12 +189,17 @@ def policy_dtype(value: Any) -> str | None:
     LayerError
         If the policy is unknown, or quantized.
     """
-    if isinstance(value, Mapping):
-        inner = value.get("config")
-        value = inner.get("name") if isinstance(inner, Mapping) else None
+    value = _policy_name(value)
     if value is None:
         return None
     if not isinstance(value, str) or value not in _POLICIES:
         choices = ", ".join(_POLICIES)
         raise LayerError(f"dtype policy {str(value)[:60]!r} cannot be computed here; known: {choices}")
     return _POLICIES[value]
+
+
+def _policy_name(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    inner = value.get("config")
+    return inner.get("name") if isinstance(inner, Mapping) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, partial
 
 from dwconv_cli.errors import DwconvError, LayerError, OutputError, exit_code
@@ -12,10 +13,13 @@ from dwconv_cli.formats.sink import check_absent, exists
 from dwconv_cli.formats.source import reason
 from dwconv_cli.job import Job, Settings, weight_losses
 from dwconv_cli.layer import LayerSpec, Weights
+from dwconv_cli.layer_config import inner_config
 from dwconv_cli.naming import Target, targets
 from dwconv_cli.recipe import Recipe, Resolved
 from dwconv_cli.report import Report
 from dwconv_cli.transfer import Axes
+
+_CONSTRAINTS = ("depthwise_constraint", "bias_constraint")
 
 
 def apply_file(
@@ -283,5 +287,12 @@ def make_weights(
         channels = Axes(len(reader.shape), recipe.data_format() == "channels_first").canonical(reader.shape)[
             2
         ]
+    # A config that is given is asked for, and no training is to come that would meet its constraints.
+    asked = {
+        key: value
+        for key, value in inner_config(recipe.config or {}).items()
+        if key in _CONSTRAINTS and value
+    }
+    recipe = replace(recipe, options={**asked, **recipe.options})
     found = recipe.resolve(channels).stored(channels, recipe.options.get("dtype"))
     return found, weight_losses(found.layer, found.weights)

@@ -13,7 +13,7 @@ from dwconv_cli.constraints import CONSTRAINTS
 from dwconv_cli.errors import LayerError
 from dwconv_cli.initializers import INITIALIZERS
 from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.layer_config import KERAS_2_KEY, field_of, from_config, inner_config
+from dwconv_cli.layer_config import KERAS_2_KEY, field_of, from_config, inner_config, weights_dtype
 from dwconv_cli.registry import Choice
 from dwconv_cli.weights import LoadedWeights, checksum, load_kernel, load_weights
 
@@ -203,7 +203,8 @@ class Recipe:
             )
         if self.seed is not None and not 0 <= self.seed < 2**32:
             raise LayerError(f"seed must be from 0 to 4294967295, got {self.seed}")
-        dtype = layer.dtype or "float32"
+        asked = "dtype" in self.options and layer.dtype
+        dtype = asked or weights_dtype(self._configured)
         shape = (layer.kernel_size, channels, layer.depth_multiplier)
         kernel = initialized(layer.depthwise_initializer, shape, dtype, self.seed)
         bias = None
