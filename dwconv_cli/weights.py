@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from dwconv_cli.formats import Address, complete, members, open_reader
 from dwconv_cli.formats.runs import whole
 from dwconv_cli.keras_files import is_keras_file, read_layers
 from dwconv_cli.layer import Weights
+
+if TYPE_CHECKING:
+    from dwconv_cli.keras_files import KerasLayer
 
 Array = np.ndarray[Any, Any]
 
@@ -170,24 +173,53 @@ def is_array(address: str) -> bool:
 
 
 def _from_keras(place: Address) -> LoadedWeights:
-    layers = read_layers(place.path)
     wanted = (place.name or "").strip("/")
-    named = [layer for layer in layers if wanted in ("", layer.name, layer.path.strip("/"))]
-    # A path is unique; a name may stand in several models of one file.
-    exact = [layer for layer in named if wanted == layer.path.strip("/")]
-    found = exact or named
-    if len(found) != 1:
-        choices = ", ".join(dict.fromkeys(layer.path for layer in (found or layers)))
-        trouble = "no layer of this name" if not found else f"holds {len(found)} layers, name one after ::"
-        raise InputError(f"{place}: {trouble}: {choices}")
-    (layer,) = found
+    layers = read_layers(place.path)
+    found = _named(layers, wanted)
     note = None
+    possible = [] if found else read_layers(place.path, possible=True)
+    if not found and (wanted or len(possible) == 1):
+        found = _named(possible, wanted)
+        note = "nothing in the file tells it from a Conv1D" if found else None
+    if len(found) != 1:
+        choices = ", ".join(dict.fromkeys(layer.path for layer in (found or layers or possible)))
+        if found:
+            trouble = f"holds {len(found)} layers, name one after ::: {choices}"
+        elif layers:
+            trouble = f"no layer of this name; there are: {choices}"
+        elif possible:
+            trouble = f"no layer in it is surely a DepthwiseConv1D; if one is, name it after ::: {choices}"
+        else:
+            trouble = "it holds no DepthwiseConv1D"
+        raise InputError(f"{place}: {trouble}")
+    (layer,) = found
+    if note is not None:
+        note = f"{layer.path} is taken for a DepthwiseConv1D; {note}"
     if layer.class_name != "DepthwiseConv1D":
         note = (
             f"{layer.path} is a {layer.class_name}; its depthwise half is applied, without the pointwise one"
         )
     address = str(Address(place.path, layer.path))
     return LoadedWeights(address, layer.kernel, layer.bias, config=layer.config, note=note)
+
+
+def _named(layers: list[KerasLayer], wanted: str) -> list[KerasLayer]:
+    """The layers of a name; all of them for no name."""
+    # A path is unique; a name may stand in several models of one file.
+    exact = [layer for layer in layers if wanted == layer.path.strip("/")]
+    found = exact or [layer for layer in layers if wanted in ("", layer.name)]
+    # One layer that several models share stands under each of them.
+    return found[:1] if all(_same(layer, found[0]) for layer in found) else found
+
+
+def _same(a: KerasLayer, b: KerasLayer) -> bool:
+    if (a.name, a.class_name, a.config) != (b.name, b.class_name, b.config) or (a.bias is None) != (
+        b.bias is None
+    ):
+        return False
+    return np.array_equal(a.kernel, b.kernel) and (
+        a.bias is None or b.bias is None or np.array_equal(a.bias, b.bias)
+    )
 
 
 def read_array(address: str, given_format: str | None = None) -> Array:
