@@ -34,7 +34,5 @@ class Prepared(Protocol):
     panel: int
     whole_panels: bool
 
-    def __call__(
-        self, x: np.ndarray[Any, Any], first: int, out: np.ndarray[Any, Any], start: int
-    ) -> None:
+    def __call__(self, x: np.ndarray[Any, Any], first: int, out: np.ndarray[Any, Any], start: int) -> None:
         """Compute outputs from `start` on into `out` (B, n, C, M) from `x` (B, N, C), padded steps from `first`."""
