@@ -922,18 +922,22 @@ def test_signals_leave_nothing_behind(place: Path, number: int, code: int, suffi
     assert not (place / f"out.{suffix}").exists()
 
 
-@pytest.mark.parametrize("handler", ["_terminate", "_interrupt"])
-def test_nothing_disturbs_the_clearing_up_after_a_signal(handler: str) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_nothing_disturbs_the_clearing_up_after_a_signal(
+    number: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from dwconv_cli import cli
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    left: list[int] = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    before = {known: signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with pytest.raises((cli.Terminated, KeyboardInterrupt)):
-            getattr(cli, handler)(0, None)
-        assert [signal.getsignal(number) for number in before] == [signal.SIG_IGN] * 2
+        cli._leave(number, None)
+        assert [signal.getsignal(known) for known in before] == [signal.SIG_IGN] * 2
     finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+        for known, old in before.items():
+            signal.signal(known, old)
+    assert left == [code]
 
 
 def test_an_existing_output_survives_a_signal(place: Path) -> None:
