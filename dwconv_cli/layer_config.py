@@ -122,17 +122,22 @@ def inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return inner
 
 
-def to_config(layer: LayerSpec) -> dict[str, Any]:
-    """`layer` under Keras's keys, catalogue entries as Keras serializes them."""
+def to_config(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
+    """`layer` under Keras's keys, catalogue entries as Keras serializes them; of policy `dtype` where given."""
     config = {field.name: getattr(layer, field.name) for field in fields(LayerSpec)}
     for key, catalogue in CATALOGUES.items():
         if config[key] is not None:
             config[key] = catalogue.to_config(config[key])
+    config["dtype"] = dtype or layer.dtype
+    activation = config["activation"]
+    if config["dtype"] and isinstance(activation, dict) and ACTIVATIONS.is_layer(activation["class_name"]):
+        # Or the activation would cast to Keras's default.
+        activation["config"]["dtype"] = config["dtype"]
     return config
 
 
-def serialized(layer: LayerSpec) -> dict[str, Any]:
-    """`layer` as ``keras.layers.serialize`` gives it, and ``keras.layers.deserialize`` takes it.
+def serialized(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
+    """`layer` (of policy `dtype` where given) as ``keras.layers.serialize`` gives it, and ``keras.layers.deserialize`` takes it.
 
     Raises
     ------
@@ -149,7 +154,7 @@ def serialized(layer: LayerSpec) -> dict[str, Any]:
         choice = getattr(layer, key)
         if choice is not None and not catalogue.in_keras(choice):
             raise LayerError(f"{key} {choice} is none that a Keras config can hold")
-    config = to_config(layer)
+    config = to_config(layer, dtype)
     for key in ("kernel_size", "strides", "dilation_rate"):
         config[key] = [config[key]]
     for key in ("dtype", "name"):  # Keras has defaults for both, and None is not among them

@@ -204,9 +204,7 @@ class Registry(Generic[F]):
 
     def is_layer(self, class_name: object) -> bool:
         """Whether Keras has a layer of this class that stands for an entry."""
-        if not isinstance(class_name, str):
-            return False
-        return class_name in self._layers or (self.functions and class_name == "Activation")
+        return isinstance(class_name, str) and class_name in {*self._layers, "Activation" * self.functions}
 
     def arguments(self, name: str) -> dict[str, Any]:
         """Arguments of an entry with their defaults (or ``REQUIRED``), in the order of its signature."""
@@ -343,7 +341,8 @@ class Registry(Generic[F]):
         if isinstance(value, Choice):
             return self.choose(value.name, dict(value.arguments))
         if isinstance(value, str):
-            return self.choose(value)
+            self._check_origin({"registered_name": value}, value)
+            return self.choose(value.removeprefix(f"{OWN}>"))
         class_name = value.get("class_name") if isinstance(value, Mapping) else None
         if not isinstance(value, Mapping) or not isinstance(class_name, str):
             raise LayerError(f"{self.kind}: expected a name or a serialized object, got {_shown(value)}")
@@ -354,7 +353,7 @@ class Registry(Generic[F]):
             if not (isinstance(inner, Mapping) and inner.get("class_name") == class_name):  # no deeper
                 return self.from_config("linear" if inner is None else inner)
         if class_name == "function" and isinstance(config, str):
-            return self.choose(config)
+            return self.from_config(config)
         config = {} if config is None else config
         if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
             raise LayerError(f"{self.kind} {_shown(class_name)}: cannot read its config {_shown(config)}")

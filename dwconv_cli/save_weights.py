@@ -125,10 +125,10 @@ def _keras_config(layer: LayerSpec, weights: Weights) -> dict[str, Any]:
         if not INITIALIZERS.in_keras(getattr(layer, key))
     }
     kept = replace(layer, use_bias=weights.bias is not None, **foreign)
-    config: dict[str, Any] = serialized(kept)["config"]
     stored = weights.kernel.dtype.name
     mixed = layer.dtype == "float16" and stored != "float16"
-    return config | {"dtype": "mixed_float16" if mixed else layer.dtype or stored}
+    config: dict[str, Any] = serialized(kept, "mixed_float16" if mixed else layer.dtype or stored)["config"]
+    return config
 
 
 def _write(output: Output, name: str, array: np.ndarray[Any, Any]) -> None:

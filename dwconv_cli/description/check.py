@@ -75,7 +75,7 @@ def check(
     nbytes = math.prod(output) * found.output.itemsize
     return {
         "output": array_entry(None, output, found.output, nbytes),
-        "layer": to_config(layer) | {"dtype": found.output.name},
+        "layer": to_config(layer, found.output.name),
         "weights": weights,
         "padding": {"left": left, "right": right},
         "effective_kernel_size": size,
