@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from dwconv_cli.recipe import Recipe
     from dwconv_cli.report import Report
 
-_COMPRESSIONS = ("gzip", "lzf", "none")
+# Name -> levels; the last two come with the extra hdf5plugin.
+_COMPRESSIONS = {
+    "gzip": range(10),
+    "lzf": range(0),
+    "none": range(0),
+    "blosc": range(10),
+    "zstd": range(1, 23),
+}
 
 
 @click.command("apply")
@@ -47,7 +54,9 @@ _COMPRESSIONS = ("gzip", "lzf", "none")
     "--block-steps", type=click.IntRange(1), metavar="N", help="With --raw: wait for N steps at a time (1)."
 )
 @click.option("--chunks", metavar="N,N…", help="Chunk shape of HDF5 outputs.")
-@click.option("--compression", metavar="gzip|lzf|none[:LEVEL]", help="Of HDF5 outputs (as the input's).")
+@click.option(
+    "--compression", metavar="gzip|lzf|none|blosc|zstd[:LEVEL]", help="Of HDF5 outputs (as the input's)."
+)
 @click.option("--shuffle", is_flag=True, help="HDF5: shuffle bytes before compression.")
 @click.option("--fletcher32", is_flag=True, help="HDF5: add checksums.")
 @options.algorithm
@@ -260,16 +269,14 @@ def _size(text: str | None) -> int | None:
 
 def _compression(text: str) -> dict[str, Any]:
     name, colon, level = text.partition(":")
-    wrong = click.BadParameter(
-        f"{text!r} is not gzip, gzip:LEVEL (0 to 9), lzf or none", param_hint="--compression"
-    )
-    if name not in _COMPRESSIONS or (colon and name != "gzip"):
-        raise wrong
-    if not colon:
-        return {"compression": name}
-    if level not in tuple("0123456789"):
-        raise wrong
-    return {"compression": name, "compression_opts": int(level)}
+    levels = _COMPRESSIONS.get(name)
+    if levels is None or (colon and level not in map(str, levels)):
+        choices = ", ".join(
+            f"{known}[:{allowed.start} to {allowed.stop - 1}]" if allowed else known
+            for known, allowed in _COMPRESSIONS.items()
+        )
+        raise click.BadParameter(f"{text!r} is none of {choices}", param_hint="--compression")
+    return {"compression": name, **({"compression_opts": int(level)} if colon else {})}
 
 
 class _Log:

@@ -10,7 +10,7 @@ from dwconv_cli.errors import ShapeError
 
 # Large enough to compress and read well, small enough to pick a few seconds out of a recording.
 CHUNK_BYTES = 256 << 10
-_KEPT = ("gzip", "lzf")
+_KEPT = ("gzip", "lzf", "blosc", "zstd")
 
 
 def storage_options(
@@ -46,7 +46,11 @@ def storage_options(
     options |= {key: value for key, value in asked.items() if key != "chunks"}
     if options.get("compression") == "none":
         options = {key: options[key] for key in ("shuffle", "fletcher32") if key in asked}
-    if options.get("compression_opts") is None or options.get("compression") == "lzf":
+    if (
+        options.get("compression_opts") is None
+        or options.get("compression") != "gzip"
+        and "compression_opts" not in asked
+    ):
         options.pop("compression_opts", None)
     chunks = asked.get("chunks")
     if chunks is not None and (len(chunks) != len(shape) or min(chunks) < 1):

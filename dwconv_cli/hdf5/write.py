@@ -15,10 +15,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from dwconv_cli.errors import DwconvError, OutputError
+from dwconv_cli.errors import DwconvError, MissingExtraError, OutputError
 from dwconv_cli.hdf5.door import file_name, shown
 
 # Whole chunks must fit into the cache, or HDF5 compresses one every time a part of it is written.
+# Compressions that come with the extra.
+PLUGINS = ("blosc", "zstd")
 CHUNK_CACHE = 32 << 20
 # Since HDF5 1.8 an attribute may be larger than 64 KiB.
 LIBRARY = ("v108", "latest")
@@ -118,10 +120,32 @@ def create_dataset(
     OutputError
     """
     with _errors(f"{file_name(file)}::{shown(name)}"):
-        dataset = file.create_dataset(name, shape, dtype, track_times=False, **options)
+        dataset = file.create_dataset(name, shape, dtype, track_times=False, **_with_plugin(options))
         for key, value in attributes.items():
             dataset.attrs[key] = value
     return dataset
+
+
+def _with_plugin(options: Mapping[str, Any]) -> dict[str, Any]:
+    """`options` with a compression that HDF5 has as a plugin only in the form that h5py takes.
+
+    Raises
+    ------
+    MissingExtraError
+    """
+    found = dict(options)
+    name = found.get("compression")
+    if name not in PLUGINS:
+        return found
+    try:
+        import hdf5plugin
+    except ImportError as error:
+        raise MissingExtraError(
+            f"compression {name} needs a plugin of HDF5: pip install 'dwconv-cli[hdf5plugin]'"
+        ) from error
+    level = found.pop("compression_opts", None)
+    make = {"blosc": hdf5plugin.Blosc, "zstd": hdf5plugin.Zstd}[name]
+    return found | dict(make() if level is None else make(clevel=level))
 
 
 def is_taken(file: h5py.File, name: str) -> bool:
