@@ -8,7 +8,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-
 from helpers_cli import run
 
 X = np.arange(6000, dtype=np.float32).reshape(1000, 6)
@@ -38,7 +37,7 @@ def test_in_and_out(compression: str, tmp_path: Path) -> None:
     with h5py.File(two) as file:
         data = file["x"]
         assert np.array_equal(data[()], X)
-        assert data.id.get_create_plist().get_filter(0)[3].decode().startswith(compression.split(":")[0])
+        assert data.id.get_create_plist().get_filter(0)[0] == {"z": 32015, "b": 32001}[compression[0]]
 
 
 @pytest.mark.parametrize("compression", ["zstd", "blosc"])
