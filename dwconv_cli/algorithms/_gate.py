@@ -5,10 +5,10 @@ and ``gamma(n) = n*u/(1 - n*u)``, u the unit roundoff (Higham, Accuracy and Stab
 section 3.1). A convolution by FFT errs by ``u * log2(N) * |x| * |w|``, norms over the whole block (ibid., section
 24.1; the measured constant is 0.12, here it is 1): one large sample spoils all outputs of its block.
 
-So an output passes if its S is large enough. S is a convolution, too dear to compute, but easily bounded from below:
-with ``z = min(|x|, level)``, S is at least ``level * |w|_1`` less what the shortfalls ``level - z`` under its taps
-take away, and that is most if they meet the largest weights. So it suffices to sum shortfalls over *cells* of
-consecutive samples.
+So an output passes if its S is large enough. S is itself a convolution; a bound from below is cheaper. With
+``z = min(|x|, level)`` S is at least ``level * |w|_1`` less the sum of the shortfalls ``level - z``, each times the
+weight it meets. Added up over *cells* of consecutive samples, each times the largest weight its samples may meet,
+that is a convolution of few numbers.
 """
 
 from __future__ import annotations
@@ -17,14 +17,23 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.algorithms._spectra import Transform, product
+
 Array = np.ndarray[Any, Any]
 
 # The share of |w|_1 that has to be left.
 SHARE = 0.5
 # For rounding in the check itself.
-SAFETY = 1.01
-# Channels from which on NumPy sums rows faster than BLAS multiplies them by a matrix of ones.
+SAFETY = 1.02
+# Cells summed by one row of a product with zeros and ones.
+SIDE = 8
+# Channels from which on NumPy sums rows faster than such a product does.
 MANY = 32
+
+
+def cell_for(taps: int) -> int:
+    """Samples of a cell: few next to the kernel, so that the largest weight is not far from the others."""
+    return 4 if taps < 128 else min(64, max(8, 1 << (taps // 128).bit_length() - 1))
 
 
 class Gate:
@@ -35,77 +44,83 @@ class Gate:
     kernel : ndarray, shape (K, C, M)
         Finite.
     length : int
-        Samples of a block, N; a multiple of `cell`.
+        Samples of a block, N; a multiple of ``SIDE * cell``.
     outputs : int
         Outputs of a block; a multiple of `cell`.
     cell : int
+    last : bool
+        Blocks are (F, N, Q), else (Q, F, N).
     gain : float
         Unit roundoff of the transform over that of the promise.
     """
 
-    def __init__(self, kernel: Array, length: int, outputs: int, cell: int, gain: float = 1.0) -> None:
-        weights = np.sort(np.abs(kernel.astype(np.result_type(kernel, np.float64))), axis=0)[::-1]
+    def __init__(
+        self, kernel: Array, length: int, outputs: int, cell: int, last: bool, gain: float = 1.0
+    ) -> None:
+        weights = np.abs(kernel.astype(np.result_type(kernel, np.float64)))
         taps = len(weights)
         total, norm = weights.sum(axis=0), np.sqrt((weights**2).sum(axis=0))
         with np.errstate(all="ignore"):
             needed = gain * SAFETY * np.log2(length) * norm / ((taps + 1) * SHARE * total)
-        #: (C,): the level, over the norm of the block, for the most demanding multiplier.
-        self.level = np.nan_to_num(needed, posinf=0.0).max(axis=1)
-        #: (C,): shortfalls, over the level, that leave enough of the weights.
-        self.allowed = (
-            (np.cumsum(weights, axis=0) <= (1 - SHARE) * total).sum(axis=0).min(axis=1).astype(float)
-        )
+            share = np.nan_to_num(weights / total)
+        self.last, self.axis = last, 1 if last else 2
+        #: The level over the norm of the block, for the most demanding multiplier; as blocks lie, (1, 1, C).
+        self.level = self._lie(np.nan_to_num(needed, posinf=0.0).max(axis=1)[None, None])
         self.cell = cell
         self.groups = outputs // cell
-        #: Cells that the taps of one cell of outputs fall on.
-        self.reach = min(-(-(cell + taps - 1) // cell), length // cell)
+        self.transform = Transform(length // cell)
+        #: The largest share of a weight that output cell 0 has on cell j: taps from (j-1)*cell + 1 to (j+1)*cell - 1.
+        reach = -(-(taps + cell - 1) // cell)
+        padded = np.zeros(((reach + 1) * cell, *share.shape[1:]))
+        padded[cell : cell + taps] = share
+        cells = padded.reshape(reach + 1, cell, *share.shape[1:]).max(axis=(1, 3))
+        largest = np.maximum(cells[1:], cells[:-1])
+        self.spectrum = self._lie(self.transform.correlated_with(largest, 0)[None]).astype(
+            np.complex128 if kernel.real.dtype == np.float64 else np.complex64
+        )
 
-    def passes(self, blocks: Array, channels: Array, last: bool) -> Array:
+    def passes(self, blocks: Array, channels: Array) -> Array:
         """Which outputs keep the promise, a cell at a time.
 
         Parameters
         ----------
-        blocks : ndarray, shape (F, N, Q) if `last`, else (Q, F, N)
+        blocks : ndarray
         channels : ndarray of int, shape (Q,)
             Channel of each sequence.
-        last : bool
 
         Returns
         -------
         ndarray of bool, shape (F, groups, Q)
         """
+        axis, sequences = self.axis, (..., channels) if self.last else (channels, ...)
         sizes = np.abs(blocks)
         with np.errstate(all="ignore"):
-            energy = self._cells(sizes * sizes, last).sum(axis=1, keepdims=True)
-            norm = np.sqrt(energy)
-            level = (norm * self.level[channels]).astype(sizes.dtype)
-            np.minimum(sizes, level if last else level.transpose(2, 0, 1), out=sizes)
-            shortfall = self.cell * level - self._cells(sizes, last)
-            sums = np.zeros((shortfall.shape[0], shortfall.shape[1] + self.reach, shortfall.shape[2]))
-            np.cumsum(shortfall, axis=1, out=sums[:, 1 : shortfall.shape[1] + 1])
-            sums[:, shortfall.shape[1] + 1 :] = sums[:, shortfall.shape[1], None]
-            missing = sums[:, self.reach :][:, : self.groups] - sums[:, : self.groups]
-            fine = missing <= self.allowed[channels] * level
+            energy = self._cells(sizes * sizes).sum(axis=axis, keepdims=True)
+            level = (np.sqrt(energy) * self.level[sequences]).astype(sizes.dtype)
+            np.minimum(sizes, level, out=sizes)
+            shortfall = self.cell * level - self._cells(sizes)
+            spectrum = product(self.transform.forward(shortfall, axis), self.spectrum[sequences], axis)
+            loss = self.transform.backward(spectrum, axis)
+            loss = loss[:, : self.groups] if self.last else loss[:, :, : self.groups]
             # Squares that overflow or vanish tell nothing, unless there is nothing at all.
             tiny = np.finfo(sizes.dtype).tiny ** 0.75
-            fine &= np.isfinite(energy) & ((energy > tiny) | ~_any(blocks, last))
-        return np.asarray(fine)
+            clear = (energy > tiny) | ~np.any(blocks, axis=axis, keepdims=True)
+            fine = (loss <= (1 - SHARE) / SAFETY * level) & np.isfinite(energy) & clear
+        return np.asarray(fine if self.last else fine.transpose(1, 2, 0))
 
-    def _cells(self, numbers: Array, last: bool) -> Array:
-        """Sums over cells, (F, cells, Q); every block is a product of its own, of one shape."""
+    def _lie(self, array: Array) -> Array:
+        """(1, n, C) as it lies beside blocks."""
+        return array if self.last else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+    def _cells(self, numbers: Array) -> Array:
+        """Sums over cells. Every block is a product of its own, of one shape."""
         cell = self.cell
-        if not last:
-            channels, count, length = numbers.shape
-            ones = np.ones((cell, 1), numbers.dtype)
-            sums = np.asarray(np.matmul(numbers.reshape(channels, count, length // cell, cell), ones))
-            return sums[:, :, :, 0].transpose(1, 2, 0)
+        if not self.last:
+            ones = np.kron(np.eye(SIDE, dtype=numbers.dtype), np.ones((cell, 1), numbers.dtype))
+            rows = numbers.reshape(*numbers.shape[:2], -1, SIDE * cell)
+            return np.asarray(np.matmul(rows, ones)).reshape(*numbers.shape[:2], -1)
         count, length, channels = numbers.shape
         if channels >= MANY:
             return np.asarray(np.add.reduce(numbers.reshape(count, length // cell, cell, channels), axis=2))
         ones = np.tile(np.eye(channels, dtype=numbers.dtype), (cell, 1))
         return np.asarray(np.matmul(numbers.reshape(count, length // cell, cell * channels), ones))
-
-
-def _any(blocks: Array, last: bool) -> Array:
-    some = np.asarray(np.any(blocks, axis=1 if last else 2, keepdims=True))
-    return some if last else some.transpose(1, 2, 0)

@@ -102,17 +102,16 @@ def cost(problem: Problem, products: Products) -> float:
     full = -(-columns * number // VECTOR) * VECTOR / (columns * number)
     total = products.parts * (products.span * products.width_in * full * costs.mac + costs.put)
     if not products.straight:
-        fits = UNITS.keys() | {4}
-        moved_in = (
-            problem.strides / problem.depth_multiplier / _unit(products.together * dtype.itemsize, fits)
-        )
-        moved_out = 1 / _unit(products.together * products.beside * dtype.itemsize, fits)
-        total += costs.move * dtype.itemsize * (moved_in + moved_out)
+        moves = problem.strides / problem.depth_multiplier * _moves(products.together, dtype.itemsize)
+        moves += _moves(products.together * products.beside, dtype.itemsize)
+        samples = problem.strides / problem.depth_multiplier + 1
+        total += products.parts * (costs.move * moves + costs.moved * samples)
     return total
 
 
-def _unit(size: int, fits: set[int]) -> int:
-    return size if size in fits else 1
+def _moves(together: int, size: int) -> float:
+    """Moves for each sample of `size` bytes, if `together` are to stay side by side."""
+    return 1 / together if together * size in UNITS else 1.0
 
 
 @lru_cache(maxsize=256)

@@ -52,7 +52,7 @@ def cost(problem: Problem) -> float:
     if _by_rows(problem):
         total = problem.kernel_size * costs.tap * parts + costs.put
         if problem.strides > 1 or parts > 1:
-            total += costs.move * min(problem.strides, problem.kernel_size) / problem.depth_multiplier
+            total += costs.sort * min(problem.strides, problem.kernel_size) / problem.depth_multiplier * parts
         return parts * total + (costs.move if problem.depth_multiplier > 1 else 0.0)
     return parts * parts * problem.kernel_size * costs.plain
 

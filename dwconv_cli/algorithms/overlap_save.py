@@ -5,12 +5,14 @@ and each is computed whole, so the bits of an output depend on its block alone. 
 either layout, without a transposition.
 
 A transform's error is bounded for a block, not for each output. A check (``_gate.py``) tells the outputs that keep the
-promise of the direct sum all the same. In float32 the sequences with others are transformed in float64. What fails
-there as well, and a block with NaN or Inf, is computed by an exact algorithm.
+promise of the direct sum all the same. In float32 the sequences with others are transformed in float64, and all of
+them where the kernel leaves float32 no chance. What fails there as well, and a block with NaN or Inf, is computed by
+an exact algorithm.
 """
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,10 +20,11 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from dwconv_cli.algorithms import direct, toeplitz
-from dwconv_cli.algorithms._gate import Gate
+from dwconv_cli.algorithms._gate import SIDE, Gate, cell_for
 from dwconv_cli.algorithms._layout import empty_like, is_plain, plain
 from dwconv_cli.algorithms._scratch import SCRATCH
 from dwconv_cli.algorithms._sequences import Chunk, gather, scatter
+from dwconv_cli.algorithms._spectra import Transform, product
 from dwconv_cli.algorithms.costs import COSTS
 from dwconv_cli.algorithms.problem import Problem
 
@@ -31,8 +34,13 @@ Array = np.ndarray[Any, Any]
 
 # Numbers of the blocks transformed at once.
 TILE = 1 << 17
-# The longest transform.
+# The longest transform, at all and over the number of taps.
 LONGEST = 1 << 17
+MOST = 4
+# With fewer taps, float32 seldom passes the check.
+NARROW = 200
+# Channels whose taps decide whether to try float32.
+TRIED = 16
 
 
 class Size(NamedTuple):
@@ -74,29 +82,29 @@ def prepare(problem: Problem, kernel: Array) -> OverlapSave | direct.Direct:
 def _cost(problem: Problem, size: Size) -> float:
     dtype = np.dtype(problem.dtype)
     parts = 2 if dtype.kind == "c" else 1
-    costs = COSTS[f"float{8 * dtype.itemsize // parts}"]
-    transform = (costs.fft + costs.fft_log * np.log2(size.length)) * size.length / size.outputs
-    per_step = transform * (1 + 1 / problem.depth_multiplier) / 2 + costs.check
-    return float(parts * problem.strides * per_step)
+    narrow = dtype.itemsize == 4 * parts and problem.kernel_size >= NARROW
+    costs = COSTS["float32" if narrow else "float64"]
+    transform = (costs.fft + costs.fft_log * math.log2(size.length)) * size.length / size.outputs
+    per_step = transform * (1 + 1 / problem.depth_multiplier) / 2 + costs.check / problem.depth_multiplier
+    return parts * problem.strides * per_step
 
 
 @lru_cache(maxsize=256)
 def _size(problem: Problem) -> Size | None:
+    """The cheapest block; long ones fail the check more often, for their norm grows and their outputs' sums do not."""
     taps, strides = problem.kernel_size, problem.strides
-    best = None
-    length = 64
-    while length <= LONGEST:
-        for candidate in (length, length // 2 * 3):
-            # Cells end where blocks do.
-            cell = min(64, 1 << max(2, (taps // 16).bit_length() - 1))
-            step = np.lcm(cell, strides)
-            outputs = int((candidate - taps + 1) // step * step)
-            if candidate % cell == 0 and outputs > 0:
-                size = Size(candidate, outputs, cell)
-                if best is None or _cost(problem, size) < _cost(problem, best):
-                    best = size
+    cell = cell_for(taps)
+    step = math.lcm(cell, strides)
+    sizes = []
+    length = SIDE * cell
+    longest = min(LONGEST, max(MOST * taps, 4 * step, 4 * SIDE * cell))
+    while length <= longest:
+        for candidate in (length, length * 3 // 2):
+            outputs = (candidate - taps + 1) // step * step
+            if candidate % (SIDE * cell) == 0 and outputs > 0 and candidate <= longest:
+                sizes.append(Size(candidate, outputs, cell))
         length *= 2
-    return best
+    return min(sizes, key=lambda size: _cost(problem, size), default=None)
 
 
 class OverlapSave:
@@ -113,33 +121,34 @@ class OverlapSave:
     whole_panels = True
 
     def __init__(self, problem: Problem, kernel: Array, size: Size) -> None:
-        import scipy.fft  # a quarter of a second, for those who transform only
-
-        self.fft: Any = scipy.fft
         self.problem = problem
         self.size = size
         self.dtype = np.dtype(problem.dtype)
         self.last = problem.data_format == "channels_last"
-        self.complex = self.dtype.kind == "c"
+        #: Blocks are (blocks, steps, sequences) or (sequences, blocks, steps): as the recording lies.
+        self.axis = 1 if self.last else 2
+        self.transform = Transform(size.length, self.dtype.kind == "c")
         self.panel = size.outputs // problem.strides * problem.dilation_rate
-        #: Sequences: the channels at each phase of the dilation; a fixed number is transformed together.
-        self.sequences = problem.channels * problem.dilation_rate
-        self.together = max(1, min(self.sequences, TILE // size.length))
+        #: Sequences transformed together: a number fixed by the problem.
+        self.together = max(1, min(problem.channels * problem.dilation_rate, TILE // size.length))
         exact = direct if toeplitz.supports(problem) else toeplitz
         self.exact: direct.Direct | toeplitz.Toeplitz = exact.prepare(problem, kernel)
-        self.gate = Gate(kernel, size.length, size.outputs, size.cell)
-        wide = np.dtype(np.complex128 if self.complex else np.float64)
-        self.wide = None if self.dtype == wide else wide
-        # Correlation, without a conjugate of complex taps.
-        spectrum = self._forward(kernel.astype(wide).transpose(2, 1, 0).conj(), 2).conj()
-        narrow = np.complex128 if self.wide is None else np.complex64
-        order = (0, 2, 1) if self.last else (0, 1, 2)
-        #: (M, bins, C) or (M, C, bins).
-        self.spectra = np.ascontiguousarray(spectrum.transpose(order), narrow)
-        if self.wide is not None:
+        double = kernel.astype(np.result_type(self.dtype, np.float64))
+        gate, gain = Gate(kernel, *size, self.last), 1.0
+        #: float64, for those sequences that float32 is not good enough for.
+        self.wide: np.dtype[Any] | None = None
+        self.work = self.dtype
+        if double.dtype != self.dtype:
             gain = float(np.finfo(np.float64).eps / np.finfo(np.float32).eps)
-            self.wide_gate = Gate(kernel, size.length, size.outputs, size.cell, gain)
-            self.wide_spectra = spectrum
+            if problem.kernel_size >= NARROW and _has_a_chance(gate, size, problem.channels):
+                self.wide, self.wide_gate = double.dtype, Gate(double, *size, False, gain)
+            else:
+                self.work, gate = double.dtype, Gate(double, *size, self.last, gain)
+        self.gate = gate
+        self.wide_spectra = self.transform.correlated_with(double.transpose(2, 1, 0), 2)
+        spectra = self.wide_spectra.transpose(0, 2, 1) if self.last else self.wide_spectra[:, :, None]
+        #: (M, bins, C) or (M, C, 1, bins).
+        self.spectra = np.ascontiguousarray(spectra, np.result_type(self.work, np.complex64))
 
     def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
         """Compute the outputs from `start` on, a multiple of `panel`.
@@ -190,7 +199,7 @@ class OverlapSave:
 
     def _blocks(self, x: Array, first: int, out: Array, start: int, chunk: Chunk, failed: Array) -> None:
         """Transform some blocks of a chunk's sequences; note in `failed` (blocks, cells, …) what must be done again."""
-        count = len(failed)
+        count, axis = len(failed), self.axis
         phases = slice(chunk.phase, chunk.phase + chunk.phases)
         groups = slice(chunk.group, chunk.group + chunk.groups)
         channels = np.tile(np.arange(groups.start, groups.stop), chunk.phases)
@@ -199,15 +208,15 @@ class OverlapSave:
             if self.last
             else (len(channels), count, self.size.length)
         )
-        held = SCRATCH.take("in", shape, self.dtype)
+        held = SCRATCH.take("in", shape, self.work)
         self._fill(held, x, first, start, chunk)
-        fine = self.gate.passes(held, channels, self.last)
-        spectrum = self._forward(held, 1 if self.last else 2)
+        fine = self.gate.passes(held, channels)
+        spectrum = self.transform.forward(held, axis)
         again = None if fine.all() else self._again(held, channels, fine)
         failed[:, :, phases, groups] = ~fine.reshape(count, -1, chunk.phases, chunk.groups)
         for m, weights in enumerate(self.spectra):
-            taken = weights[:, channels] if self.last else weights[channels][:, None]
-            made = self._backward(_product(spectrum, taken, 1 if self.last else 2), 1 if self.last else 2)
+            taken = weights[:, channels] if self.last else weights[channels]
+            made = self.transform.backward(product(spectrum, taken, axis), axis)
             if again is not None:
                 block, sequence, values = again[0], again[1], again[2][m]
                 if self.last:
@@ -269,16 +278,13 @@ class OverlapSave:
         taken = held[block, :, sequence] if self.last else held[sequence, block]
         wide = taken.astype(self.wide)
         of = channels[sequence]
-        fine[block, :, sequence] = self.wide_gate.passes(wide[:, None], of, last=False)[0].T
-        spectrum = self._forward(wide, 1)
-        return (
-            block,
-            sequence,
-            [
-                self._backward(_product(spectrum, weights[of], 1), 1).astype(self.dtype)
-                for weights in self.wide_spectra
-            ],
-        )
+        fine[block, :, sequence] = self.wide_gate.passes(wide[:, None], of)[0].T
+        spectrum = self.transform.forward(wide, 1)
+        values = [
+            self.transform.backward(product(spectrum, weights[of], 1), 1).astype(self.dtype)
+            for weights in self.wide_spectra
+        ]
+        return block, sequence, values
 
     def _exactly(self, x: Array, first: int, out: Array, start: int, failed: Array) -> None:
         """Compute outputs again where `failed` (blocks, cells, phases, channels) by the exact algorithm."""
@@ -298,28 +304,13 @@ class OverlapSave:
             of = cells[index // dilation * strides // cell, index % dilation]
             np.copyto(part, made, where=of[None, :, :, None])
 
-    def _forward(self, samples: Array, axis: int) -> Array:
-        transform = self.fft.fft if self.complex else self.fft.rfft
-        spectrum: Array = transform(samples, self.size.length, axis=axis)
-        return spectrum
 
-    def _backward(self, spectrum: Array, axis: int) -> Array:
-        transform = self.fft.ifft if self.complex else self.fft.irfft
-        samples: Array = transform(spectrum, self.size.length, axis=axis, overwrite_x=True)
-        return samples
-
-
-def _product(spectrum: Array, weights: Array, axis: int) -> Array:
-    """``spectrum * weights``, the same bits for each block whatever their number.
-
-    NumPy rounds complex products differently at the end of a loop, and makes one loop of all that lies without gaps:
-    so each block gets a gap.
-    """
-    shape = list(spectrum.shape)
-    shape[axis] += 1
-    made = SCRATCH.take("product", tuple(shape), spectrum.dtype)
-    made = made[(slice(None),) * axis + (slice(-1),)]
-    return np.multiply(spectrum, weights, out=made)
+def _has_a_chance(gate: Gate, size: Size, channels: int) -> bool:
+    """Whether white noise passes the check, for most channels."""
+    noise = np.random.default_rng(0).standard_normal((1, size.length), np.float32)
+    tried = np.arange(min(channels, TRIED))
+    blocks = np.repeat(noise[..., None] if gate.last else noise[None], len(tried), axis=2 if gate.last else 0)
+    return float(gate.passes(blocks, tried).all(axis=1).mean()) > 0.5
 
 
 def _split(rows: Array, chunk: Chunk) -> Array:
