@@ -46,10 +46,8 @@ def storage_options(
     options |= {key: value for key, value in asked.items() if key != "chunks"}
     if options.get("compression") == "none":
         options = {key: options[key] for key in ("shuffle", "fletcher32") if key in asked}
-    if (
-        options.get("compression_opts") is None
-        or options.get("compression") != "gzip"
-        and "compression_opts" not in asked
+    if options.get("compression_opts") is None or (
+        options.get("compression") != "gzip" and "compression_opts" not in asked
     ):
         options.pop("compression_opts", None)
     chunks = asked.get("chunks")
