@@ -91,14 +91,18 @@ def _activation_policy(value: Any) -> Any:
 
 
 def field_of(config: Mapping[str, Any], key: str) -> Any:
-    """One field of the layer that a config describes; in words where it cannot be read."""
-    with_activation = {k: config[k] for k in (key, "activation", KERAS_2_KEY) if k in config}
-    for part in (with_activation, {key: config.get(key)}):
+    """One field of the layer that a config describes; what the config calls it where it cannot be read."""
+    beside = (key, "activation", KERAS_2_KEY) if key in ("activation", "dtype") else (key,)
+    for keys in (beside, (key,)):
         try:
+            part = {name: config[name] for name in keys if name in config}
             return getattr(from_config({"kernel_size": 1, **part}), key, None)
         except LayerError:
             pass
-    return "a custom object"
+    value = config[key]
+    return str(
+        value.get("registered_name") or value.get("class_name") if isinstance(value, Mapping) else value
+    )[:60]
 
 
 def inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:

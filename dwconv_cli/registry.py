@@ -341,8 +341,9 @@ class Registry(Generic[F]):
         if isinstance(value, Choice):
             return self.choose(value.name, dict(value.arguments))
         if isinstance(value, str):
-            self._check_origin({"registered_name": value}, value)
-            return self.choose(value.removeprefix(f"{OWN}>"))
+            if ">" in value:
+                self._check_origin({"registered_name": value, "module": None}, value)
+            return self.choose(value)
         class_name = value.get("class_name") if isinstance(value, Mapping) else None
         if not isinstance(value, Mapping) or not isinstance(class_name, str):
             raise LayerError(f"{self.kind}: expected a name or a serialized object, got {_shown(value)}")
@@ -357,8 +358,7 @@ class Registry(Generic[F]):
         config = {} if config is None else config
         if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
             raise LayerError(f"{self.kind} {_shown(class_name)}: cannot read its config {_shown(config)}")
-        layer_keys = _LAYER_KEYS if class_name in self._layers else ()
-        skipped = {*self.ignored, *layer_keys}
+        skipped = {*self.ignored, *(_LAYER_KEYS if class_name in self._layers else ())}
         return self.choose(class_name, {k: _unwrapped(v) for k, v in config.items() if k not in skipped})
 
     def _check_origin(self, value: Mapping[Any, Any], class_name: str) -> None:
