@@ -13,6 +13,7 @@ that is a convolution of few numbers.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,10 @@ Array = np.ndarray[Any, Any]
 SHARE = 0.5
 # For rounding in the check itself.
 SAFETY = 1.02
+# Numbers of a row, where channels are few: what is done to a block channel by channel is done to such rows.
+ROW = 256
 # Cells summed by one row of a product with zeros and ones.
-SIDE = 8
+SIDE = 16
 # Channels from which on NumPy sums rows faster than such a product does.
 MANY = 32
 
@@ -62,22 +65,19 @@ class Gate:
         total, norm = weights.sum(axis=0), np.sqrt((weights**2).sum(axis=0))
         with np.errstate(all="ignore"):
             needed = gain * SAFETY * np.log2(length) * norm / ((taps + 1) * SHARE * total)
-            share = np.nan_to_num(weights / total)
+            shares = np.nan_to_num(weights / total)
         self.last, self.axis = last, 1 if last else 2
         #: The level over the norm of the block, for the most demanding multiplier; as blocks lie, (1, 1, C).
         self.level = self._lie(np.nan_to_num(needed, posinf=0.0).max(axis=1)[None, None])
         self.cell = cell
         self.groups = outputs // cell
         self.transform = Transform(length // cell)
-        #: The largest share of a weight that output cell 0 has on cell j: taps from (j-1)*cell + 1 to (j+1)*cell - 1.
-        reach = -(-(taps + cell - 1) // cell)
-        padded = np.zeros(((reach + 1) * cell, *share.shape[1:]))
-        padded[cell : cell + taps] = share
-        cells = padded.reshape(reach + 1, cell, *share.shape[1:]).max(axis=(1, 3))
-        largest = np.maximum(cells[1:], cells[:-1])
-        self.spectrum = self._lie(self.transform.correlated_with(largest, 0)[None]).astype(
-            np.complex128 if kernel.real.dtype == np.float64 else np.complex64
-        )
+        spectrum = self.transform.correlated_with(_largest(shares, cell), 0)[None]
+        double = kernel.real.dtype == np.float64
+        self.spectrum = self._lie(spectrum).astype(np.complex128 if double else np.complex64)
+        #: Longer cells: if none of them lacks much, no output does, and there is nothing to convolve.
+        self.coarse = next(size for size in (SIDE * cell, 4 * cell, cell) if 8 * size <= max(taps, 8 * cell))
+        self.worst = self._lie(_largest(shares, self.coarse).sum(axis=0)[None, None])
 
     def passes(self, blocks: Array, channels: Array) -> Array:
         """Which outputs keep the promise, a cell at a time.
@@ -92,35 +92,78 @@ class Gate:
         -------
         ndarray of bool, shape (F, groups, Q)
         """
-        axis, sequences = self.axis, (..., channels) if self.last else (channels, ...)
+        axis, of = self.axis, (..., channels) if self.last else (channels, ...)
         sizes = np.abs(blocks)
+        bound = (1 - SHARE) / SAFETY
         with np.errstate(all="ignore"):
-            energy = self._cells(sizes * sizes).sum(axis=axis, keepdims=True)
-            level = (np.sqrt(energy) * self.level[sequences]).astype(sizes.dtype)
-            np.minimum(sizes, level, out=sizes)
-            shortfall = self.cell * level - self._cells(sizes)
-            spectrum = product(self.transform.forward(shortfall, axis), self.spectrum[sequences], axis)
-            loss = self.transform.backward(spectrum, axis)
-            loss = loss[:, : self.groups] if self.last else loss[:, :, : self.groups]
+            energy = self._energy(sizes)
+            level = (np.sqrt(energy) * self.level[of]).astype(sizes.dtype)
+            self._clip(sizes, level)
             # Squares that overflow or vanish tell nothing, unless there is nothing at all.
-            tiny = np.finfo(sizes.dtype).tiny ** 0.75
-            clear = (energy > tiny) | ~np.any(blocks, axis=axis, keepdims=True)
-            fine = (loss <= (1 - SHARE) / SAFETY * level) & np.isfinite(energy) & clear
+            clear = energy > np.finfo(sizes.dtype).tiny ** 0.75
+            if not clear.all():
+                clear |= ~np.any(blocks, axis=axis, keepdims=True)
+            clear &= np.isfinite(energy)
+            lacking = self.coarse * level - self._cells(sizes, self.coarse)
+            fine = clear & (lacking.max(axis=axis, keepdims=True) * self.worst[of] <= bound * level)
+            if fine.all():
+                fine = np.repeat(fine, self.groups, axis=axis)
+            else:
+                lacking = self.cell * level - self._cells(sizes, self.cell)
+                spectrum = product(self.transform.forward(lacking, axis), self.spectrum[of], axis)
+                loss = self.transform.backward(spectrum, axis)
+                loss = loss[:, : self.groups] if self.last else loss[:, :, : self.groups]
+                fine = fine | (clear & (loss <= bound * level))
         return np.asarray(fine if self.last else fine.transpose(1, 2, 0))
 
     def _lie(self, array: Array) -> Array:
         """(1, n, C) as it lies beside blocks."""
         return array if self.last else np.ascontiguousarray(array.transpose(2, 0, 1))
 
-    def _cells(self, numbers: Array) -> Array:
-        """Sums over cells. Every block is a product of its own, of one shape."""
-        cell = self.cell
+    def _energy(self, sizes: Array) -> Array:
+        """Sums of squares over blocks, one shape for each block."""
         if not self.last:
-            ones = np.kron(np.eye(SIDE, dtype=numbers.dtype), np.ones((cell, 1), numbers.dtype))
-            rows = numbers.reshape(*numbers.shape[:2], -1, SIDE * cell)
+            return np.asarray(np.matmul(sizes[:, :, None], sizes[..., None]))[..., 0]
+        count, _, channels = sizes.shape
+        rows = self._in_rows(sizes)
+        sums = np.einsum("fbr,fbr->fr", rows, rows) if rows.shape[1] > 1 else rows[:, 0] ** 2
+        return np.asarray(sums.reshape(count, -1, channels).sum(axis=1, keepdims=True))
+
+    def _clip(self, sizes: Array, level: Array) -> None:
+        if self.last:
+            rows = self._in_rows(sizes)
+            level = np.tile(level, (1, 1, rows.shape[2] // sizes.shape[2]))
+            np.minimum(rows, level, out=rows)
+        else:
+            np.minimum(sizes, level, out=sizes)
+
+    def _in_rows(self, sizes: Array) -> Array:
+        """(F, N, Q) as (F, rows, numbers), some steps to a row."""
+        count, length, channels = sizes.shape
+        steps = 1
+        while steps * channels < ROW and length % (2 * steps) == 0:
+            steps *= 2
+        return sizes.reshape(count, length // steps, steps * channels)
+
+    def _cells(self, numbers: Array, cell: int) -> Array:
+        """Sums over cells. Every block is a product of its own, of one shape."""
+        if not self.last:
+            side = math.gcd(max(1, SIDE * 8 // cell), numbers.shape[2] // cell)
+            ones = np.kron(np.eye(side, dtype=numbers.dtype), np.ones((cell, 1), numbers.dtype))
+            rows = numbers.reshape(*numbers.shape[:2], -1, side * cell)
             return np.asarray(np.matmul(rows, ones)).reshape(*numbers.shape[:2], -1)
         count, length, channels = numbers.shape
         if channels >= MANY:
             return np.asarray(np.add.reduce(numbers.reshape(count, length // cell, cell, channels), axis=2))
         ones = np.tile(np.eye(channels, dtype=numbers.dtype), (cell, 1))
         return np.asarray(np.matmul(numbers.reshape(count, length // cell, cell * channels), ones))
+
+
+def _largest(shares: Array, cell: int) -> Array:
+    """The largest share that cell ``j`` may meet in outputs of cell 0, shape (cells, C): taps around ``j * cell``."""
+    taps = len(shares)
+    reach = -(-(taps + cell - 1) // cell)
+    padded = np.zeros(((reach + 1) * cell, *shares.shape[1:]))
+    padded[cell : cell + taps] = shares
+    cells = padded.reshape(reach + 1, cell, *shares.shape[1:]).max(axis=(1, 3))
+    return np.asarray(np.maximum(cells[1:], cells[:-1]))

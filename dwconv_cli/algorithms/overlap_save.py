@@ -33,10 +33,12 @@ NAME = "overlap-save"
 Array = np.ndarray[Any, Any]
 
 # Numbers of the blocks transformed at once.
-TILE = 1 << 17
-# The longest transform, at all and over the number of taps.
+TILE = 1 << 18
+# The longest transform: at all, over the number of taps, and over that from MANY taps on, which pass more easily.
 LONGEST = 1 << 17
 MOST = 4
+MANY = 512
+MOST_OF_MANY = 8
 # With fewer taps, float32 seldom passes the check.
 NARROW = 200
 # Channels whose taps decide whether to try float32.
@@ -97,7 +99,8 @@ def _size(problem: Problem) -> Size | None:
     step = math.lcm(cell, strides)
     sizes = []
     length = SIDE * cell
-    longest = min(LONGEST, max(MOST * taps, 4 * step, 4 * SIDE * cell))
+    most = MOST if taps < MANY else MOST_OF_MANY
+    longest = min(LONGEST, max(most * taps, 4 * step, 4 * SIDE * cell))
     while length <= longest:
         for candidate in (length, length * 3 // 2):
             outputs = (candidate - taps + 1) // step * step
@@ -203,13 +206,11 @@ class OverlapSave:
         phases = slice(chunk.phase, chunk.phase + chunk.phases)
         groups = slice(chunk.group, chunk.group + chunk.groups)
         channels = np.tile(np.arange(groups.start, groups.stop), chunk.phases)
-        shape = (
-            (count, self.size.length, len(channels))
-            if self.last
-            else (len(channels), count, self.size.length)
-        )
-        held = SCRATCH.take("in", shape, self.work)
-        self._fill(held, x, first, start, chunk)
+        held = self._as_they_lie(x, first, start, chunk, count)
+        if held is None:
+            shape = (count, self.size.length, len(channels))
+            held = SCRATCH.take("in", shape if self.last else (shape[2], *shape[:2]), self.work)
+            self._fill(held, x, first, start, chunk)
         fine = self.gate.passes(held, channels)
         spectrum = self.transform.forward(held, axis)
         again = None if fine.all() else self._again(held, channels, fine)
@@ -226,6 +227,20 @@ class OverlapSave:
             rows = made if self.last else made.transpose(1, 2, 0)
             rows = rows[:, : self.size.outputs : self.problem.strides]
             self._put(rows.reshape(count, -1, chunk.phases, chunk.groups), out[:, :, m], start, chunk)
+
+    def _as_they_lie(self, x: Array, first: int, start: int, chunk: Chunk, count: int) -> Array | None:
+        """Blocks as views of the recording, if it holds them whole and nothing is to be added or converted."""
+        problem, size = self.problem, self.size
+        begin = start * problem.strides - first
+        end = begin + (count - 1) * size.outputs + size.length
+        padded = size.outputs - problem.strides + problem.kernel_size != size.length
+        if padded or problem.dilation_rate > 1 or begin < 0 or end > len(x) or x.dtype != self.work:
+            return None
+        x = x[begin:, chunk.group : chunk.group + chunk.groups]
+        step, channel = x.strides
+        if self.last:
+            return as_strided(x, (count, size.length, chunk.groups), (size.outputs * step, step, channel))
+        return as_strided(x, (chunk.groups, count, size.length), (channel, size.outputs * step, step))
 
     def _fill(self, held: Array, x: Array, first: int, start: int, chunk: Chunk) -> None:
         """Copy the steps of blocks into `held`, each followed by zeros up to the transform's length."""
