@@ -24,8 +24,8 @@ Array = np.ndarray[Any, Any]
 
 def members(path: str) -> list[str]:
     """Absolute names of the numeric datasets of rank 1 to 3 in a file, in its order."""
-    with hdf5.open_file(path) as file:
-        ranks = {entry.name: len(entry.shape or ()) for entry in hdf5.walk(file["/"])}
+    with hdf5.open_file(path) as file, hdf5.errors(path):
+        ranks = {entry.name: len(entry.shape or ()) for entry in hdf5.walk(file)}
         return [name for name in hdf5.datasets(file) if 1 <= ranks.get(name, 0) <= 3]
 
 

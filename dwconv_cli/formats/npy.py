@@ -207,7 +207,7 @@ def _read_header(source: Source, name: str) -> tuple[int, str]:
 
 def _checked_header(text: str, name: str) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
     try:
-        header = ast.literal_eval(text.strip())
+        header = ast.literal_eval(text.strip(" \t\n"))
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         raise InputError(f"{name}: malformed .npy header: not a Python literal") from None
     if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:

@@ -167,17 +167,17 @@ def datasets(file: h5py.File) -> list[str]:
 def _private(file: h5py.File, entry: Entry) -> bool:
     if entry.name.split("/", 2)[1] in _PRIVATE_ROOTS:
         return True
-    attributes = h5py.h5d.open(file.id, encode(entry.name))
-    if not h5py.h5a.exists(attributes, b"CLASS") or not h5py.h5a.exists(attributes, b"NAME"):
-        return False
-    label = h5py.h5a.open(attributes, b"NAME")
-    if (
-        label.get_type().get_class() != h5py.h5t.STRING
-        or label.get_type().is_variable_str()
-        or label.get_storage_size() > 1024
-    ):
-        return False
     with errors(file, entry.name):
+        attributes = h5py.h5d.open(file.id, encode(entry.name))
+        if not h5py.h5a.exists(attributes, b"CLASS") or not h5py.h5a.exists(attributes, b"NAME"):
+            return False
+        label = h5py.h5a.open(attributes, b"NAME")
+        if (
+            label.get_type().get_class() != h5py.h5t.STRING
+            or label.get_type().is_variable_str()
+            or label.get_storage_size() > 1024
+        ):
+            return False
         value = h5py.Dataset(attributes).attrs["NAME"]
     raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
     return raw.startswith(_PHANTOM_DIMENSION)
