@@ -22,7 +22,7 @@ from dwconv_cli.words import AUTO
 Array = np.ndarray[Any, Any]
 
 # Output samples of one tile: few enough to stay in L2 through bias and activation, enough to hide the interpreter.
-TILE = 1 << 16
+TILE = 1 << 18
 
 
 class Convolution:
