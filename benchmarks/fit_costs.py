@@ -28,7 +28,7 @@ from dwconv_cli.algorithms.problem import Problem  # noqa: E402
 
 FILE = Path(costs.__file__)
 OUTPUTS = 1 << 18
-RUNS = 15
+RUNS = 40
 
 
 def least(work: Callable[[], Any]) -> float:

@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 # A block of rows is so many times as long as what it shares with the next.
 HALOS = 8
 # Numbers sorted at a time.
-TILE = 1 << 16
+TILE = 1 << 18
 
 
 class Planes:
