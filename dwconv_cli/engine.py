@@ -93,7 +93,12 @@ class Convolution:
         self.needs_all_channels = last_axis and not self.needs_all_steps
 
     def part(self, channels: slice) -> Convolution:
-        """The same convolution for a range of the channels, by the same plan, so with the same bits."""
+        """The same convolution for a range of the channels of channels_first, with the same bits.
+
+        There each channel is computed on its own; in channels_last some transforms take channels together, and
+        nobody reads a part of them.
+        """
+        assert self.layer.data_format == "channels_first"
         width, multiplier = channels.stop - channels.start, self.layer.depth_multiplier
         bias = self._weights.bias
         if bias is not None:

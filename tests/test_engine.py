@@ -415,10 +415,9 @@ def test_bits_depend_on_the_taps_alone(
 
 
 @EVERY
-@pytest.mark.parametrize("data_format", strategies.DATA_FORMATS)
-def test_a_part_of_the_channels_has_the_same_bits(algorithm: str, data_format: str) -> None:
+def test_a_part_of_the_channels_has_the_same_bits(algorithm: str) -> None:
     x, kernel, bias = noisy((2, 3000, 12), 9, 2, "float32")
-    spec = LayerSpec(kernel_size=9, depth_multiplier=2, data_format=data_format)
+    spec = LayerSpec(kernel_size=9, depth_multiplier=2, data_format="channels_first")
     whole = Convolution(spec, Weights(kernel, bias), 12, np.float32, algorithm=algorithm)
 
     def outputs(convolution: Convolution, x: Array) -> Array:
