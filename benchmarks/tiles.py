@@ -84,8 +84,8 @@ def main() -> None:
                     prepared(data[:, at : at + count + taps - 1], at, target[:, at : at + count, :, None], at)  # noqa: B023
 
             outputs = len(starts) * count * channels
-            one = least(lambda: work(0, 1)) / outputs * 1e9  # noqa: B023
-            two = least(lambda: list(pool.map(lambda i: work(i, 2), range(2)))) / outputs * 1e9  # noqa: B023
+            one = least(lambda: work(0, 1)) / outputs * 1e9
+            two = least(lambda: list(pool.map(lambda i: work(i, 2), range(2)))) / outputs * 1e9
             print(
                 f"{algorithm:12} K {taps:4} C {channels:3} {data_format:14} tile {count * channels:8}: "
                 f"one thread {one:6.2f} ({one / copy:5.1f}x)  two {two:6.2f} ({two / copy:5.1f}x)",

@@ -19,8 +19,8 @@ Array = np.ndarray[Any, Any]
 
 # A block of rows is so many times as long as what it shares with the next.
 HALOS = 8
-# Numbers sorted at a time.
-TILE = 1 << 18
+# Bytes sorted at a time.
+TILE = 1 << 20
 
 
 class Planes:
@@ -70,7 +70,7 @@ class Planes:
     def __call__(self, x: Array, out: Array) -> None:
         """Sum (B, n, C, M) outputs from (B, N, C) samples, of which the first is the first output's first tap."""
         batch, steps = out.shape[:2]
-        blocks = max(1, TILE // (self.block * self.width * self.phases * self.parts))
+        blocks = max(1, TILE // (self.block * self.width * self.phases * self.parts * self.real.itemsize))
         for item in range(batch):
             for at in range(0, steps, blocks * self.block):
                 part = out[item, at : at + blocks * self.block]

@@ -5,109 +5,60 @@ and each is computed whole, so the bits of an output depend on its block alone. 
 either layout, without a transposition.
 
 A transform's error is bounded for a block, not for each output. A check (``_gate.py``) tells the outputs that keep the
-promise of the direct sum all the same. In float32 the sequences with others are transformed in float64, and all of
-them where the kernel leaves float32 no chance. What fails there as well, and a block with NaN or Inf, is computed by
+promise of the direct sum all the same. In float32 the sequences with others are transformed in float64, and those
+of a channel whose kernel leaves float32 no chance. What fails there as well, and a block with NaN or Inf, is computed by
 an exact algorithm.
 """
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from dwconv_cli.algorithms import direct, toeplitz
-from dwconv_cli.algorithms._gate import SIDE, Gate, cell_for
+from dwconv_cli.algorithms._block_size import LONGEST, NARROW, Size, block_size
+from dwconv_cli.algorithms._block_size import cost as predicted
+from dwconv_cli.algorithms._gate import Gate
 from dwconv_cli.algorithms._layout import empty_like, is_plain, plain
 from dwconv_cli.algorithms._scratch import SCRATCH
 from dwconv_cli.algorithms._sequences import Chunk, gather, scatter
 from dwconv_cli.algorithms._spectra import Transform, product
-from dwconv_cli.algorithms.costs import COSTS
 from dwconv_cli.algorithms.problem import Problem
 
 NAME = "overlap-save"
 
 Array = np.ndarray[Any, Any]
 
-# Numbers of the blocks transformed at once.
-TILE = 1 << 18
-# The longest transform: at all, over the number of taps, and over that from MANY taps on, which pass more easily.
-LONGEST = 1 << 17
-MOST = 4
-MANY = 512
-MOST_OF_MANY = 8
-# With fewer taps, float32 seldom passes the check.
-NARROW = 200
-# Channels whose taps decide whether to try float32.
-TRIED = 16
-
-
-class Size(NamedTuple):
-    """Lengths of a block."""
-
-    #: Samples transformed.
-    length: int
-    #: Outputs at every step, before strides.
-    outputs: int
-    #: Samples that the check takes together.
-    cell: int
+# Bytes of the blocks transformed at once, and of matrices that are made for a call alone.
+TILE = 1 << 20
+ROOM = 1 << 21
 
 
 def supports(problem: Problem) -> str | None:
     """None, or why blocks cannot be transformed."""
     if problem.exact:
         return "a transform rounds, and integers are summed exactly"
-    if problem.exact:
-        return "transforms round, and sums of integers are to be exact"
-    if _size(problem) is None:
+    if block_size(problem) is None:
         return f"no transform of up to {LONGEST} steps holds {problem.kernel_size} taps"
     return None
 
 
 def cost(problem: Problem) -> float:
     """Predicted nanoseconds per output sample on one thread."""
-    size = _size(problem)
-    return float("inf") if size is None else _cost(problem, size)
+    size = block_size(problem)
+    return float("inf") if size is None else predicted(problem, size)
 
 
 def prepare(problem: Problem, kernel: Array) -> OverlapSave | direct.Direct:
     """Transforms for `kernel`, shape (K, C, M), in the problem's dtype; the direct sum if it is not all finite."""
-    size = _size(problem)
+    size = block_size(problem)
     if size is None or not np.isfinite(kernel).all():
         return direct.prepare(problem, kernel)
     return OverlapSave(problem, kernel, size)
-
-
-def _cost(problem: Problem, size: Size) -> float:
-    dtype = np.dtype(problem.dtype)
-    parts = 2 if dtype.kind == "c" else 1
-    narrow = dtype.itemsize == 4 * parts and problem.kernel_size >= NARROW
-    costs = COSTS["float32" if narrow else "float64"]
-    transform = (costs.fft + costs.fft_log * math.log2(size.length)) * size.length / size.outputs
-    per_step = transform * (1 + 1 / problem.depth_multiplier) / 2 + costs.check / problem.depth_multiplier
-    return parts * problem.strides * per_step
-
-
-@lru_cache(maxsize=256)
-def _size(problem: Problem) -> Size | None:
-    """The cheapest block; long ones fail the check more often, for their norm grows and their outputs' sums do not."""
-    taps, strides = problem.kernel_size, problem.strides
-    cell = cell_for(taps)
-    step = math.lcm(cell, strides)
-    sizes = []
-    length = SIDE * cell
-    most = MOST if taps < MANY else MOST_OF_MANY
-    longest = min(LONGEST, max(most * taps, 4 * step, 4 * SIDE * cell))
-    while length <= longest:
-        for candidate in (length, length * 3 // 2):
-            outputs = (candidate - taps + 1) // step * step
-            if candidate % (SIDE * cell) == 0 and outputs > 0 and candidate <= longest:
-                sizes.append(Size(candidate, outputs, cell))
-        length *= 2
-    return min(sizes, key=lambda size: _cost(problem, size), default=None)
 
 
 class OverlapSave:
@@ -125,7 +76,9 @@ class OverlapSave:
 
     def __init__(self, problem: Problem, kernel: Array, size: Size) -> None:
         self.problem = problem
+        self.kernel = kernel
         self.size = size
+        self.exact: dict[int, direct.Direct | toeplitz.Toeplitz] = {}
         self.dtype = np.dtype(problem.dtype)
         self.last = problem.data_format == "channels_last"
         #: Blocks are (blocks, steps, sequences) or (sequences, blocks, steps): as the recording lies.
@@ -133,20 +86,22 @@ class OverlapSave:
         self.transform = Transform(size.length, self.dtype.kind == "c")
         self.panel = size.outputs // problem.strides * problem.dilation_rate
         #: Sequences transformed together: a number fixed by the problem.
-        self.together = max(1, min(problem.channels * problem.dilation_rate, TILE // size.length))
-        exact = direct if toeplitz.supports(problem) else toeplitz
-        self.exact: direct.Direct | toeplitz.Toeplitz = exact.prepare(problem, kernel)
+        room = TILE // (size.length * self.dtype.itemsize)
+        self.together = max(1, min(problem.channels * problem.dilation_rate, room))
         double = kernel.astype(np.result_type(self.dtype, np.float64))
         gate, gain = Gate(kernel, *size, self.last), 1.0
-        #: float64, for those sequences that float32 is not good enough for.
+        #: float64, for those sequences that float32 is not good enough for, and channels where it never is.
         self.wide: np.dtype[Any] | None = None
+        self.hopeless = np.zeros(problem.channels, bool)
         self.work = self.dtype
         if double.dtype != self.dtype:
             gain = float(np.finfo(np.float64).eps / np.finfo(np.float32).eps)
-            if problem.kernel_size >= NARROW and _has_a_chance(gate, size, problem.channels):
-                self.wide, self.wide_gate = double.dtype, Gate(double, *size, False, gain)
-            else:
+            fits = problem.kernel_size >= NARROW
+            self.hopeless = ~(fits & _white_noise_passes(gate, size, problem.channels))
+            if self.hopeless.all():
                 self.work, gate = double.dtype, Gate(double, *size, self.last, gain)
+            else:
+                self.wide, self.wide_gate = double.dtype, Gate(double, *size, False, gain)
         self.gate = gate
         self.wide_spectra = self.transform.correlated_with(double.transpose(2, 1, 0), 2)
         spectra = self.wide_spectra.transpose(0, 2, 1) if self.last else self.wide_spectra[:, :, None]
@@ -179,7 +134,8 @@ class OverlapSave:
             for item in range(len(out)):
                 failed = np.zeros((blocks, self.gate.groups, problem.dilation_rate, problem.channels), bool)
                 for chunk in self._chunks():
-                    at_once = max(1, TILE // (self.size.length * chunk.phases * chunk.groups))
+                    held = self.size.length * chunk.phases * chunk.groups * self.work.itemsize
+                    at_once = max(1, TILE // held)
                     for block in range(0, blocks, at_once):
                         count = min(at_once, blocks - block)
                         part = failed[block : block + count]
@@ -212,6 +168,8 @@ class OverlapSave:
             held = SCRATCH.take("in", shape if self.last else (shape[2], *shape[:2]), self.work)
             self._fill(held, x, first, start, chunk)
         fine = self.gate.passes(held, channels)
+        if self.wide is not None:
+            fine &= ~self.hopeless[channels]
         spectrum = self.transform.forward(held, axis)
         again = None if fine.all() else self._again(held, channels, fine)
         failed[:, :, phases, groups] = ~fine.reshape(count, -1, chunk.phases, chunk.groups)
@@ -306,26 +264,52 @@ class OverlapSave:
         problem = self.problem
         cell, strides, dilation = self.size.cell, problem.strides, problem.dilation_rate
         cells = failed.reshape(-1, *failed.shape[2:])
-        edges = np.flatnonzero(np.diff(np.pad(cells.any(axis=(1, 2)), 1).astype(np.int8)))
-        for low, high in edges.reshape(-1, 2):
-            begin = start + -(-low * cell // strides) * dilation
-            end = min(start + -(-high * cell // strides) * dilation, start + out.shape[1])
-            if begin >= end:
-                continue
-            part = out[:, begin - start : end - start]
-            made = empty_like(part, problem)
-            self.exact(x, first, made, begin)
-            index = np.arange(begin - start, end - start)
-            of = cells[index // dilation * strides // cell, index % dilation]
-            np.copyto(part, made, where=of[None, :, :, None])
+        for channels, exact in self._exact(np.asarray(cells.any(axis=(0, 1)))):
+            some = np.pad(cells[..., channels].any(axis=(1, 2)), 1)
+            for low, high in np.flatnonzero(np.diff(some.astype(np.int8))).reshape(-1, 2):
+                begin = start + -(-low * cell // strides) * dilation
+                end = min(start + -(-high * cell // strides) * dilation, start + out.shape[1])
+                if begin >= end:
+                    continue
+                part = out[:, begin - start : end - start, channels]
+                made = empty_like(part, problem)
+                exact(x[..., channels], first, made, begin)
+                index = np.arange(begin - start, end - start)
+                of = cells[index // dilation * strides // cell, index % dilation][:, channels]
+                np.copyto(part, made, where=of[None, :, :, None])
+
+    def _exact(self, failed: Array) -> Iterator[tuple[slice, direct.Direct | toeplitz.Toeplitz]]:
+        """The exact algorithm for the channels that `failed`, as many at a time as their matrices leave room for."""
+        problem = self.problem
+        if toeplitz.supports(replace(problem, channels=1)):
+            yield slice(0, problem.channels), direct.prepare(problem, self.kernel)
+            return
+        width = max(1, ROOM // toeplitz.matrix_size(problem))
+        for low in range(0, problem.channels, width):
+            channels = slice(low, min(low + width, problem.channels))
+            if failed[channels].any():
+                if low not in self.exact:
+                    part = replace(problem, channels=channels.stop - low)
+                    exact = toeplitz.prepare(part, self.kernel[:, channels])
+                    if width < problem.channels:
+                        yield channels, exact
+                        continue
+                    self.exact[low] = exact
+                yield channels, self.exact[low]
 
 
-def _has_a_chance(gate: Gate, size: Size, channels: int) -> bool:
-    """Whether white noise passes the check, for most channels."""
+def _white_noise_passes(gate: Gate, size: Size, channels: int) -> Array:
+    """Whether white noise passes the check, for each channel."""
     noise = np.random.default_rng(0).standard_normal((1, size.length), np.float32)
-    tried = np.arange(min(channels, TRIED))
-    blocks = np.repeat(noise[..., None] if gate.last else noise[None], len(tried), axis=2 if gate.last else 0)
-    return float(gate.passes(blocks, tried).all(axis=1).mean()) > 0.5
+    fine = np.empty(channels, bool)
+    together = max(1, TILE // noise.nbytes)
+    for low in range(0, channels, together):
+        some = np.arange(low, min(low + together, channels))
+        blocks = np.repeat(
+            noise[..., None] if gate.last else noise[None], len(some), axis=2 if gate.last else 0
+        )
+        fine[some] = gate.passes(blocks, some)[0].all(axis=0)
+    return fine
 
 
 def _split(rows: Array, chunk: Chunk) -> Array:

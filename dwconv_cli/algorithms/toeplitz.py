@@ -35,8 +35,8 @@ NAME = "toeplitz"
 
 Array = np.ndarray[Any, Any]
 
-# Numbers of one scratch buffer.
-TILE = 1 << 17
+# Bytes of one scratch buffer: more than the second-level cache would have, for small ones cost the interpreter more.
+TILE = 1 << 20
 # Whole cache lines of channels are moved together.
 LINE = 16
 # Bytes that the matrices of one kernel may take.
@@ -48,14 +48,19 @@ PANEL = 1 << 19
 def supports(problem: Problem) -> str | None:
     """None, or why block-Toeplitz products do not fit `problem`."""
     products = choose(problem)
-    groups = problem.channels // products.together * products.apart
-    size = np.dtype(problem.dtype).itemsize // products.parts
-    matrices = groups * products.span * products.width_in * products.length * products.width_out * size
-    if matrices > MATRICES:
-        return f"its matrices would take {matrices >> 20} MiB for this kernel, {MATRICES >> 20} are allowed"
     if products.unit * problem.strides * products.width_in > PANEL:
         return f"a panel of one channel would read more than {PANEL} numbers"
+    matrices = problem.channels * matrix_size(problem)
+    if matrices > MATRICES:
+        return f"its matrices would take {matrices >> 20} MiB for this kernel, {MATRICES >> 20} are allowed"
     return None
+
+
+def matrix_size(problem: Problem) -> int:
+    """Bytes of the matrices of one channel."""
+    products = choose(problem)
+    numbers = products.apart * products.span * products.width_in * products.length * products.width_out
+    return numbers // products.together * np.dtype(problem.dtype).itemsize // products.parts
 
 
 def cost(problem: Problem) -> float:
@@ -150,12 +155,14 @@ class Toeplitz:
         products, dilation, unit = self.products, self.problem.dilation_rate, self.products.unit
         begin, end = low // dilation // unit * unit, -(-high // dilation)
         read = unit * self.problem.strides * products.width_in
-        panels = max(1, min(-(-(end - begin) // unit), TILE // read))
-        groups = max(1, min(self.groups, TILE // (read * panels)))
+        # Whole steps first: channels that lie side by side share cache lines.
+        room = TILE // self.real.itemsize
+        groups = max(1, min(self.groups, room // read))
         if groups < self.groups:
             groups = max(1, groups // LINE * LINE)
-        together = max(1, min(dilation, TILE // (read * panels * self.groups)))
-        items = max(1, TILE // (read * panels * groups * together))
+        together = max(1, min(dilation, room // (read * self.groups)))
+        panels = max(1, min(-(-(end - begin) // unit), room // (read * groups * together)))
+        items = max(1, room // (read * panels * groups * together))
         # A short call needs but the first rows of its panel.
         phases = min(products.phases, -(-(end - begin) // products.length))
         chunks = [
