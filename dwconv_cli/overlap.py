@@ -34,8 +34,7 @@ class Ahead(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="dwconv-read", daemon=True)
 
     def __enter__(self) -> Iterator[T]:
-        self._thread.start()
-        return self._taken()
+        return self._taken() if _started(self._thread) else iter(self._items)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -75,14 +74,17 @@ class Behind(Generic[T]):
         self._queue: queue.Queue[Any] = queue.Queue(DEPTH)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="dwconv-write", daemon=True)
+        self._alone = False
 
     def __enter__(self) -> Behind[T]:
-        self._thread.start()
+        self._alone = not _started(self._thread)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._alone:
+            return
         if kind is not None:
             _drain(self._queue)
         self._queue.put(_END)
@@ -100,7 +102,10 @@ class Behind(Generic[T]):
         """
         if self._error is not None:
             raise self._error
-        self._queue.put(item)
+        if self._alone:
+            self._function(item)
+        else:
+            self._queue.put(item)
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not _END:
@@ -110,6 +115,15 @@ class Behind(Generic[T]):
                 self._function(item)
             except BaseException as error:
                 self._error = error
+
+
+def _started(thread: threading.Thread) -> bool:
+    """Start a thread; False if there is no memory for another one, and its work is to be done without it."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _drain(waiting: queue.Queue[Any]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -49,7 +50,7 @@ def run_all(work: Callable[[T], object], items: Iterable[T], threads: int) -> No
             run()
         return
     with one_blas_thread:
-        others = [pool().submit(run) for _ in range(threads - 1)]
+        others = [submit(run) for _ in range(threads - 1)]
         try:
             run()
         finally:
@@ -107,6 +108,19 @@ def _libraries() -> list[Any]:
     from threadpoolctl import ThreadpoolController
 
     return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+
+
+def submit(function: Callable[..., R], *args: Any) -> Future[R]:
+    """Call a function on another thread, or here and now if there is no memory for one."""
+    try:
+        return pool().submit(function, *args)
+    except RuntimeError:
+        done: Future[R] = Future()
+        try:
+            done.set_result(function(*args))
+        except BaseException as error:
+            done.set_exception(error)
+        return done
 
 
 @cache

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from dwconv_cli.hdf5.content import read
-from dwconv_cli.threads import available, pool
+from dwconv_cli.threads import available, submit
 
 Array = np.ndarray[Any, Any]
 Selection = tuple[slice, ...]
@@ -108,7 +108,7 @@ class ChunkReader:
         waiting: deque[tuple[Future[Array], Selection, Selection]] = deque()
         for corner in _corners(selection, self._codec.shape):
             inside, target = _overlap(corner, self._codec.shape, selection)
-            waiting.append((pool().submit(self._codec.decode, self._stored(corner)), inside, target))
+            waiting.append((submit(self._codec.decode, self._stored(corner)), inside, target))
             if len(waiting) > 2 * available():
                 self._take(waiting.popleft(), selection, out)
         while waiting:
@@ -179,7 +179,7 @@ class ChunkWriter:
         if count < self._size(corner):
             self._partial[corner] = chunk, count
             return
-        self._waiting.append((pool().submit(self._codec.encode, chunk), corner))
+        self._waiting.append((submit(self._codec.encode, chunk), corner))
         if len(self._waiting) > 2 * available():
             self._store()
 

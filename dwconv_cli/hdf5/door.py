@@ -15,6 +15,7 @@ import h5py
 from dwconv_cli.errors import DwconvError, InputError
 
 LINK_KINDS = {h5py.h5l.TYPE_SOFT: "soft link", h5py.h5l.TYPE_EXTERNAL: "external link"}
+SPARE_BYTES = 8 << 20
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -23,6 +24,12 @@ def shown(name: str) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name
     )
+
+
+def require_memory() -> None:
+    """MemoryError if there is hardly any memory left; HDF5 would end by SIGSEGV where it cannot allocate."""
+    # Zeros that nobody looks at take addresses, but no pages.
+    bytearray(SPARE_BYTES)
 
 
 @contextmanager
@@ -65,6 +72,7 @@ def open_file(path: str | os.PathLike[str], *, swmr: bool = False) -> h5py.File:
         The file is missing, no regular file, not HDF5, cut short, or locked by a writer.
     """
     path = os.fspath(path)
+    require_memory()
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise InputError(f"{path}: not a regular file; HDF5 needs one it can seek in")
@@ -128,6 +136,7 @@ def open_stream(stream: IO[bytes], label: str) -> h5py.File:
     InputError
         It is no readable HDF5 file.
     """
+    require_memory()
     labelled = _Labelled(stream, label)
     _streams[repr(labelled)] = labelled
     if not _has_signature(stream, stream.seek(0, io.SEEK_END)):

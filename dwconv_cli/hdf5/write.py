@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from dwconv_cli.errors import DwconvError, MissingExtraError, OutputError
-from dwconv_cli.hdf5.door import file_name, shown
+from dwconv_cli.hdf5.door import file_name, require_memory, shown
 
 # Whole chunks must fit into the cache, or HDF5 compresses one every time a part of it is written.
 # Compressions that come with the extra.
@@ -95,6 +95,7 @@ class Trap(io.RawIOBase):
 
 def open_writable(trap: Trap, existing: bool) -> h5py.File:
     """An HDF5 file over `trap`, new or with what is in it already."""
+    require_memory()
     with _errors(repr(trap)):
         mode = "r+" if existing else "w"
         return h5py.File(trap, mode, libver=LIBRARY, rdcc_nbytes=CHUNK_CACHE, rdcc_nslots=10_007)
