@@ -116,7 +116,12 @@ class NpyOutput:
 
 
 def _npy_reader(path: str, name: str, **options: Any) -> Reader:
-    return NpyReader(open_source(path), path)
+    source = open_source(path)
+    try:
+        return NpyReader(source, path)
+    except BaseException:
+        source.close()
+        raise
 
 
 def _npy_output(sink: FileSink, keep: str | None, replace: frozenset[str]) -> Output:
