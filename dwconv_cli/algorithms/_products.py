@@ -16,6 +16,8 @@ from dwconv_cli.algorithms.problem import Problem
 ROWS = 32
 # Bytes of a vector register: a matrix with fewer columns costs as much as one with so many.
 VECTOR = 64
+# Phases up to which they are rounded up to a power of two.
+EVEN = 8
 LENGTHS = (4, 8, 16, 32, 64, 128)
 
 
@@ -85,7 +87,9 @@ class Products:
     @property
     def phases(self) -> int:
         """Of so many rows, one may be in a product, for rows in a product must not overlap."""
-        return -(-self.span // (self.length * self.strides))
+        least = -(-self.span // (self.length * self.strides))
+        # Recordings are often a power of two steps long, and then so should panels be, unless they get too long.
+        return 1 << (least - 1).bit_length() if least <= EVEN else least
 
     @property
     def unit(self) -> int:

@@ -11,12 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dwconv_cli.algorithms._scratch import SCRATCH
+
 Array = np.ndarray[Any, Any]
 
 # NumPy moves 4, 8 and 16 bytes in one instruction each; samples that stay together travel as one of these.
 UNITS = {8: np.dtype(np.complex64), 16: np.dtype(np.complex128)}
 # NumPy's inner loop runs along the target's nearest axis: too short a one is better taken step by step here.
 FEW = 8
+# Channels, and steps, from which on two moves are faster than one.
+MANY = 32
 
 
 class Chunk(NamedTuple):
@@ -58,7 +62,22 @@ def gather(steps: Array, first: int, dilation: int, chunk: Chunk, begin: int, ou
         out[:, :, :, :head] = 0
         out[:, :, :, tail:] = 0
     for there, here in _pairs(steps, first, dilation, chunk, begin, out, low, high):
+        _sort(there, here)
+
+
+def _sort(there: Array, here: Array) -> None:
+    """``here[...] = there``, by way of the widest unit where channels are many and lie side by side."""
+    together = 16 // there.itemsize
+    batch, phases, groups, rows = there.shape[:4]
+    many = there.ndim == 4 and together > 1 and groups >= MANY and groups % together == 0
+    if not many or rows < MANY or there.strides[2] != there.itemsize:
         here[...] = there
+        return
+    # Every line of the cache is met once for each move from it. Sorting the units afterwards is cheap.
+    wide = SCRATCH.take("wide", (batch, phases, groups // together, rows), UNITS[16])
+    wide[...] = there.transpose(0, 3, 1, 2).view(UNITS[16]).transpose(0, 2, 3, 1)
+    split = wide.view(there.dtype).reshape(*wide.shape, together).transpose(0, 1, 2, 4, 3)
+    here.reshape(split.shape)[...] = split
 
 
 def scatter(sequences: Array, begin: int, dilation: int, chunk: Chunk, out: Array, start: int) -> None:
