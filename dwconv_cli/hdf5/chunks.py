@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+from h5py._objects import phil
 
 from dwconv_cli.hdf5.content import read
 from dwconv_cli.threads import available, submit
@@ -116,7 +117,9 @@ class ChunkReader:
 
     def _stored(self, corner: tuple[int, ...]) -> bytes:
         try:
-            mask, stored = self._dataset.id.read_direct_chunk(corner)
+            # h5py does not take its own lock here, and another thread may be writing.
+            with phil:
+                mask, stored = self._dataset.id.read_direct_chunk(corner)
         except (RuntimeError, OSError, ValueError):
             # Not written, for one: HDF5 knows the fill value.
             return b""
@@ -148,6 +151,7 @@ class ChunkWriter:
 
     def __init__(self, dataset: h5py.Dataset, codec: Codec) -> None:
         self._dataset = dataset
+        self._shape: tuple[int, ...] = dataset.shape
         self._codec = codec
         self._partial: dict[tuple[int, ...], tuple[Array, int]] = {}
         self._waiting: deque[tuple[Future[bytes], tuple[int, ...]]] = deque()
@@ -184,12 +188,14 @@ class ChunkWriter:
             self._store()
 
     def _size(self, corner: tuple[int, ...]) -> int:
-        sides = zip(corner, self._codec.shape, self._dataset.shape, strict=True)
+        sides = zip(corner, self._codec.shape, self._shape, strict=True)
         return math.prod(min(side, end - low) for low, side, end in sides)
 
     def _store(self) -> None:
         future, corner = self._waiting.popleft()
-        self._dataset.id.write_direct_chunk(corner, future.result())
+        stored = future.result()
+        with phil:
+            self._dataset.id.write_direct_chunk(corner, stored)
 
 
 def _corners(selection: Selection, sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
