@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwconv_cli.algorithms import _products, direct, overlap_save, toeplitz
+from dwconv_cli.algorithms import _products, _spectra, direct, overlap_save, toeplitz
 from dwconv_cli.algorithms.problem import Problem
 
 Array = np.ndarray[Any, Any]
@@ -385,3 +385,34 @@ def test_predicted_cost_grows_no_faster_than_the_kernel(data_format: str, dtype:
 def test_sums_of_integers_are_not_transformed() -> None:
     assert overlap_save.supports(Problem(2000, 1)) is None
     assert "integers" in str(overlap_save.supports(Problem(2000, 1, exact=True)))
+
+
+@pytest.mark.parametrize("data_format", LAYOUTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("taps", "multiplier"), [(129, 3), (300, 1)])
+def test_blocks_one_by_one(data_format: str, dtype: str, taps: int, multiplier: int) -> None:
+    problem, rng = Problem(taps, 5, multiplier, 1, 1, data_format, dtype), np.random.default_rng(10)
+    prepared = overlap_save.prepare(problem, noise(rng, weights_shape(problem), dtype))
+    x = noise(rng, (1, 9 * prepared.panel, 5), dtype)
+    # Some blocks fail the check in float32, in one channel and another.
+    x[0, 3 * prepared.panel, 1] *= 1e7
+    x[0, 5 * prepared.panel : 5 * prepared.panel + 2 * taps, 4] = 0
+    x = in_layout(x, data_format)
+    count = outputs(problem, 0, x.shape[1])
+    whole = run(prepared, problem, x, 0, 0, count)
+    for low in range(0, count, prepared.panel):
+        high = min(count, low + prepared.panel)
+        part = run(prepared, problem, x[:, low : high + taps - 1], low, low, high - low)
+        assert part.tobytes() == np.ascontiguousarray(whole[:, low:high]).tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_products_of_spectra_do_not_depend_on_how_many_there_are(dtype: Any) -> None:
+    rng = np.random.default_rng(11)
+    spectra, weights = ((rng.standard_normal((9, 39, 2)) @ [1, 1j]).astype(dtype) for _ in range(2))
+    alone = [
+        _spectra.product(spectra[row : row + 1], weights[row : row + 1], 1)[0].copy() for row in range(9)
+    ]
+    for count in range(1, 10):
+        together = _spectra.product(spectra[:count], weights[:count], 1)
+        assert together.tobytes() == np.array(alone[:count]).tobytes()

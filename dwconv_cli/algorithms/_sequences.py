@@ -16,7 +16,7 @@ from dwconv_cli.algorithms._scratch import SCRATCH
 Array = np.ndarray[Any, Any]
 
 # NumPy moves 4, 8 and 16 bytes in one instruction each; samples that stay together travel as one of these.
-UNITS = {8: np.dtype(np.complex64), 16: np.dtype(np.complex128)}
+UNITS: dict[int, np.dtype[Any]] = {8: np.dtype(np.complex64), 16: np.dtype(np.complex128)}
 # NumPy's inner loop runs along the target's nearest axis: too short a one is better taken step by step here.
 FEW = 8
 # Channels, and steps, from which on two moves are faster than one.
