@@ -1,0 +1,77 @@
+"""Injected errors: every call to the system fails once, or from some point on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from faults.bench import Bench, Trial, need_strace
+from faults.cases import Arena, arenas
+
+# Call -> the errors it may give.
+WRITES = {
+    "write": ("EIO", "ENOSPC", "EINTR"),
+    "pwrite64": ("EIO", "ENOSPC", "EINTR", "EDQUOT"),
+    "ftruncate": ("EIO", "ENOSPC"),
+    "fsync": ("EIO", "ENOSPC", "EINTR"),
+    "link": ("EIO", "ENOSPC", "EXDEV", "EINTR", "EPERM"),
+    "rename": ("EIO", "ENOSPC", "EXDEV", "EINTR"),
+    "unlink": ("EIO",),
+    "chmod": ("EIO", "EPERM"),
+    "close": ("EIO",),
+    "dup": ("EMFILE",),
+}
+READS = {
+    "preadv2": ("EIO", "EINTR"),
+    "preadv": ("EIO", "EINTR"),
+    "pread64": ("EIO", "EINTR"),
+    "read": ("EIO", "EINTR"),
+}
+OPENS = ("ENOSPC", "EMFILE", "EIO", "EINTR", "EACCES")
+
+
+def rows(bench: Bench) -> Iterator[Trial]:
+    """Fail the k-th call, alone and with all that follow."""
+    need_strace()
+    for arena in arenas(bench):
+        yield from _tried(bench, arena, WRITES, {4}, ())
+        # HDF5 reads of the output to be; inputs of these cases are read by other calls.
+        yield from _tried(bench, arena, {"preadv2": READS["preadv2"]}, {3, 4}, ())
+        if arena.case.reads:
+            pattern = arena.case.reads.partition("::")[0]
+            only = [str(path.relative_to(arena.folder)) for path in sorted(arena.folder.glob(pattern))]
+            yield from _tried(bench, arena, READS, {3}, only)
+        elif arena.case.stdin.startswith(("in", "raw")):
+            yield from _tried(bench, arena, READS, {3}, [arena.case.stdin])
+        yield from _tried(bench, arena, {"openat": OPENS}, {3, 4, 5}, ())
+
+
+def _tried(
+    bench: Bench,
+    arena: Arena,
+    table: dict[str, tuple[str, ...]],
+    codes: set[int],
+    only: list[str] | tuple[()],
+) -> Iterator[Trial]:
+    counts = arena.counted(tuple(table), only)
+    ways = [
+        (call, error, k, more)
+        for call, errors in table.items()
+        for k in range(1, counts[call] + 1)
+        for error in errors
+        for more in ("", "+")
+    ]
+    for call, error, k, more in bench.some(ways):
+        # What is interrupted is tried again, for ever if need be.
+        when = f"{k}..{k + 4}" if more and error == "EINTR" else f"{k}{more}"
+        # The outcome of a link or rename tells whether the output may be there.
+        ran = arena.run(
+            trace=tuple({call, "link", "rename"}) if not only else [call],
+            inject=f"{call}:error={error}:when={when}", only=only,
+        )  # fmt: skip
+        allowed = codes
+        if call == "openat" or (call == "unlink" and more):
+            # A file whose removal fails stays.
+            allowed = codes | {2}
+        fault = arena.fault(ran, allowed, temporary=call == "unlink")
+        where = f" of {only[0]}" if only else ""
+        yield Trial(f"{arena.case.name}: {error} at {call} {when}{where}", fault)

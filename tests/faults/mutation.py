@@ -1,0 +1,108 @@
+"""Mutation check: what keeps outputs safe is taken out of a copy of the package, and the row that is to notice must."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from faults.bench import Bench, Trial, need_strace
+
+
+class Mutant(NamedTuple):
+    """What is taken out of a file: texts for others; and the row that must fail, with how many trials of a kind."""
+
+    name: str
+    path: str
+    changes: dict[str, str]
+    row: str
+    count: int
+
+
+SINK, CLI = "formats/sink.py", "cli/__init__.py"
+MUTANTS = (
+    Mutant("no fsync of the file", SINK, {"            os.fsync(self.fd)\n": ""}, "crash points", 1),
+    Mutant("no fsync of the folder", SINK, {"            os.fsync(directory)\n": ""}, "crash points", 1),
+    Mutant("written in place", SINK, {
+        "self._temporary = path\n": "self._temporary = path = self._target\n",
+        " | os.O_EXCL | os.O_CLOEXEC, 0o666": " | os.O_CLOEXEC, 0o666",
+        "            self._rename(temporary)\n            os.fsync": "            os.fsync",
+    }, "crash points", 3),
+    Mutant("renamed over what came first", SINK, {
+        "        os.link(source, target)\n": "        os.rename(source, target)\n        return\n",
+    }, "races", 4),
+    Mutant("temporary files stay", SINK, {"                os.unlink(self._temporary)\n": "                pass\n"},
+           "injected errors", 6),
+    Mutant("added to a file that changed", SINK, {"self._before != _state(": "False and self._before != _state("},
+           "races", 6),
+    Mutant("short writes are taken for whole", SINK, {
+        "        while written < len(data):\n            try:\n                if":
+        "        if written < len(data):\n            try:\n                if",
+    }, "full disk", 30),
+    Mutant("HDF5 sees the disk's errors", "hdf5/write.py", {
+        "                self.error = error\n        self._position": "                raise\n        self._position",
+    }, "full disk", 8),
+    Mutant("nobody asks for the disk's errors", "formats/h5.py", {
+        "if self._trap.error is not None:\n            raise": "if False:\n            raise",
+    }, "full disk", 8),
+    Mutant("signals leave temporary files", CLI, {"        remove()\n": "        pass\n"}, "signals", 15),
+    Mutant("SIGTERM is not caught", CLI, {"        signal.signal(signal.SIGTERM, _leave)\n": ""}, "signals", 15),
+    Mutant("npy of any length", "formats/npy.py", {"source.size != self._end:": "False:"}, "malformed", 60),
+    Mutant("objects in npy", "formats/npy.py", {
+        "        if dtype.hasobject:\n":
+        "        if dtype.hasobject:\n            __import__('numpy').load(name, allow_pickle=True)\n",
+    }, "unsafe", 1000),
+    Mutant("external storage", "hdf5/guard.py", {
+        "        check_external(data, plist, where, allow_external)\n": "        pass\n",
+    }, "unsafe", 1000),
+    Mutant("changed while it was read", "formats/source.py", {
+        "if (after.st_size, after.st_mtime_ns) != (": "if False and (after.st_size, after.st_mtime_ns) != (",
+    }, "races", 4),
+    Mutant("blocks of any size", "transfer.py", {
+        "BLOCK_BYTES = 4 << 20": "BLOCK_BYTES = 1 << 40", "memory // (BLOCKS * per_item)": "1 << 40",
+    }, "memory", 2),
+    Mutant("refused inputs stay open", "formats/__init__.py", {"        source.close()\n": "        pass\n"}, "batch", 4000),
+)  # fmt: skip
+
+
+def rows(bench: Bench) -> Iterator[Trial]:
+    """Run the row on each mutant."""
+    need_strace()
+    for mutant in bench.some(MUTANTS):
+        yield Trial(f"{mutant.name}: {mutant.row}", _survives(bench, mutant))
+
+
+def _survives(bench: Bench, mutant: Mutant) -> str | None:
+    place = bench.place("mutant")
+    copy = place / "dwconv_cli"
+    shutil.copytree(bench.package / "dwconv_cli", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    path = copy / mutant.path
+    text = path.read_text(encoding="utf-8")
+    for old, new in mutant.changes.items():
+        if text.count(old) != 1:
+            return f"{old!r} stands {text.count(old)} times in {mutant.path}; the mutant needs another text"
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    options = (
+        "--row",
+        mutant.row,
+        "--count",
+        str(mutant.count),
+        "--package",
+        str(place),
+        "--folder",
+        str(place),
+    )
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parent), *options, "--fail-fast"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    shutil.rmtree(place, ignore_errors=True)
+    if done.returncode == 1 and "FAILED" in done.stdout:
+        return None
+    return f"nobody noticed: {(done.stdout + done.stderr).strip()[-300:]}"
