@@ -117,7 +117,7 @@ class ChunkReader:
 
     def _stored(self, corner: tuple[int, ...]) -> bytes:
         try:
-            # h5py does not take its own lock here, and another thread may be writing.
+            # h5py 3.14 does not take its own lock here, and another thread may be writing.
             with phil:
                 mask, stored = self._dataset.id.read_direct_chunk(corner)
         except (RuntimeError, OSError, ValueError):
