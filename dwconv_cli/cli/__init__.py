@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -73,19 +73,26 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     # Before NumPy is loaded: its threads would only cost start-up, the engine has its own.
     keep_blas_single()
     code = _run(arguments)
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.flush()
     try:
         sys.stdout.flush()
     except OSError as error:
-        # Keep the interpreter from trying again on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _turn_off(sys.stdout)
         if code == 0 and isinstance(error, BrokenPipeError):
             code = exit_code(error)
         elif code == 0:
             say(f"standard output: {(error.strerror or str(error)).lower()}")
             code = exit_code(OutputError())
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        _turn_off(sys.stderr)
     sys.exit(code)
+
+
+def _turn_off(stream: TextIO) -> None:
+    """Keep the interpreter from writing on its way out what could not be written before."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(arguments: list[str]) -> int:
