@@ -73,10 +73,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run left: exit code (negative for a signal), output, messages, recorded calls, and what it took.
-
-    `seconds` are those on the clock, `busy` those of the processor, `rss` is the peak in KiB.
-    """
+    """What a run left; `code` is negative for a signal, `busy` seconds of the processor, `rss` the peak in KiB."""
 
     code: int
     out: bytes
@@ -207,8 +204,7 @@ class Bench:
 
 @contextlib.contextmanager
 def _traced(run: Run, pid: int, log: Path) -> Iterator[None]:
-    needed = list(run.trace)
-    options = ["-f", "-y", "-s", "24", "-o", str(log), "-e", "trace=" + ",".join(needed)]
+    options = ["-f", "-y", "-s", "24", "-o", str(log), "-e", "trace=" + ",".join(run.trace)]
     options += ["-e", f"inject={run.inject}"] if run.inject else []
     options += [word for path in run.only for word in ("-P", os.fspath(run.cwd / path))]
     tracer = subprocess.Popen(["strace", *options, "-p", str(pid)], stderr=subprocess.PIPE, text=True)
@@ -241,9 +237,7 @@ def one_line(ran: Ran) -> str | None:
     if ran.code < 0:
         return f"died of {signal.Signals(-ran.code).name}"
     if "Traceback" in ran.err or "internal error" in ran.err or ran.code == 70:
-        return (
-            f"exit {ran.code}: {ran.err.strip().splitlines()[-1][:300] if ran.err.strip() else 'no message'}"
-        )
+        return f"exit {ran.code}: {ran.err.strip()[-300:]}"
     lines = ran.err.splitlines()
     if len(lines) != 1 or not lines[0].startswith("dwconv: error: ") or not lines[0].isprintable():
         return f"exit {ran.code} with {len(lines)} lines: {ran.err[:200]!r}"
@@ -253,6 +247,3 @@ def one_line(ran: Ran) -> str | None:
 def shown(ran: Ran) -> str:
     """The end of a run in a few words."""
     return f"exit {ran.code}: {ran.err.strip()[:200]}"
-
-
-__all__ = ["ROOT", "Bench", "Ran", "Run", "Skip", "Trial", "need_strace", "one_line", "shown"]

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ Array = np.ndarray[Any, Any]
 
 STEPS, CHANNELS, TAPS = 30_000, 4, 5
 TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{12}\.tmp")
+STDOUT = "stdout"
 # Several blocks, so that reading ahead and writing behind take part.
 SMALL_BLOCKS = ("--memory-limit", "1MiB")
 
@@ -130,6 +131,7 @@ class Arena:
         self.bench, self.case = bench, case
         self.folder = bench.place("arena")
         furnish(self.folder)
+        (self.folder / STDOUT).touch(0o666)
         self.before = self.clear()
         self.stdin = os.devnull if case.stdin == os.devnull else str(self.folder / case.stdin)
         ran = self.run()
@@ -154,7 +156,10 @@ class Arena:
         """Run the case, on a folder as it was before unless `clear` is false."""
         if clear:
             self.clear()
-        return self.bench.run(self.case.args, self.folder, stdin=self.stdin, **options)
+        output = self.folder / STDOUT
+        output.write_bytes(b"")
+        ran = self.bench.run(self.case.args, self.folder, stdin=self.stdin, stdout=output, **options)
+        return replace(ran, out=output.read_bytes())
 
     def counted(self, calls: Sequence[str], only: Sequence[str] = ()) -> dict[str, int]:
         """How often a thread of a run that goes well makes each of the system calls, at most."""

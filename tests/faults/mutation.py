@@ -20,6 +20,7 @@ class Mutant(NamedTuple):
     changes: dict[str, str]
     row: str
     count: int
+    cases: tuple[str, ...] = ()
 
 
 SINK, CLI = "formats/sink.py", "cli/__init__.py"
@@ -30,7 +31,7 @@ MUTANTS = (
         "self._temporary = path\n": "self._temporary = path = self._target\n",
         " | os.O_EXCL | os.O_CLOEXEC, 0o666": " | os.O_CLOEXEC, 0o666",
         "            self._rename(temporary)\n            os.fsync": "            os.fsync",
-    }, "crash points", 3),
+    }, "crash points", 3, ("npy", "npy over another")),
     Mutant("renamed over what came first", SINK, {
         "        os.link(source, target)\n": "        os.rename(source, target)\n        return\n",
     }, "races", 4),
@@ -64,7 +65,7 @@ MUTANTS = (
     Mutant("blocks of any size", "transfer.py", {
         "BLOCK_BYTES = 4 << 20": "BLOCK_BYTES = 1 << 40", "memory // (BLOCKS * per_item)": "1 << 40",
     }, "memory", 2),
-    Mutant("refused inputs stay open", "formats/__init__.py", {"        source.close()\n": "        pass\n"}, "batch", 4000),
+    Mutant("refused inputs stay open", "formats/__init__.py", {"        source.close()\n": "        pass\n"}, "batch", 3000),
 )  # fmt: skip
 
 
@@ -96,6 +97,7 @@ def _survives(bench: Bench, mutant: Mutant) -> str | None:
         "--folder",
         str(place),
     )
+    options += tuple(word for case in mutant.cases for word in ("--case", case))
     done = subprocess.run(
         [sys.executable, str(Path(__file__).parent), *options, "--fail-fast"],
         capture_output=True,

@@ -23,7 +23,8 @@ def rows(bench: Bench) -> Iterator[Trial]:
     furnish(folder)
     for number in range(RUNNERS):
         np.save(folder / f"k{number}.npy", np.full((3, 4, 1), number + 1, "f4"))
-    for suffix, words in (("npy", ()), ("npz", ()), ("h5", ("--chunks", "5000,4", "--compression", "lzf"))):
+    kinds = (("npy", ()), ("npz", ()), ("h5", ("--chunks", "5000,4", "--compression", "lzf")))
+    for suffix, words in bench.some(kinds):
         wanted = [_alone(bench, folder, number, suffix, words) for number in range(RUNNERS)]
         _clean(folder)
         for round_ in range(bench.number(50)):
@@ -34,7 +35,7 @@ def rows(bench: Bench) -> Iterator[Trial]:
                 f"{suffix}, round {round_}, first wins", _first_wins(bench, folder, suffix, words, wanted)
             )
     _clean(folder)
-    for suffix, old in (("h5", "old.h5"), ("npz", "old.npz")):
+    for suffix, old in bench.some((("h5", "old.h5"), ("npz", "old.npz"))):
         for round_ in range(bench.number(50)):
             yield Trial(f"{suffix}, round {round_}, adding to one file", _adding(bench, folder, suffix, old))
     for name in ("in.npy", "in.h5::/x", "in.npz::x"):
