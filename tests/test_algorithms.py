@@ -409,10 +409,10 @@ def test_blocks_one_by_one(data_format: str, dtype: str, taps: int, multiplier: 
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
 def test_products_of_spectra_do_not_depend_on_how_many_there_are(dtype: Any) -> None:
     rng = np.random.default_rng(11)
-    spectra, weights = ((rng.standard_normal((9, 39, 2)) @ [1, 1j]).astype(dtype) for _ in range(2))
-    alone = [
-        _spectra.product(spectra[row : row + 1], weights[row : row + 1], 1)[0].copy() for row in range(9)
-    ]
-    for count in range(1, 10):
-        together = _spectra.product(spectra[:count], weights[:count], 1)
+    spectra, weights = ((rng.standard_normal((64, 1025, 2)) @ [1, 1j]).astype(dtype) for _ in range(2))
+    rows = np.arange(64)
+    alone = [_spectra.product(spectra[row], weights[[row]][0]).copy() for row in rows]
+    for count in (1, 2, 7, 64):
+        # A large temporary operand, which NumPy would use again for the result.
+        together = _spectra.product(spectra[:count], weights[rows[:count]])
         assert together.tobytes() == np.array(alone[:count]).tobytes()

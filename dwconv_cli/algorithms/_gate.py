@@ -110,7 +110,7 @@ class Gate:
                 fine = np.repeat(fine, self.groups, axis=axis)
             else:
                 lacking = self.cell * level - self._cells(sizes, self.cell)
-                spectrum = product(self.transform.forward(lacking, axis), self.spectrum[of], axis)
+                spectrum = product(self.transform.forward(lacking, axis), self.spectrum[of])
                 loss = self.transform.backward(spectrum, axis)
                 loss = loss[:, : self.groups] if self.last else loss[:, :, : self.groups]
                 fine = fine | (clear & (loss <= bound * level))

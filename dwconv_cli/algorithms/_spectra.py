@@ -1,4 +1,4 @@
-"""Transforms along one axis, and products of spectra whose bits do not depend on how many there are."""
+"""Transforms along one axis, and products of spectra."""
 
 from __future__ import annotations
 
@@ -43,13 +43,10 @@ class Transform:
         return spectrum
 
 
-def product(spectrum: Array, weights: Array, axis: int) -> Array:
+def product(spectrum: Array, weights: Array) -> Array:
     """``spectrum * weights`` in scratch.
 
-    NumPy rounds complex products differently at the end of a loop, and makes one loop of all that lies without gaps.
-    So each block, whose bins lie along `axis`, is followed by a gap.
+    Left to itself NumPy swaps the operands to put the result into a large temporary one, and complex products with
+    fused additions are not the same when swapped.
     """
-    shape = list(spectrum.shape)
-    shape[axis] += 1
-    made = SCRATCH.take("product", tuple(shape), spectrum.dtype)
-    return np.multiply(spectrum, weights, out=made[(slice(None),) * axis + (slice(-1),)])
+    return np.multiply(spectrum, weights, out=SCRATCH.take("product", spectrum.shape, spectrum.dtype))

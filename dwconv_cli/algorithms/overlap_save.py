@@ -175,7 +175,7 @@ class OverlapSave:
         failed[:, :, phases, groups] = ~fine.reshape(count, -1, chunk.phases, chunk.groups)
         for m, weights in enumerate(self.spectra):
             taken = weights[:, channels] if self.last else weights[channels]
-            made = self.transform.backward(product(spectrum, taken, axis), axis)
+            made = self.transform.backward(product(spectrum, taken), axis)
             if again is not None:
                 block, sequence, values = again[0], again[1], again[2][m]
                 if self.last:
@@ -254,7 +254,7 @@ class OverlapSave:
         fine[block, :, sequence] = self.wide_gate.passes(wide[:, None], of)[0].T
         spectrum = self.transform.forward(wide, 1)
         values = [
-            self.transform.backward(product(spectrum, weights[of], 1), 1).astype(self.dtype)
+            self.transform.backward(product(spectrum, weights[of]), 1).astype(self.dtype)
             for weights in self.wide_spectra
         ]
         return block, sequence, values
