@@ -1,4 +1,4 @@
-"""Runs a plan on arrays: tiles, bias, activation and the cast, each tile while it is in cache."""
+"""Runs a plan on arrays, tile by tile."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from dwconv_cli import geometry
-from dwconv_cli.activations import ACTIVATIONS, NEEDS_WHOLE_AXIS
+from dwconv_cli.activations import NEEDS_WHOLE_AXIS
 from dwconv_cli.algorithms import ALGORITHMS
 from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.finish import Finish
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.plan import Plan, plan_conv, problem_of
 from dwconv_cli.precision import is_exact, precision
-from dwconv_cli.registry import Choice
+from dwconv_cli.scratch import SCRATCH
 from dwconv_cli.threads import available, run_all
 from dwconv_cli.words import AUTO
 
@@ -82,9 +83,7 @@ class Convolution:
                 self.plan = replace(self.plan, algorithm="direct", reason="a weight is not finite")
             self._prepared = ALGORITHMS[self.plan.algorithm].prepare(self.plan.problem, kernel)
         self.panel = self._prepared.panel if self._prepared.whole_panels else 1
-        self._bias = _bias_for(weights.bias, channels, layer.depth_multiplier, compute)
-        linear = layer.activation == Choice("linear")
-        self._activation = None if linear else ACTIVATIONS.function(layer.activation)
+        self._finish = Finish(layer, _bias_for(weights.bias, channels, layer.depth_multiplier, compute))
         self.output_channels = layer.output_channels(channels)
         last_axis = layer.activation.name in NEEDS_WHOLE_AXIS
         #: The activation reads all steps of a recording at once.
@@ -173,21 +172,26 @@ class Convolution:
     def _tile(self, x: Array, first: int, out: Array, start: int, steps: int) -> None:
         compute = self.precision.compute
         if x.dtype != compute:
-            x = x.astype(compute, order="K")
-        last = self.layer.data_format == "channels_last"
-        y = out
-        if out.dtype != compute or self._activation is not None:
-            batch = out.shape[0]
-            width = self.channels * self.layer.depth_multiplier
-            y = np.empty((batch, steps, width) if last else (batch, width, steps), compute)
-            y = y if last else y.transpose(0, 2, 1)
-        self._prepared(x, first, y.reshape(*y.shape[:2], self.channels, -1), start)
-        if self._bias is not None:
-            y += self._bias
-        if self._activation is not None:
-            y = self._activation(y) if last else self._activation(y.transpose(0, 2, 1)).transpose(0, 2, 1)
-        if y is not out:
-            out[...] = y
+            held = self._scratch("cast", x.shape, compute)
+            np.copyto(held, x, casting="unsafe")
+            x = held
+        into = self._as_it_lies(out)
+        width = self.channels * self.layer.depth_multiplier
+        in_place = self._finish.takes(into, into.shape[0] * steps * width, compute)
+        sums = out if in_place else self._scratch("sums", (len(out), steps, width), compute)
+        self._prepared(x, first, sums.reshape(*sums.shape[:2], self.channels, -1), start)
+        self._finish(into if in_place else self._as_it_lies(sums), into)
+
+    def _as_it_lies(self, array: Array) -> Array:
+        """(batch, steps, channels) with the axes in the order of the layer's data format."""
+        return array if self.layer.data_format == "channels_last" else array.transpose(0, 2, 1)
+
+    def _scratch(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """(batch, steps, channels) in scratch, lying as the layer's data format says."""
+        batch, steps, channels = shape
+        if self.layer.data_format == "channels_last":
+            return SCRATCH.take(name, (batch, steps, channels), dtype)
+        return SCRATCH.take(name, (batch, channels, steps), dtype).transpose(0, 2, 1)
 
 
 def canonical(array: Array, data_format: str) -> Array:

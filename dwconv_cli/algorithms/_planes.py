@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from dwconv_cli.algorithms._scratch import SCRATCH
 from dwconv_cli.algorithms.problem import Problem
+from dwconv_cli.scratch import SCRATCH
 
 Array = np.ndarray[Any, Any]
 

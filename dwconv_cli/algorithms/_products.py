@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -12,8 +12,9 @@ from dwconv_cli.algorithms._sequences import UNITS
 from dwconv_cli.algorithms.costs import COSTS
 from dwconv_cli.algorithms.problem import Problem
 
-# Rows of one product: fewer cost more per output, and a small recording pays for them all.
-ROWS = 32
+# Rows of one product: few cost more per output, and a small recording pays for them all. Many, where a panel of all
+# channels then has at most so many numbers.
+FEW_ROWS, ROWS, PANEL = 32, 64, 1 << 16
 # Bytes of a vector register: a matrix with fewer columns costs as much as one with so many.
 VECTOR = 64
 # Phases up to which they are rounded up to a power of two.
@@ -37,6 +38,8 @@ class Products:
         Multipliers in one product, and products for the others.
     parts : int
         Numbers of a sample: two if it is complex.
+    channels : int
+        Of one panel: all that lie side by side.
     strides, kernel_size : int
         Of the problem.
     """
@@ -47,6 +50,7 @@ class Products:
     beside: int
     apart: int
     parts: int
+    channels: int
     strides: int
     kernel_size: int
 
@@ -65,6 +69,7 @@ class Products:
             multiplier if beside else 1,
             1 if beside else multiplier,
             2 if dtype.kind == "c" else 1,
+            problem.channels if last else 1,
             problem.strides,
             problem.kernel_size,
         )
@@ -84,17 +89,23 @@ class Products:
         """Steps that a row reads."""
         return (self.length - 1) * self.strides + self.kernel_size
 
-    @property
+    @cached_property
     def phases(self) -> int:
         """Of so many rows, one may be in a product, for rows in a product must not overlap."""
         least = -(-self.span // (self.length * self.strides))
         # Recordings are often a power of two steps long, and then so should panels be, unless they get too long.
         return 1 << (least - 1).bit_length() if least <= EVEN else least
 
-    @property
+    @cached_property
+    def rows(self) -> int:
+        """Rows of one product."""
+        numbers = self.phases * ROWS * self.length * self.strides * self.channels * self.parts
+        return ROWS if numbers <= PANEL else FEW_ROWS
+
+    @cached_property
     def unit(self) -> int:
         """Outputs of a sequence in one panel."""
-        return self.phases * ROWS * self.length
+        return self.phases * self.rows * self.length
 
 
 def cost(problem: Problem, products: Products) -> float:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dwconv_cli.algorithms._scratch import SCRATCH
+from dwconv_cli.scratch import SCRATCH
 
 Array = np.ndarray[Any, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.algorithms._scratch import SCRATCH
+from dwconv_cli.scratch import SCRATCH
 
 Array = np.ndarray[Any, Any]
 

@@ -21,9 +21,9 @@ from dwconv_cli import geometry
 from dwconv_cli.algorithms._accumulate import accumulate
 from dwconv_cli.algorithms._layout import empty_like, is_plain, plain
 from dwconv_cli.algorithms._planes import Planes
-from dwconv_cli.algorithms._scratch import SCRATCH
 from dwconv_cli.algorithms.costs import COSTS
 from dwconv_cli.algorithms.problem import Problem
+from dwconv_cli.scratch import SCRATCH
 
 NAME = "direct"
 

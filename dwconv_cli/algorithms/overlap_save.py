@@ -24,10 +24,10 @@ from dwconv_cli.algorithms._block_size import LONGEST, NARROW, Size, block_size
 from dwconv_cli.algorithms._block_size import cost as predicted
 from dwconv_cli.algorithms._gate import Gate
 from dwconv_cli.algorithms._layout import empty_like, is_plain, plain
-from dwconv_cli.algorithms._scratch import SCRATCH
 from dwconv_cli.algorithms._sequences import Chunk, gather, scatter
 from dwconv_cli.algorithms._spectra import Transform, product
 from dwconv_cli.algorithms.problem import Problem
+from dwconv_cli.scratch import SCRATCH
 
 NAME = "overlap-save"
 
