@@ -24,6 +24,8 @@ Array = np.ndarray[Any, Any]
 
 # Output samples of one tile: few enough to stay in L2 through bias and activation, enough to hide the interpreter.
 TILE = 1 << 18
+# Steps from which on a row of channels_first runs at full speed, and output samples of a tile that may grow for it.
+LONG, LARGEST = 1 << 13, 1 << 21
 
 
 class Convolution:
@@ -158,6 +160,9 @@ class Convolution:
     def _tiles(self, batch: int, start: int, stop: int) -> Iterator[tuple[slice, int, int]]:
         width = self.channels * self.layer.depth_multiplier
         steps = max(1, TILE // width)
+        if self.layer.data_format == "channels_first":
+            # As long as there is work for all threads.
+            steps = max(steps, min(LONG, LARGEST // width, -(-(stop - start) // self.threads)))
         panel = self._prepared.panel
         steps = max(panel, steps // panel * panel)
         together = max(1, TILE // (width * max(1, min(steps, stop - start))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -45,14 +46,18 @@ def cost(problem: Problem, size: Size) -> float:
 
 @lru_cache(maxsize=256)
 def block_size(problem: Problem) -> Size | None:
-    """The cheapest block, if any holds the kernel.
+    """The cheapest block, if any holds the kernel."""
+    return min(sizes(problem), key=lambda size: cost(problem, size), default=None)
+
+
+def sizes(problem: Problem) -> Iterator[Size]:
+    """All blocks considered.
 
     Long ones fail the check more often: their norm grows, the sums that it is compared with do not.
     """
     taps, strides = problem.kernel_size, problem.strides
     cell = cell_for(taps)
     step = math.lcm(cell, strides)
-    sizes = []
     length = SIDE * cell
     most = MOST if taps < MANY else MOST_OF_MANY
     longest = min(LONGEST, max(most * taps, 4 * step, 4 * SIDE * cell))
@@ -60,6 +65,5 @@ def block_size(problem: Problem) -> Size | None:
         for candidate in (length, length * 3 // 2):
             outputs = (candidate - taps + 1) // step * step
             if candidate % (SIDE * cell) == 0 and outputs > 0 and candidate <= longest:
-                sizes.append(Size(candidate, outputs, cell))
+                yield Size(candidate, outputs, cell)
         length *= 2
-    return min(sizes, key=lambda size: cost(problem, size), default=None)

@@ -1,6 +1,6 @@
 """What the work of the algorithms costs, in nanoseconds on one thread.
 
-``benchmarks/fit_costs.py`` measures the constants and writes the table. Only their ratios matter, and those differ
+``benchmarks/fit_costs.py`` fits the constants to measurements and writes the table. Only their ratios matter, and those differ
 little between machines; the choice of an algorithm must be the same on all of them, so they are constants.
 """
 
@@ -18,11 +18,13 @@ class Costs(NamedTuple):
     #: A move of one or several samples that travel as one into scratch or back, and each sample of it.
     move: float
     moved: float
-    #: A sample moved with all channels of its step.
-    sort: float
-    #: A tap of the direct sum by rows, and one of the sum by a multiply and an add.
+    #: A tap of the direct sum by rows, each of its outputs, and a sample sorted for it with all channels of its step.
     tap: float
+    row: float
+    sort: float
+    #: One multiplication or addition of the direct sum by two ufuncs a tap, and one of samples that lie apart.
     plain: float
+    spread: float
     #: A sample transformed there and back, and that for each doubling of the length; its check.
     fft: float
     fft_log: float
@@ -32,27 +34,31 @@ class Costs(NamedTuple):
 #: By the real dtype of the numbers.
 COSTS = {
     "float32": Costs(
-        mac=0.017,
-        put=0.28,
-        move=0.27,
-        moved=0.18,
-        sort=0.28,
-        tap=0.12,
-        plain=0.17,
+        mac=0.021,
+        put=0.19,
+        move=0.37,
+        moved=0.26,
+        tap=0.14,
+        row=0.18,
+        sort=0.54,
+        plain=0.1,
+        spread=0.42,
         fft=3.7,
-        fft_log=0.054,
-        check=0.8,
+        fft_log=0.0,
+        check=4.4,
     ),
     "float64": Costs(
-        mac=0.036,
-        put=0.41,
-        move=0.49,
-        moved=0.32,
-        sort=0.83,
-        tap=0.23,
-        plain=0.35,
-        fft=3.5,
-        fft_log=0.33,
-        check=1.1,
+        mac=0.044,
+        put=0.33,
+        move=0.54,
+        moved=0.57,
+        tap=0.31,
+        row=0.25,
+        sort=0.94,
+        plain=0.2,
+        spread=0.52,
+        fft=9.5,
+        fft_log=0.0,
+        check=1.0,
     ),
 }

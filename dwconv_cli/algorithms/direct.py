@@ -35,6 +35,8 @@ ROW = 2048
 WEIGHTS = 1 << 16
 # Products of a call that is over before einsum has begun.
 FEW = 1 << 13
+# Outputs summed at a time where the weights are not repeated.
+BLOCK = 1 << 16
 # Outputs beside the padding that are worth a call of their own.
 APART = 256
 
@@ -49,12 +51,14 @@ def cost(problem: Problem) -> float:
     dtype = np.dtype(problem.dtype)
     parts = 2 if dtype.kind == "c" else 1
     costs = COSTS[f"float{8 * dtype.itemsize // parts}"]
+    taps = problem.kernel_size
     if _by_rows(problem):
-        total = problem.kernel_size * costs.tap * parts + costs.put
+        total = taps * costs.tap * parts + costs.row
         if problem.strides > 1 or parts > 1:
-            total += costs.sort * min(problem.strides, problem.kernel_size) / problem.depth_multiplier * parts
+            total += costs.sort * min(problem.strides, taps) / problem.depth_multiplier * parts
         return parts * total + (costs.move if problem.depth_multiplier > 1 else 0.0)
-    return parts * parts * problem.kernel_size * costs.plain
+    product = costs.spread if problem.strides > 1 or parts > 1 else costs.plain
+    return parts * (parts * (taps * product + (taps - 1) * costs.plain) + costs.row)
 
 
 def prepare(problem: Problem, kernel: Array) -> Direct:
@@ -230,16 +234,40 @@ class Direct:
 
     def _taps(self, x: Array, out: Array) -> None:
         problem = self.problem
-        batch, steps, channels, multiplier = out.shape
+        batch, steps, channels, _ = out.shape
         span = (steps - 1) * problem.strides + 1
         if out.dtype.kind == "c":
             out[...] = 0
-        products = SCRATCH.take("out", (batch, channels, steps), out.dtype).transpose(0, 2, 1)
-        for m in range(multiplier):
-            sums = out[..., m]
-            for tap in range(problem.kernel_size):
+        if out.size * problem.kernel_size <= FEW and out.dtype.kind == "f":
+            # The same sums with fewer calls.
+            for tap, weights in enumerate(self.kernel):
                 at = tap * problem.dilation_rate
-                taken, weights = x[:, at : at + span : problem.strides], self.kernel[tap, :, m]
+                taken = x[:, at : at + span : problem.strides, :, None]
+                if tap == 0:
+                    np.multiply(taken, weights, out=out)
+                else:
+                    out += taken * weights
+            return
+        few = max(1, BLOCK // steps)
+        for item in range(batch):
+            for channel in range(0, channels, few):
+                group = slice(channel, channel + few)
+                for step in range(0, steps, BLOCK):
+                    begin = step * problem.strides
+                    part = out[item, step : step + BLOCK, group].transpose(1, 2, 0)
+                    self._block(x[item, begin:, group].T, part, self.kernel[:, group])
+
+    def _block(self, x: Array, out: Array, kernel: Array) -> None:
+        """Sum (C, M, n) outputs from (C, N) samples, few enough to stay in the second-level cache."""
+        span = (out.shape[2] - 1) * self.problem.strides + 1
+        if out.dtype.kind == "c":
+            out[...] = 0
+        products = SCRATCH.take("out", (out.shape[0], out.shape[2]), out.dtype)
+        for m in range(out.shape[1]):
+            sums = out[:, m]
+            for tap, weights in enumerate(kernel[:, :, m, None]):
+                at = tap * self.problem.dilation_rate
+                taken = x[:, at : at + span : self.problem.strides]
                 if out.dtype.kind == "c":
                     accumulate(sums, taken, weights)
                 elif tap == 0:
