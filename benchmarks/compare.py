@@ -34,6 +34,8 @@ NAMES = (
     "correlate1d",
 )
 PEERS = NAMES[2:]
+# Seconds for one contender on one case.
+LIMIT = 60
 SLOWED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
@@ -44,10 +46,10 @@ def measured(name: str, case: str, dtype: str, threads: int) -> dict[str, Any]:
     command = [sys.executable, str(HERE / "peers.py"), name, case, dtype]
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=300
+            command, env=environment, capture_output=True, text=True, check=False, timeout=LIMIT
         )
     except subprocess.TimeoutExpired:
-        return {"skipped": "more than 300 s"}
+        return {"skipped": f"more than {LIMIT} s"}
     try:
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):

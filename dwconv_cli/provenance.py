@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,6 +39,8 @@ def made_by(
     before : mapping
         The input's attributes; if it was made by dwconv itself, its command goes into the history.
     """
+    import shlex
+
     made = {
         VERSION: __version__,
         COMMAND: shlex.join(["dwconv", "apply", source, *options, "-o", output]),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -115,6 +117,8 @@ def submit(function: Callable[..., R], *args: Any) -> Future[R]:
     try:
         return pool().submit(function, *args)
     except RuntimeError:
+        from concurrent.futures import Future
+
         done: Future[R] = Future()
         try:
             done.set_result(function(*args))
@@ -126,6 +130,8 @@ def submit(function: Callable[..., R], *args: Any) -> Future[R]:
 @cache
 def pool() -> ThreadPoolExecutor:
     """The threads that all work shares."""
+    from concurrent.futures import ThreadPoolExecutor
+
     return ThreadPoolExecutor(available(), "dwconv")
 
 

@@ -14,6 +14,7 @@ from dwconv_cli.blocks import Lane, Storage, in_order, lanes
 from dwconv_cli.engine import Convolution
 from dwconv_cli.errors import InputError, LayerError, OutOfMemoryError, ShapeError
 from dwconv_cli.formats import Reader, Writer
+from dwconv_cli.nonfinite import count_nonfinite
 from dwconv_cli.overlap import DEPTH, Ahead, Behind
 from dwconv_cli.registry import Choice
 from dwconv_cli.regularizers import REGULARIZERS
@@ -24,8 +25,8 @@ Array = np.ndarray[Any, Any]
 # Large enough that reading and writing go at full speed, small enough for the last-level cache.
 BLOCK_BYTES = 4 << 20
 MEMORY_LIMIT = 256 << 20
-# Blocks under way at once: read ahead, being filtered, and behind, with what waits in between.
-BLOCKS = 2 * DEPTH + 3
+# Blocks under way at once: read ahead, being filtered, and behind, with what waits in between; and one by one.
+BLOCKS, LEAST = 2 * DEPTH + 3, 2
 
 # Penalties that are sums over the elements, so that they add up over blocks.
 _ADDITIVE = frozenset({"l1", "l2", "l1_l2"})
@@ -116,7 +117,7 @@ class Tally:
         InputError
             If there is NaN and it is to be an error.
         """
-        found = _nonfinite(block)
+        found = count_nonfinite(block)
         self.input += found
         if not found or self._nan == "propagate":
             return
@@ -128,7 +129,7 @@ class Tally:
 
     def gave(self, block: Array) -> None:
         """Count a block of the output."""
-        self.output += _nonfinite(block)
+        self.output += count_nonfinite(block)
         if self._function is not None:
             self.penalty += float(self._function(block)) / self._batch
 
@@ -219,12 +220,15 @@ class Transfer:
         per_item = conv.precision.compute.itemsize + self._rows * conv.precision.output.itemsize
         items = max(1, min(BLOCK_BYTES // conv.precision.compute.itemsize, memory // (BLOCKS * per_item)))
         self._lanes = list(lanes(self._shape, _storage(reader, axes), items, conv.needs_all_steps))
-        largest = max((_items(lane) for lane in self._lanes), default=0) * BLOCKS * per_item
-        if conv.needs_all_steps and largest > memory:
+        largest = max((_items(lane) for lane in self._lanes), default=0) * per_item
+        if conv.needs_all_steps and LEAST * largest > memory:
+            needed = LEAST * largest >> 20
             raise OutOfMemoryError(
-                f"{reader.name}: {conv.layer.activation.name} over all steps needs {largest >> 20} MiB of memory; "
-                f"use --memory-limit {(largest >> 20) + 1}MiB"
+                f"{reader.name}: {conv.layer.activation.name} over all steps needs {needed} MiB of memory; "
+                f"use --memory-limit {needed + 1}MiB"
             )
+        #: One by one where the chunks of the storage, or recordings that cannot be cut, make blocks large.
+        self._overlapped = BLOCKS * largest <= memory
         self._rooms, self._outs = _Pool(), _Pool()
 
     def run(self) -> None:
@@ -234,17 +238,22 @@ class Transfer:
             self._reader.spool()
         if self._writer.sequential and not self._in_order(self._rows):
             self._writer.spool()
-        if sum(-(-self._shape[1] // lane.block_steps) for lane in self._lanes) <= 1:
-            for made in self._filtered(self._blocks()):
+        if not self._overlapped or sum(-(-self._shape[1] // lane.block_steps) for lane in self._lanes) <= 1:
+            for made in self._told(self._filtered(self._blocks())):
                 self._write(made)
             return
         with Ahead(self._blocks()) as blocks, Behind(self._write) as behind:
-            total, done = math.prod(self._shape), 0
-            for made in self._filtered(blocks):
+            for made in self._told(self._filtered(blocks)):
                 behind.put(made)
-                if self._progress is not None:
-                    done += made.taken
-                    self._progress(done, total)
+
+    def _told(self, pieces: Iterable[_Made]) -> Iterator[_Made]:
+        """The same pieces; tells the progress after each."""
+        total, done = math.prod(self._shape), 0
+        for made in pieces:
+            yield made
+            done += made.taken
+            if self._progress is not None:
+                self._progress(done, total)
 
     def _in_order(self, rows: int) -> bool:
         first = self._axes.channels_first
@@ -308,7 +317,3 @@ def _storage(reader: Reader, axes: Axes) -> Storage:
 def _items(lane: Lane) -> int:
     recordings, width = lane.batch.stop - lane.batch.start, lane.channels.stop - lane.channels.start
     return int(recordings * width * lane.block_steps)
-
-
-def _nonfinite(block: Array) -> int:
-    return int(block.size - np.count_nonzero(np.isfinite(block)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -244,6 +243,8 @@ def read_array(address: str, given_format: str | None = None) -> Array:
 
 def checksum(kernel: Array, bias: Array | None) -> str:
     """SHA-256 of kernel and bias: their bytes, little-endian, row-major."""
+    import hashlib  # a hundredth of a second, only for those who ask
+
     digest = hashlib.sha256()
     for array in (kernel, bias):
         if array is not None:

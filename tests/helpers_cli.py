@@ -74,7 +74,7 @@ def run(*args: object, stdin: bytes = b"", keras_home: object = NO_KERAS_HOME) -
         "stdout": io.TextIOWrapper(out, encoding="utf-8"),
         "stderr": io.TextIOWrapper(err, encoding="utf-8", errors="backslashreplace", write_through=True),
     }
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         with (
             mock.patch.multiple(sys, **streams),

@@ -908,7 +908,7 @@ def temporary(place: Path) -> list[str]:
     return [name for name in names(place) if name.endswith(".tmp")]
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("suffix, times", [("npy", 3), ("npz", 1), ("h5", 3)])
 def test_signals_leave_nothing_behind(place: Path, number: int, code: int, suffix: str, times: int) -> None:
     process = waiting(place, "-o", f"out.{suffix}", ready=9 << 20)
@@ -930,10 +930,10 @@ def test_nothing_disturbs_the_clearing_up_after_a_signal(
 
     left: list[int] = []
     monkeypatch.setattr(os, "_exit", left.append)
-    before = {known: signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM)}
+    before = {known: signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         cli._leave(number, None)
-        assert [signal.getsignal(known) for known in before] == [signal.SIG_IGN] * 2
+        assert [signal.getsignal(known) for known in before] == [signal.SIG_IGN] * 3
     finally:
         for known, old in before.items():
             signal.signal(known, old)

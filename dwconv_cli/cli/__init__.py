@@ -70,6 +70,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         # Whoever started us may have told us to ignore it, as shells do for background jobs.
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, _leave)
+        # The terminal was closed; nohup tells us to ignore that.
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            signal.signal(signal.SIGHUP, _leave)
     # Before NumPy is loaded: its threads would only cost start-up, the engine has its own.
     keep_blas_single()
     code = _run(arguments)
@@ -158,7 +161,7 @@ def _leave(signum: int, frame: Any) -> NoReturn:
 
     An exception instead could come out of anything: between a lock and its release, or out of what HDF5 calls back.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     # Not imported: the signal may have come in the middle of an import.
     sink = sys.modules.get("dwconv_cli.formats.sink")

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
@@ -94,7 +93,7 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
     _check(inputs, listed, given)
     if given["seed"] is None and given["kernel"] is None and given["weights"] is None:
         # Fresh weights that nobody could make again would be lost with this run.
-        given |= {"seed": secrets.randbits(32), "drawn": True}
+        given |= {"seed": int.from_bytes(os.urandom(4), "little"), "drawn": True}
     recipe = options.recipe_of(given)
     from dwconv_cli.pipeline import apply_many
 

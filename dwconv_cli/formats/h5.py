@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from typing import Any
@@ -138,7 +137,7 @@ class H5Output:
                 if name not in self._replace:
                     raise exists(f"{self._sink.name}::{name}")
                 # What is replaced stays until the new one is complete.
-                name = f"{name}.{secrets.token_hex(6)}"
+                name = f"{name}.{os.urandom(6).hex()}"
             dataset = write.create_dataset(self._file, name, shape, dtype, attributes or {}, options or {})
             return H5Writer(self, dataset, final)
 

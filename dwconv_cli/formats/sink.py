@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import stat
 from typing import BinaryIO, Protocol
 
@@ -150,7 +149,7 @@ class FileSink:
         while True:
             # The random part keeps concurrent runs apart; 200 bytes leave room for it in a name of 255.
             kept = os.fsdecode(os.fsencode(base)[:200])
-            path = os.path.join(directory, f".{kept}.{secrets.token_hex(6)}.tmp")
+            path = os.path.join(directory, f".{kept}.{os.urandom(6).hex()}.tmp")
             # Known before it is there: a signal may come at any time.
             self._temporary = path
             _unfinished.add(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+from typing import Any
 
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.sink import Sink
@@ -27,7 +27,7 @@ class SpooledSource(FileSource):
         self.size = end
         self._origin = source
         try:
-            with tempfile.TemporaryFile() as file:
+            with _temporary_file() as file:
                 self._fd = os.dup(file.fileno())
                 buffer = memoryview(bytearray(_PIECE))
                 for at in range(start, end, _PIECE):
@@ -37,9 +37,7 @@ class SpooledSource(FileSource):
         except OSError as error:
             if isinstance(error, InputError):
                 raise
-            raise OutputError(
-                f"{tempfile.gettempdir()}: {reason(error)} while {self.name} was spooled"
-            ) from error
+            raise _not_spooled(error, self.name) from error
         source.finish(end)
         self._before = os.fstat(self._fd)
 
@@ -61,15 +59,13 @@ class SpooledSink:
     def __init__(self, sink: Sink) -> None:
         self.name = sink.name
         self._sink = sink
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the sink
+        self._file = _temporary_file()
 
     def write_at(self, data: memoryview, offset: int) -> None:
         try:
             write_all(self._file.fileno(), data, offset)
         except OSError as error:
-            raise OutputError(
-                f"{tempfile.gettempdir()}: {reason(error)} while {self.name} was spooled"
-            ) from error
+            raise _not_spooled(error, self.name) from error
 
     def commit(self) -> None:
         fd = self._file.fileno()
@@ -80,6 +76,18 @@ class SpooledSink:
 
     def abort(self) -> None:
         self._file.close()
+
+
+def _temporary_file() -> Any:
+    import tempfile  # and much that it imports, only for those who spool
+
+    return tempfile.TemporaryFile()
+
+
+def _not_spooled(error: OSError, name: str) -> OutputError:
+    import tempfile
+
+    return OutputError(f"{tempfile.gettempdir()}: {reason(error)} while {name} was spooled")
 
 
 def write_all(fd: int, data: memoryview, offset: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 
 import h5py
@@ -96,6 +95,8 @@ def parts(name: str) -> list[str]:
 def _candidates(file: h5py.File, name: str) -> str:
     names = datasets(file)
     wanted = "/" + "/".join(parts(name))
+    import difflib
+
     near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
     near += [n for n in names if n.rsplit("/", 1)[-1] == wanted.rsplit("/", 1)[-1] and n not in near][:3]
     listed = [shown(n) for n in (near or names[:5])]

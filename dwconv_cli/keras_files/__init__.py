@@ -12,7 +12,6 @@ Nothing here knows what a config means: configs are plain dicts, kernels plain a
 from __future__ import annotations
 
 import os
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +83,8 @@ def read_layers(path: str | os.PathLike[str], possible: bool = False) -> list[Ke
     UnsafeFileError
         It reaches outside itself or is far larger than it should be.
     """
+    import zipfile
+
     from dwconv_cli import hdf5
     from dwconv_cli.keras_files import archive, legacy, store
 
