@@ -49,7 +49,7 @@ def problems(dtype: str) -> Iterator[Problem]:
         ):
             if layout == "channels_last" or channels in (1, 6, 128):
                 yield Problem(taps, channels, data_format=layout, dtype=dtype)
-        for taps, channels in itertools.product((4, 16, 64), (3, 16)):
+        for taps, channels in itertools.product((4, 16, 64), (3, 16, 64)):
             for strides, dilation, multiplier in (
                 (2, 1, 1),
                 (4, 1, 1),

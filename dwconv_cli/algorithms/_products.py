@@ -17,6 +17,8 @@ from dwconv_cli.algorithms.problem import Problem
 FEW_ROWS, ROWS, PANEL = 32, 64, 1 << 16
 # Bytes of a vector register: a matrix with fewer columns costs as much as one with so many.
 VECTOR = 64
+# Bytes of a line of the cache.
+LINE = 64
 # Phases up to which they are rounded up to a power of two.
 EVEN = 8
 LENGTHS = (4, 8, 16, 32, 64, 128)
@@ -120,7 +122,8 @@ def cost(problem: Problem, products: Products) -> float:
         moves = problem.strides / problem.depth_multiplier * _moves(products.together, dtype.itemsize)
         moves += _moves(products.together * products.beside, dtype.itemsize)
         samples = problem.strides / problem.depth_multiplier + 1
-        total += products.parts * (costs.move * moves + costs.moved * samples)
+        apart = problem.data_format == "channels_last" and problem.channels * dtype.itemsize >= LINE
+        total += products.parts * (costs.move * moves + (costs.moved + apart * costs.far) * samples)
     return total
 
 

@@ -55,7 +55,8 @@ def cost(problem: Problem) -> float:
     if _by_rows(problem):
         total = taps * costs.tap * parts + costs.row
         if problem.strides > 1 or parts > 1:
-            total += costs.sort * min(problem.strides, taps) / problem.depth_multiplier * parts
+            sample = costs.step / problem.channels + costs.sort * parts
+            total += sample * min(problem.strides, taps) / problem.depth_multiplier
         return parts * total + (costs.move if problem.depth_multiplier > 1 else 0.0)
     product = costs.spread if problem.strides > 1 or parts > 1 else costs.plain
     return parts * (parts * (taps * product + (taps - 1) * costs.plain) + costs.row)
