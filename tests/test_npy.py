@@ -310,6 +310,10 @@ class Memory:
         self.sequential = sequential
         self.data = bytearray()
         self.done = False
+        self.reserved: list[int] = []
+
+    def reserve(self, size: int) -> None:
+        self.reserved.append(size)
 
     def write_at(self, data: memoryview, offset: int) -> None:
         assert not self.sequential or offset == len(self.data)

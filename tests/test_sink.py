@@ -20,7 +20,7 @@ import pytest
 from helpers_cli import contents, names, npy_bytes, run, run_process, run_shell, save
 
 from dwconv_cli.errors import OutputError
-from dwconv_cli.formats.sink import FileSink
+from dwconv_cli.formats.sink import WORTH_RESERVING, FileSink
 
 Array = np.ndarray[Any, Any]
 X = np.arange(60, dtype="f4").reshape(20, 3)
@@ -109,6 +109,41 @@ def test_short_writes_are_continued(tmp_path: Path) -> None:
         write(sink, b"0123456789")
     sink.commit()
     assert (tmp_path / "a").read_bytes() == b"0123456789"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_room_that_is_not_there_shows_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    asked: list[int] = []
+
+    def refuse(fd: int, offset: int, size: int) -> None:
+        asked.append(size)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    opened = FileSink(str(tmp_path / "out"))
+    with pytest.raises(OutputError, match=f"out: .*; it needs {WORTH_RESERVING} bytes"):
+        opened.reserve(WORTH_RESERVING)
+    opened.reserve(WORTH_RESERVING - 1)
+    opened.abort()
+    assert asked == [WORTH_RESERVING]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS])
+def test_file_systems_without_reservations_are_written_to_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(fd: int, offset: int, size: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    opened = FileSink(str(tmp_path / "out"))
+    opened.reserve(WORTH_RESERVING)
+    opened.write_at(memoryview(b"abc"), 0)
+    opened.commit()
+    assert (tmp_path / "out").read_bytes() == b"abc"
 
 
 @pytest.mark.parametrize("call", ["pwrite", "fsync", "link"])

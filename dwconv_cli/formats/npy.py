@@ -135,6 +135,7 @@ class NpyWriter:
     def _begin(self) -> None:
         if not self._begun:
             self._begun = True
+            self._sink.reserve(self._offset + math.prod(self.shape) * self.dtype.itemsize)
             self._sink.write_at(memoryview(self._header), 0)
 
 

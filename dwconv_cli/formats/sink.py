@@ -15,6 +15,11 @@ from dwconv_cli.formats.source import reason
 # What link() says on file systems that have no links.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
+# What a reservation says that writing would say too; other file systems do not know reservations.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Bytes.
+WORTH_RESERVING = 8 << 20
+
 # Temporary files that are or may be there.
 _unfinished: set[str | None] = set()
 
@@ -40,6 +45,9 @@ class Sink(Protocol):
 
     name: str
     sequential: bool
+
+    def reserve(self, size: int) -> None:
+        """Make sure that `size` bytes will fit, if that can be known."""
 
     def write_at(self, data: memoryview, offset: int) -> None:
         """Write all of `data` at `offset`."""
@@ -94,6 +102,16 @@ class FileSink:
             if isinstance(error, OSError):
                 raise OutputError(f"{path}: {reason(error)}") from error
             raise
+
+    def reserve(self, size: int) -> None:
+        """Take room for `size` bytes at once: a full disk shows before the work, and the file system works less."""
+        if self._temporary is None or size < WORTH_RESERVING:
+            return
+        try:
+            os.posix_fallocate(self.fd, 0, size)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise OutputError(f"{self.name}: {reason(error)}; it needs {size} bytes") from error
 
     def write_at(self, data: memoryview, offset: int) -> None:
         written = 0
@@ -204,6 +222,9 @@ class StreamSink:
         self._stream = stream
         self.name = name
         self._position = 0
+
+    def reserve(self, size: int) -> None:
+        """Nothing: a stream takes what its reader takes."""
 
     def write_at(self, data: memoryview, offset: int) -> None:
         if offset != self._position:

@@ -61,6 +61,9 @@ class SpooledSink:
         self._sink = sink
         self._file = _temporary_file()
 
+    def reserve(self, size: int) -> None:
+        self._sink.reserve(size)
+
     def write_at(self, data: memoryview, offset: int) -> None:
         try:
             write_all(self._file.fileno(), data, offset)
