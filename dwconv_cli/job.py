@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -22,8 +22,12 @@ from dwconv_cli.provenance import made_by
 from dwconv_cli.recipe import Recipe, Resolved
 from dwconv_cli.regularizers import REGULARIZERS
 from dwconv_cli.report import Report, array_entry
+from dwconv_cli.threads import available
 from dwconv_cli.transfer import MEMORY_LIMIT, Axes, Tally, Transfer
 from dwconv_cli.words import AUTO
+
+# The least share of the memory for one of several jobs.
+_LEAST_MEMORY = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,22 @@ class Settings:
     dry_run : bool
         Look at headers only.
     threads : int, optional
-        All processors by default.
+        All processors by default; the jobs share them.
     memory_limit : int
-        Bytes of working buffers.
+        Bytes of working buffers; the jobs share them.
+    jobs : int
+        Output files that :func:`~dwconv_cli.apply_many` makes side by side. The result does not depend on it.
     nan : str
         ``propagate``, ``zero`` or ``error``.
     options : sequence of str, optional
         Command-line options that make these outputs again, for HDF5 outputs to tell.
     progress : callable, optional
-        Called with an address, the samples done, and all there are.
+        Called with an address, the samples done, and all there are; with several jobs in their threads.
+
+    Raises
+    ------
+    LayerError
+        If there is no job.
     """
 
     steps: slice = field(default_factory=lambda: slice(None))
@@ -69,9 +80,25 @@ class Settings:
     dry_run: bool = False
     threads: int | None = None
     memory_limit: int = MEMORY_LIMIT
+    jobs: int = 1
     nan: str = "propagate"
     options: Sequence[str] | None = None
     progress: Callable[[str, int, int], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise LayerError(f"jobs must be at least 1, got {self.jobs}")
+
+    def shared_out(self, jobs: int) -> Settings:
+        """The settings of each of `jobs` jobs side by side."""
+        threads = available() if self.threads is None else self.threads
+        return replace(
+            self,
+            jobs=1,
+            # What is below 1 stays so, and is refused later.
+            threads=max(min(1, threads), threads // jobs),
+            memory_limit=max(min(_LEAST_MEMORY, self.memory_limit), self.memory_limit // jobs),
+        )
 
 
 class Job:

@@ -1,9 +1,10 @@
-"""From recordings to recordings: readers through the engine to writers, one file after another."""
+"""From recordings to recordings: readers through the engine to writers, file by file or side by side."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
@@ -17,6 +18,7 @@ from dwconv_cli.layer_config import inner_config
 from dwconv_cli.naming import Target, targets
 from dwconv_cli.recipe import Recipe, Resolved
 from dwconv_cli.report import Report
+from dwconv_cli.side_by_side import UNBROKEN, side_by_side
 from dwconv_cli.transfer import Axes
 
 _CONSTRAINTS = ("depthwise_constraint", "bias_constraint")
@@ -74,8 +76,8 @@ def apply_many(
     *,
     directory: str | None = None,
     keep_going: bool = False,
-    run: Callable[..., Iterable[list[Report]]] = map,
-) -> Iterator[Report]:
+    run: Callable[..., Iterable[list[Report]]] | None = None,
+) -> Generator[Report, None, None]:
     """Filter many recordings.
 
     Parameters
@@ -86,12 +88,13 @@ def apply_many(
         An address, or a template; see :func:`~dwconv_cli.naming.targets`.
     recipe : Recipe
     settings : Settings, optional
+        With several `jobs`, recordings after one that fails may have been filtered already, unreported.
     directory : str, optional
         Instead of `output`.
     keep_going : bool
         Report a recording that fails and go on with the next.
-    run : callable
-        Like :func:`map`; a pool's works too.
+    run : callable, optional
+        Like :func:`map`, instead of the threads that `settings` ask for; a pool's works too.
 
     Yields
     ------
@@ -116,15 +119,55 @@ def apply_many(
                 return
     groups: dict[str | int, list[Target]] = {}
     for number, target in enumerate(targets(sources, output, directory, settings.output_format)):
-        groups.setdefault(target.output.path if target.output else number, []).append(target)
+        groups.setdefault(_file_of(target, number), []).append(target)
+    jobs = 1 if run else min(settings.jobs, len(groups))
+    if jobs > 1 and sum(source.is_stream for source in sources) > 1:
+        raise LayerError("several jobs cannot share standard input; name it once, or use one job")
     if directory is not None and not settings.dry_run:
         make_directory(directory)
-    for reports in run(
-        partial(apply_group, recipe=recipe, settings=settings, keep_going=keep_going), groups.values()
-    ):
-        yield from reports
-        if not keep_going and any(report.cause for report in reports):
-            return
+
+    def is_last(reports: list[Report]) -> bool:
+        return not keep_going and any(report.cause for report in reports)
+
+    done: Iterable[list[Report]]
+    if jobs > 1:
+        # Read once, here: the jobs would each read them, and standard input is there once.
+        # What is wrong with them is every recording's own fault, and told with the first.
+        with contextlib.suppress(DwconvError):
+            recipe.load()
+        work = partial(_watched, recipe=recipe, settings=settings.shared_out(jobs), keep_going=keep_going)
+        done = side_by_side(work, list(groups.values()), jobs, is_last)
+    else:
+        work_alone = partial(apply_group, recipe=recipe, settings=settings, keep_going=keep_going)
+        done = (run or map)(work_alone, groups.values())
+    # Not left to the garbage collector: jobs end when nobody asks for more.
+    with contextlib.closing(done) if isinstance(done, Generator) else contextlib.nullcontext():
+        for reports in done:
+            yield from reports
+            if is_last(reports):
+                return
+
+
+def _file_of(target: Target, number: int) -> str | int:
+    """What targets in the same file share, whatever it is called; `number` where there is no file."""
+    if target.output is None:
+        return number
+    # Only where there are names inside can a file be shared.
+    return target.output.path if target.output.name is None else os.path.realpath(target.output.path)
+
+
+def _watched(
+    group: Sequence[Target], go_on: Callable[[], None], recipe: Recipe, settings: Settings, keep_going: bool
+) -> list[Report]:
+    """`apply_group`, given up after a block when `go_on` raises."""
+    tell = settings.progress
+
+    def told(address: str, done: int, total: int) -> None:
+        go_on()
+        if tell is not None:
+            tell(address, done, total)
+
+    return apply_group(group, recipe, replace(settings, progress=told), keep_going)
 
 
 def apply_group(
@@ -153,7 +196,8 @@ def apply_group(
                     break
         if opened is not None:
             if any(report.status == "ok" for report in reports) and (keep_going or reports[-1].cause is None):
-                opened.commit()
+                with UNBROKEN:
+                    opened.commit()
             else:
                 opened.abort()
                 _take_back(reports)
@@ -254,9 +298,10 @@ def _open(group: Sequence[Target], settings: Settings) -> Output:
     group = [t for t in group if not (settings.skip_existing and _is_done(t, settings, inside))]
     adding = [check_target(target, settings, inside) for target in group]
     names = frozenset(target.output.name or "" for target in group if target.output and settings.overwrite)
-    return open_output(
-        first.path, settings.output_format, overwrite=settings.overwrite, keep=all(adding), replace=names
-    )
+    with UNBROKEN:
+        return open_output(
+            first.path, settings.output_format, overwrite=settings.overwrite, keep=all(adding), replace=names
+        )
 
 
 def make_weights(

@@ -89,6 +89,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         sys.stderr.flush()
     except (OSError, ValueError):
         _turn_off(sys.stderr)
+    # Of threads that could not be stopped, since they wait for a pipe where nothing happens.
+    _remove_unfinished()
     sys.exit(code)
 
 
@@ -163,12 +165,19 @@ def _leave(signum: int, frame: Any) -> NoReturn:
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    # Not imported: the signal may have come in the middle of an import.
+    # Other threads may be about to make a file that is removed here, or to publish it.
+    unbroken = getattr(sys.modules.get("dwconv_cli.side_by_side"), "UNBROKEN", None)
+    with contextlib.nullcontext() if unbroken is None else unbroken.shut():
+        _remove_unfinished()
+        os._exit(128 + signum)
+
+
+def _remove_unfinished() -> None:
+    # Not imported: a signal may have come in the middle of an import.
     sink = sys.modules.get("dwconv_cli.formats.sink")
     remove = getattr(sink, "remove_unfinished", None)
     if remove is not None:
         remove()
-    os._exit(128 + signum)
 
 
 @contextlib.contextmanager

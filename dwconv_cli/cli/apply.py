@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -60,6 +60,14 @@ _COMPRESSIONS = {
 @click.option("--fletcher32", is_flag=True, help="HDF5: add checksums.")
 @options.algorithm
 @options.threads
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Files side by side, which share --threads and --memory-limit. (1)",
+)
 @click.option("--nan", type=click.Choice(NAN_MODES), default="propagate", help="NaN in the data. (propagate)")
 @click.option(
     "--memory-limit",
@@ -98,20 +106,25 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
     from dwconv_cli.pipeline import apply_many
 
     recipe.load()
+    progress = _progress(given["progress"], given["quiet"])
+    settings = _settings(given, progress)
     if given["raw"] is not None:
-        reports = _live(recipe, given)
+        reports = _live(recipe, settings, given)
     else:
         reports = apply_many(
             (*inputs, *(listed or ())),
             given["output"],
             recipe,
-            _settings(given),
+            settings,
             directory=given["output_dir"],
             keep_going=given["keep_going"],
         )
     failed = False
-    with _Log(given) as log:
+    # Closed, so that no job goes on when its report cannot be written.
+    with _Log(given) as log, contextlib.closing(reports):
         for report in reports:
+            if progress is not None:
+                progress.clear()
             log.add(report)
             if report.cause is None:
                 continue
@@ -183,7 +196,7 @@ def _listed(path: str | None, null: bool) -> list[str] | None:
     return [os.fsdecode(line) for line in lines if line.strip()]
 
 
-def _live(recipe: Recipe, given: dict[str, Any]) -> Iterator[Report]:
+def _live(recipe: Recipe, settings: Settings, given: dict[str, Any]) -> Generator[Report, None, None]:
     """The one report of a stream of headerless samples."""
     from dwconv_cli.formats import Address
     from dwconv_cli.formats.sink import FileSink
@@ -193,7 +206,6 @@ def _live(recipe: Recipe, given: dict[str, Any]) -> Iterator[Report]:
 
     raw = Raw(given["raw"], given["channels"], given["block_steps"] or 1)
     target = Target(Address("-"), Address.parse(given["output"]))
-    settings = _settings(given)
     path = given["output"]
     if path != "-" and not path.lower().endswith(".npy"):
         raise click.UsageError(
@@ -203,7 +215,7 @@ def _live(recipe: Recipe, given: dict[str, Any]) -> Iterator[Report]:
     yield filter_live(standard_input(), sink, target, raw, recipe, settings)
 
 
-def _settings(given: dict[str, Any]) -> Settings:
+def _settings(given: dict[str, Any], progress: Progress | None) -> Settings:
     from dwconv_cli.job import Settings
 
     storage: dict[str, Any] = {key: True for key in ("shuffle", "fletcher32") if given[key]}
@@ -227,10 +239,11 @@ def _settings(given: dict[str, Any]) -> Settings:
         allow_external=given["allow_external"],
         dry_run=given["dry_run"],
         threads=given["threads"],
+        jobs=given["jobs"],
         memory_limit=given["memory_limit"] or Settings.memory_limit,
         nan=given["nan"],
         options=_replayable(given),
-        progress=_progress(given["progress"], given["quiet"]),
+        progress=progress,
     )
 
 
