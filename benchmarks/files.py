@@ -2,7 +2,7 @@
 
     python benchmarks/files.py memory [--gb 0.1,1] [--dir DIR]
     python benchmarks/files.py speed [--mb 160] [--dir DIR]
-    python benchmarks/files.py peers [--dir DIR]
+    python benchmarks/files.py peers [--bytes 1e3,1e9] [--dir DIR]
 
 `memory` filters recordings of each size in every format and layout and prints the peak resident set of the process;
 `speed` compares with ``cp``, ``cat | cat`` and ``h5repack``; `peers` compares with scripts that do the same job (read
@@ -32,7 +32,8 @@ ENVIRONMENT = {
     **{
         key: value
         for key, value in os.environ.items()
-        if key not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+        # An installed package has its bytecode beside it.
+        if key not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
     },
     "PYTHONPATH": str(HERE.parent),
 }
@@ -250,11 +251,10 @@ np.save('z.npy', tf.nn.depthwise_conv2d(x, k, (1, 1, 1, 1), 'VALID')[0, 0].numpy
 
 def peers(options: argparse.Namespace, place: Path) -> None:
     np.save(place / "k.npy", np.arange(TAPS, dtype=np.float32))
-    sizes = (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
     names = [name for name in PEERS if _installed(name.split()[0])]
     print("| input | dwconv s | " + " | ".join(f"{name}: ratio" for name in names) + " |")
     print("|---|---|" + "---|" * len(names))
-    for size in sizes:
+    for size in options.bytes:
         write_npy(place / "x.npy", max(TAPS, int(size) // (4 * CHANNELS)))
         cells, mine = [], 0.0
         for name in names:
@@ -267,13 +267,9 @@ def peers(options: argparse.Namespace, place: Path) -> None:
                 place,
                 rounds,
             )
-            cells.append(f"{1 / ratio:.2f}")
-            np.testing.assert_allclose(
-                np.load(place / "z.npy", mmap_mode="r")[-1000:],
-                np.load(place / "y.npy", mmap_mode="r")[-1000:],
-                rtol=1e-3,
-                atol=1e-3,
-            )
+            ends = [np.load(place / made, mmap_mode="r")[-1000:] for made in ("z.npy", "y.npy")]
+            same = np.allclose(*ends, rtol=1e-3, atol=1e-3)
+            cells.append(f"{1 / ratio:.2f}{'' if same else ', wrong at the end'}")
         print(f"| {size:.0e} B | {mine:.3f} | " + " | ".join(cells) + " |", flush=True)
 
 
@@ -291,6 +287,11 @@ def main() -> None:
     parser.add_argument("job", choices=("memory", "speed", "peers"))
     parser.add_argument(
         "--gb", type=lambda text: [float(part) for part in text.split(",")], default=[0.1, 1.0]
+    )
+    parser.add_argument(
+        "--bytes",
+        type=lambda text: [float(part) for part in text.split(",")],
+        default=[1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9],
     )
     parser.add_argument("--mb", type=float, default=160)
     parser.add_argument("--dir", type=Path)

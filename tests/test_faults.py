@@ -19,7 +19,7 @@ COUNTS = {
     "unsafe": 4,
     "signals": 1,
     "races": 1,
-    "batch": 200,
+    "batch": 800,
 }
 KINDS = {"npy over another", "npz with more in it", "h5 with more in it", "standard output"}
 
