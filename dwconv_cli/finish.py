@@ -54,7 +54,7 @@ class Finish:
         out : ndarray
             Written whole; may be `sums` itself. Shorter in the last axis if the activation halves it.
         """
-        if sums is out and self._idle:
+        if not sums.size or (sums is out and self._idle):
             return
         for place in self._pieces(*sums.shape, each=not sums.flags.c_contiguous):
             piece = sums[place]
