@@ -17,7 +17,9 @@ Array = np.ndarray[Any, Any]
 
 # NumPy moves 4, 8 and 16 bytes in one instruction each; samples that stay together travel as one of these.
 UNITS: dict[int, np.dtype[Any]] = {8: np.dtype(np.complex64), 16: np.dtype(np.complex128)}
-# NumPy's inner loop runs along the target's nearest axis: too short a one is better taken step by step here.
+# The same for a ufunc that leaves every bit as it is.
+REALS: dict[int, np.dtype[Any]] = {4: np.dtype(np.float32), 8: np.dtype(np.float64)}
+# An assignment's inner loop runs along the target's nearest axis: too short a one costs more than a call for each.
 FEW = 8
 # Channels, and steps, from which on two moves are faster than one.
 MANY = 32
@@ -94,7 +96,12 @@ def scatter(sequences: Array, begin: int, dilation: int, chunk: Chunk, out: Arra
     high = min(start + out.shape[1], (begin + sequences.shape[3]) * dilation)
     for there, here in _pairs(out, start, dilation, chunk, begin, sequences, low, high):
         _, phases, groups, rows = here.shape[:4]
-        if phases * groups <= FEW < rows // FEW and here.ndim == 4:
+        few = phases * groups <= FEW < rows // FEW and here.ndim == 4
+        if few and here.dtype == there.dtype and here.itemsize in REALS:
+            # Unlike an assignment a ufunc keeps its inner loop along the rows, where the two disagree.
+            real = REALS[here.itemsize]
+            np.positive(here.view(real), out=there.view(real))
+        elif few:
             for phase in range(phases):
                 for group in range(groups):
                     there[:, phase, group] = here[:, phase, group]

@@ -35,9 +35,9 @@ NAME = "toeplitz"
 
 Array = np.ndarray[Any, Any]
 
-# Bytes of what is read in scratch, about: with what is written they stay in a second-level cache of 1 MiB. Where one
-# panel of all channels is more than that, it costs less to leave the cache than to move channels a few at a time.
-TILE, LARGE = 3 << 17, 1 << 20
+# Bytes of what is read in scratch, about. It leaves the second-level cache, and one thread alone would be a fifth faster
+# with a third of it; but two threads would be slower by half, since the interpreter's lock changes hands at every call.
+TILE = 1 << 20
 # Whole cache lines of channels are moved together.
 LINE = 16
 # Bytes that the matrices of one kernel may take.
@@ -157,7 +157,7 @@ class Toeplitz:
         begin, end = low // dilation // unit * unit, -(-high // dilation)
         read = unit * self.problem.strides * products.width_in
         # Whole steps first: channels that lie side by side share cache lines.
-        room = (TILE if read * self.groups * self.real.itemsize <= TILE else LARGE) // self.real.itemsize
+        room = TILE // self.real.itemsize
         groups = max(1, min(self.groups, room // read))
         if groups < self.groups:
             groups = max(1, groups // LINE * LINE)
