@@ -22,8 +22,9 @@ from dwconv_cli.words import AUTO
 
 Array = np.ndarray[Any, Any]
 
-# Output samples of one tile: few enough to stay in L2 through bias and activation, enough to hide the interpreter.
-TILE = 1 << 18
+# Output samples of one tile: enough to hide the interpreter, whose lock the threads hand to each other. Fewer, down to
+# LEAST, where there would not be one tile for each thread.
+TILE, LEAST = 1 << 19, 1 << 17
 # Steps from which on a row of channels_first runs at full speed, and output samples of a tile that may grow for it.
 LONG, LARGEST = 1 << 13, 1 << 21
 
@@ -159,13 +160,14 @@ class Convolution:
 
     def _tiles(self, batch: int, start: int, stop: int) -> Iterator[tuple[slice, int, int]]:
         width = self.channels * self.layer.depth_multiplier
-        steps = max(1, TILE // width)
+        tile = min(TILE, max(LEAST, batch * (stop - start) * width // self.threads))
+        steps = max(1, tile // width)
         if self.layer.data_format == "channels_first":
             # As long as there is work for all threads.
             steps = max(steps, min(LONG, LARGEST // width, -(-(stop - start) // self.threads)))
         panel = self._prepared.panel
         steps = max(panel, steps // panel * panel)
-        together = max(1, TILE // (width * max(1, min(steps, stop - start))))
+        together = max(1, tile // (width * max(1, min(steps, stop - start))))
         for item in range(0, batch, together):
             low = start
             while low < stop:

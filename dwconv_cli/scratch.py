@@ -10,7 +10,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 # Bytes kept for one purpose in one thread; what is larger is given back after the call.
-KEEP = 1 << 21
+KEEP = 1 << 22
 
 
 class Scratch(threading.local):
