@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dwconv_cli import depthwise_conv1d
+from dwconv_cli import depthwise_conv1d, engine
 from dwconv_cli.activations import ACTIVATIONS, NEEDS_WHOLE_AXIS
 from dwconv_cli.algorithms import ALGORITHMS
 from dwconv_cli.engine import Convolution
@@ -322,7 +322,14 @@ def by_taps(x: Array, kernel: Array, strides: int, dilation: int, left: int, len
     return total.reshape(x.shape[0], length, -1)
 
 
-# Recordings of many tiles and panels, with borders that fall on none of them.
+@pytest.fixture
+def many_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles as small as they were not worth it."""
+    for name, number in (("TILE", 1 << 13), ("LEAST", 1 << 12), ("LONG", 1 << 9)):
+        monkeypatch.setattr(engine, name, number)
+
+
+# With small tiles, recordings of many tiles and panels, with borders that fall on none of them.
 MANY_TILES = [
     ((1, 140_001, 1), 3, 1, 1, 1),
     ((1, 35_003, 4), 9, 1, 1, 1),
@@ -338,6 +345,7 @@ MANY_TILES = [
 ]
 
 
+@pytest.mark.usefixtures("many_tiles")
 @EVERY
 @pytest.mark.parametrize(
     "padding, shape, taps, strides, dilation, multiplier",
@@ -372,6 +380,7 @@ def noisy(shape: tuple[int, int, int], taps: int, multiplier: int, dtype: str) -
     return x, kernel, rng.standard_normal(shape[2] * multiplier).astype(dtype)
 
 
+@pytest.mark.usefixtures("many_tiles")
 @EVERY
 @pytest.mark.parametrize(
     "dtype, data_format",
