@@ -23,6 +23,7 @@ from dwconv_cli.algorithms import ALGORITHMS, Problem, costs
 from dwconv_cli.algorithms._block_size import NARROW, Size, block_size, cost
 from dwconv_cli.algorithms._products import Products, choose
 from dwconv_cli.algorithms._products import cost as products_cost
+from dwconv_cli.plan import plan_conv
 
 FILE = Path(costs.__file__)
 NAMES = costs.Costs._fields
@@ -80,8 +81,7 @@ def fit(dtype: str, rows: list[dict[str, Any]]) -> costs.Costs:
 def regret(row: dict[str, Any]) -> float:
     """Time of the algorithm that the table in force chooses over that of the best one measured."""
     problem = Problem(**row["problem"])
-    able = [name for name in row["measured"] if name in ALGORITHMS]
-    chosen = min(able, key=lambda name: ALGORITHMS[name].cost(problem))
+    chosen = plan_conv(problem).algorithm
     if chosen != "direct":
         own = choose(problem) if chosen == "toeplitz" else block_size(problem)
         measured = {name: Products.of(problem, *shape) for name, shape in row["shapes"].items()}
@@ -106,7 +106,7 @@ def main() -> None:
         print(dtype, values)
         text.append(f'    "{dtype}": Costs(\n        {values}\n    ),\n')
     costs.COSTS.update(fitted)
-    for cached in (choose, block_size):
+    for cached in (choose, block_size, plan_conv):
         cached.cache_clear()
     print("with this one:", summary(rows, regret))
     if options.write:

@@ -10,6 +10,9 @@ from dwconv_cli.errors import LayerError
 from dwconv_cli.layer import LayerSpec
 from dwconv_cli.words import ALGORITHM_NAMES, AUTO
 
+# The algorithm that has nothing to set up, and costs that are no reason to take another.
+SIMPLEST, TIE = "direct", 1.1
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -58,7 +61,7 @@ def plan_conv(problem: Problem, algorithm: str = AUTO) -> Plan:
     ----------
     problem : Problem
     algorithm : str
-        A name in ``ALGORITHMS``, or ``auto`` for the one predicted fastest.
+        A name in ``ALGORITHMS``, or ``auto`` for the one predicted fastest, the direct sum if it is nearly so.
 
     Returns
     -------
@@ -76,8 +79,10 @@ def plan_conv(problem: Problem, algorithm: str = AUTO) -> Plan:
         sorted(((name, module.cost(problem)) for name, module in able.items()), key=lambda pair: pair[1])
     )
     if algorithm == AUTO:
-        chosen = costs[0][0]
+        chosen, least = costs[0]
         reason = "predicted fastest" if len(costs) > 1 else "the only one for this problem"
+        if chosen != SIMPLEST and dict(costs)[SIMPLEST] <= TIE * least:
+            chosen, reason = SIMPLEST, "predicted about as fast as any, and faster for short recordings"
         return Plan(problem, chosen, reason, costs)
     if algorithm not in able:
         why = ALGORITHMS[algorithm].supports(problem)

@@ -32,7 +32,12 @@ def test_words_and_table_agree() -> None:
     assert all(name == module.NAME for name, module in ALGORITHMS.items())
 
 
-def test_auto_takes_the_cheapest() -> None:
+def test_layers_on_short_recordings_take_no_detour() -> None:
+    assert plan_conv(Problem(3, 12)).algorithm == "direct"
+    assert plan_conv(Problem(3, 12, 3, 3)).algorithm == "direct"
+
+
+def test_auto_takes_the_cheapest_or_the_direct_sum_at_a_tenth_more() -> None:
     for problem in PROBLEMS:
         plan = plan_conv(problem)
         assert plan.problem == problem
@@ -42,7 +47,8 @@ def test_auto_takes_the_cheapest() -> None:
             for name, module in ALGORITHMS.items()
             if module.supports(problem) is None
         }
-        assert plan.algorithm == min(costs, key=costs.__getitem__)
+        cheapest = min(costs, key=costs.__getitem__)
+        assert plan.algorithm == ("direct" if costs["direct"] <= 1.1 * costs[cheapest] else cheapest)
         assert list(costs.values()) == sorted(costs.values())
         assert all(math.isfinite(cost) and cost > 0 for cost in costs.values())
         assert plan.reason
