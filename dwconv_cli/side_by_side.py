@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
+from dwconv_cli.threads import SIGNALS
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -23,8 +25,6 @@ PATIENCE = 3.0
 
 # Seconds that a signal waits for files that are being made or published just now.
 RESPITE = 0.5
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Unwanted(BaseException):
@@ -134,7 +134,7 @@ class _Crew(Generic[T, R]):
 
     def _run(self) -> None:
         # They are for the main thread, which may sleep and would not hear of them.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         while (item := self.todo.get()) is not None:
             self._do(*item)
 

@@ -1,7 +1,7 @@
 """What the work of the algorithms costs, in nanoseconds on one thread.
 
-``benchmarks/fit_costs.py`` fits the constants to measurements and writes the table. Only their ratios matter, and those differ
-little between machines; the choice of an algorithm must be the same on all of them, so they are constants.
+``benchmarks/fit_costs.py`` fits the constants to measurements and writes the table. Only their ratios matter, and
+those differ little between machines; the choice of an algorithm must be the same on all of them, so they are constants.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from dwconv_cli.errors import DwconvError, OutputError, exit_code
-from dwconv_cli.threads import keep_blas_single
+from dwconv_cli.threads import SIGNALS, keep_blas_single
 from dwconv_cli.version import __version__
 
 # Command -> what it is for; its module bears its name.
@@ -163,7 +163,7 @@ def _leave(signum: int, frame: Any) -> NoReturn:
 
     An exception instead could come out of anything: between a lock and its release, or out of what HDF5 calls back.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     # Other threads may be about to make a file that is removed here, or to publish it.
     unbroken = getattr(sys.modules.get("dwconv_cli.side_by_side"), "UNBROKEN", None)

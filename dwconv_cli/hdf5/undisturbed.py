@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from dwconv_cli.threads import SIGNALS
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def undisturbed() -> Iterator[None]:
         yield
         return
     came: list[tuple[int, FrameType | None]] = []
-    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     taken = {number: handler for number, handler in handlers.items() if callable(handler)}
     try:
         for number in taken:
