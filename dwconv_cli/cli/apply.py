@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TextIO
@@ -13,6 +12,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from dwconv_cli.cli import options, say, writing
+from dwconv_cli.cli.files_from import listed_in
+from dwconv_cli.cli.rules import check
+from dwconv_cli.cli.values import size, storage_of
 from dwconv_cli.words import FORMAT_NAMES, NAN_MODES
 
 if TYPE_CHECKING:
@@ -20,15 +22,6 @@ if TYPE_CHECKING:
     from dwconv_cli.job import Settings
     from dwconv_cli.recipe import Recipe
     from dwconv_cli.report import Report
-
-# Name -> levels; the last two come with the extra hdf5plugin.
-_COMPRESSIONS = {
-    "gzip": range(10),
-    "lzf": range(0),
-    "none": range(0),
-    "blosc": range(10),
-    "zstd": range(1, 23),
-}
 
 
 @click.command("apply")
@@ -72,7 +65,7 @@ _COMPRESSIONS = {
 @click.option(
     "--memory-limit",
     metavar="SIZE",
-    callback=lambda c, p, v: _size(v),
+    callback=lambda c, p, v: size(v),
     help="Of working buffers, e.g. 64MiB. (256MiB)",
 )
 @click.option(
@@ -97,8 +90,8 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
     dwconv apply 'day*/rec.h5::/imu/*' -w layer.npz --output-dir filtered
     cat rec.npy | dwconv apply - -k taps.npy -o - | dwconv apply - -k taps.npy -o out.npy
     """
-    listed = _listed(given["files_from"], given["null"])
-    _check(inputs, listed, given)
+    listed = listed_in(given["files_from"], given["null"])
+    check(inputs, listed, given)
     if given["seed"] is None and given["kernel"] is None and given["weights"] is None:
         # Fresh weights that nobody could make again would be lost with this run.
         given |= {"seed": int.from_bytes(os.urandom(4), "little"), "drawn": True}
@@ -135,67 +128,6 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
     return int(failed)
 
 
-def _check(inputs: tuple[str, ...], listed: list[str] | None, given: dict[str, Any]) -> None:
-    output, directory = given["output"], given["output_dir"]
-    if not inputs and listed is None:
-        raise click.UsageError("no inputs; name recordings, '-' for standard input, or --files-from FILE")
-    if output is not None and directory is not None:
-        raise click.UsageError("--output and --output-dir exclude each other")
-    if output is None and directory is None and not given["dry_run"]:
-        raise click.UsageError("no output; give -o FILE, -o - for standard output, or --output-dir DIR")
-    beside = [given[key] for key in ("kernel", "bias", "weights", "config", "files_from")]
-    reads = [*inputs, *(listed or ()), *beside]
-    if reads.count("-") > 1:
-        raise click.UsageError("standard input can be read once; '-' stands in several places")
-    if output == "-" and given["as_json"]:
-        raise click.UsageError("--json and '-o -' both want standard output; use --report FILE for the JSON")
-    if output == "-" and not given["dry_run"] and sys.stdout.isatty():
-        raise click.UsageError("standard output is a terminal; redirect it to a file or a pipe")
-    if given["raw"] is None and (given["channels"] is not None or given["block_steps"] is not None):
-        raise click.UsageError("--channels and --block-steps go with --raw; other inputs know their shape")
-    if given["raw"] is not None and (inputs != ("-",) or listed or given["channels"] is None):
-        raise click.UsageError("--raw is for '-' alone, and needs --channels C")
-    if given["raw"] is not None and (output is None or given["dry_run"] or given["steps"] != slice(None)):
-        raise click.UsageError(
-            "--raw reads a stream of unknown length: it needs -o, and no --slice or --dry-run"
-        )
-    if given["null"] and given["files_from"] is None:
-        raise click.UsageError("-0 goes with --files-from")
-    _check_distinct("--report", given["report_file"], [*reads, output])
-    _check_distinct("--output", output, beside)
-
-
-def _check_distinct(option: str, target: str | None, others: list[str | None]) -> None:
-    """Refuse to write over what the command reads, or over its own output."""
-    from dwconv_cli.errors import OutputError
-    from dwconv_cli.formats import Address
-
-    if target is None or target == "-":
-        return
-    for path, other in ((Address.parse(other).path, other) for other in others if other is not None):
-        same = os.path.isfile(path) and os.path.isfile(target) and os.path.samefile(path, target)
-        if same or os.path.realpath(path) == os.path.realpath(target):
-            raise OutputError(f"{target}: {option} would replace {other}; write to another name")
-
-
-def _listed(path: str | None, null: bool) -> list[str] | None:
-    """Addresses from a file, one a line."""
-    if path is None:
-        return None
-    from dwconv_cli.errors import InputError
-
-    try:
-        if path == "-":
-            data = sys.stdin.buffer.read()
-        else:
-            with open(path, "rb") as file:
-                data = file.read()
-    except OSError as error:
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
-    lines = data.split(b"\0") if null else data.splitlines()
-    return [os.fsdecode(line) for line in lines if line.strip()]
-
-
 def _live(recipe: Recipe, settings: Settings, given: dict[str, Any]) -> Generator[Report, None, None]:
     """The one report of a stream of headerless samples."""
     from dwconv_cli.formats import Address
@@ -218,16 +150,6 @@ def _live(recipe: Recipe, settings: Settings, given: dict[str, Any]) -> Generato
 def _settings(given: dict[str, Any], progress: Progress | None) -> Settings:
     from dwconv_cli.job import Settings
 
-    storage: dict[str, Any] = {key: True for key in ("shuffle", "fletcher32") if given[key]}
-    if given["compression"] is not None:
-        storage |= _compression(given["compression"])
-    if given["chunks"] is not None:
-        try:
-            storage["chunks"] = tuple(int(side) for side in given["chunks"].split(","))
-        except ValueError:
-            raise click.BadParameter(
-                f"{given['chunks']!r} is not like 1000,6", param_hint="--chunks"
-            ) from None
     return Settings(
         steps=given["steps"],
         algorithm=given["algorithm"],
@@ -235,7 +157,7 @@ def _settings(given: dict[str, Any], progress: Progress | None) -> Settings:
         output_format=given["output_format"],
         overwrite=given["overwrite"],
         skip_existing=given["skip_existing"],
-        storage=storage,
+        storage=storage_of(given),
         allow_external=given["allow_external"],
         dry_run=given["dry_run"],
         threads=given["threads"],
@@ -259,36 +181,6 @@ def _progress(wanted: bool | None, quiet: bool) -> Progress | None:
 
         return Progress()
     return None
-
-
-def _size(text: str | None) -> int | None:
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
-    if not found:
-        raise click.BadParameter(f"{text!r} is not a size such as 64MiB or 1GB", param_hint="--memory-limit")
-    number, letter, binary = found.groups()
-    size = int(
-        float(number)
-        * (1024 if binary or not text.strip().lower().endswith("b") else 1000) ** " kmgt".index(letter or " ")
-    )
-    if size < 1 << 20:
-        raise click.BadParameter(
-            f"{text!r} is less than 1MiB, which nothing fits in", param_hint="--memory-limit"
-        )
-    return size
-
-
-def _compression(text: str) -> dict[str, Any]:
-    name, colon, level = text.partition(":")
-    levels = _COMPRESSIONS.get(name)
-    if levels is None or (colon and level not in map(str, levels)):
-        choices = ", ".join(
-            f"{known}[:{allowed.start} to {allowed.stop - 1}]" if allowed else known
-            for known, allowed in _COMPRESSIONS.items()
-        )
-        raise click.BadParameter(f"{text!r} is none of {choices}", param_hint="--compression")
-    return {"compression": name, **({"compression_opts": int(level)} if colon else {})}
 
 
 class _Log:

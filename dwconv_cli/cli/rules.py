@@ -1,0 +1,58 @@
+"""Which options of ``dwconv apply`` go together, and what they may not write over."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+
+def check(inputs: tuple[str, ...], listed: list[str] | None, given: dict[str, Any]) -> None:
+    """Refuse options that contradict each other, or that would replace what the command reads.
+
+    Raises
+    ------
+    click.UsageError, OutputError
+    """
+    output, directory = given["output"], given["output_dir"]
+    if not inputs and listed is None:
+        raise click.UsageError("no inputs; name recordings, '-' for standard input, or --files-from FILE")
+    if output is not None and directory is not None:
+        raise click.UsageError("--output and --output-dir exclude each other")
+    if output is None and directory is None and not given["dry_run"]:
+        raise click.UsageError("no output; give -o FILE, -o - for standard output, or --output-dir DIR")
+    beside = [given[key] for key in ("kernel", "bias", "weights", "config", "files_from")]
+    reads = [*inputs, *(listed or ()), *beside]
+    if reads.count("-") > 1:
+        raise click.UsageError("standard input can be read once; '-' stands in several places")
+    if output == "-" and given["as_json"]:
+        raise click.UsageError("--json and '-o -' both want standard output; use --report FILE for the JSON")
+    if output == "-" and not given["dry_run"] and sys.stdout.isatty():
+        raise click.UsageError("standard output is a terminal; redirect it to a file or a pipe")
+    if given["raw"] is None and (given["channels"] is not None or given["block_steps"] is not None):
+        raise click.UsageError("--channels and --block-steps go with --raw; other inputs know their shape")
+    if given["raw"] is not None and (inputs != ("-",) or listed or given["channels"] is None):
+        raise click.UsageError("--raw is for '-' alone, and needs --channels C")
+    if given["raw"] is not None and (output is None or given["dry_run"] or given["steps"] != slice(None)):
+        raise click.UsageError(
+            "--raw reads a stream of unknown length: it needs -o, and no --slice or --dry-run"
+        )
+    if given["null"] and given["files_from"] is None:
+        raise click.UsageError("-0 goes with --files-from")
+    _check_distinct("--report", given["report_file"], [*reads, output])
+    _check_distinct("--output", output, beside)
+
+
+def _check_distinct(option: str, target: str | None, others: list[str | None]) -> None:
+    """Refuse to write over what the command reads, or over its own output."""
+    from dwconv_cli.errors import OutputError
+    from dwconv_cli.formats import Address
+
+    if target is None or target == "-":
+        return
+    for path, other in ((Address.parse(other).path, other) for other in others if other is not None):
+        same = os.path.isfile(path) and os.path.isfile(target) and os.path.samefile(path, target)
+        if same or os.path.realpath(path) == os.path.realpath(target):
+            raise OutputError(f"{target}: {option} would replace {other}; write to another name")
