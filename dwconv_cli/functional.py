@@ -41,6 +41,7 @@ def depthwise_conv1d(
         Correlation taps; ``(K,)`` is shared by all channels.
     bias : array_like, shape (C*M,), optional
     strides, dilation_rate : int or sequence of one int
+        Both may be above 1, as in ``keras.ops.depthwise_conv``.
     padding : str
         ``valid``, ``same`` or ``causal``.
     data_format : str
@@ -163,6 +164,7 @@ def _made(
         dilation_rate=dilation_rate,
         activation=activation,
         dtype=dtype,
+        allow_strided_dilation=True,
     )
     channels = layer.canonical_shape(x.shape)[2]
     return Convolution(layer, weights, channels, x.dtype, algorithm=algorithm, threads=threads)

@@ -41,7 +41,7 @@ class LayerSpec:
     Parameters
     ----------
     kernel_size, strides, dilation_rate : int or sequence of one int
-        Steps. At most one of `strides` and `dilation_rate` is above 1.
+        Steps. At most one of `strides` and `dilation_rate` is above 1, as Keras documents.
     padding : str
         ``valid``, ``same`` or ``causal``, in any case; ``causal`` is an extension, as in ``Conv1D``.
     depth_multiplier : int
@@ -55,6 +55,9 @@ class LayerSpec:
         Compute and output dtype; None takes the promotion of data and kernel.
     name : str, optional
         The layer's name in a model.
+    allow_strided_dilation : bool
+        Take `strides` and `dilation_rate` above 1 together. Keras's layer and ``keras.ops.depthwise_conv`` compute
+        them, although the layer's documentation promises a ValueError; a layer that was trained so is such a layer.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class LayerSpec:
     bias_constraint: Choice | None = None
     dtype: str | None = None
     name: str | None = None
+    allow_strided_dilation: bool = False
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -88,7 +92,7 @@ class LayerSpec:
         put(self, "data_format", _one_of("data_format", self.data_format, DATA_FORMATS))
         if self.dtype is not None:
             put(self, "dtype", _one_of("dtype", self.dtype, DTYPES))
-        if self.strides > 1 and self.dilation_rate > 1:
+        if self.strides > 1 and self.dilation_rate > 1 and not self.allow_strided_dilation:
             raise LayerError(
                 f"strides={self.strides} with dilation_rate={self.dilation_rate}: "
                 "at most one of the two may be above 1"

@@ -11,7 +11,8 @@ from dwconv_cli.errors import LayerError
 from dwconv_cli.layer import CATALOGUES, LayerSpec
 from dwconv_cli.registry import Choice
 
-_FIELDS = {field.name for field in fields(LayerSpec)}
+# A config's keys; it does not say whether strides and dilation may be above 1 together.
+_FIELDS = [field.name for field in fields(LayerSpec) if field.name != "allow_strided_dilation"]
 # What Keras computes in under each policy; bfloat16 is computed here in float32, which holds it exactly.
 _POLICIES = {
     "float16": "float16",
@@ -128,7 +129,7 @@ def inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def to_config(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
     """`layer` under Keras's keys, catalogue entries as Keras serializes them; of policy `dtype` where given."""
-    config = {field.name: getattr(layer, field.name) for field in fields(LayerSpec)}
+    config = {name: getattr(layer, name) for name in _FIELDS}
     for key, catalogue in CATALOGUES.items():
         if config[key] is not None:
             config[key] = catalogue.to_config(config[key])

@@ -77,10 +77,17 @@ def layers(
     max_dilation_rate: int = 4,
     paddings: tuple[str, ...] = PADDINGS,
     data_formats: tuple[str, ...] = DATA_FORMATS,
+    strided_dilation: bool = False,
 ) -> Layer:
-    """Layers that Keras would build, causal padding beside them: never strides and dilation both above 1."""
+    """Layers as Keras documents them, causal padding beside them.
+
+    Strides and dilation are both above 1 only with `strided_dilation`, in every layer then.
+    """
+    both = st.tuples(st.integers(2, max_strides), st.integers(2, max_dilation_rate))
     strides, dilation_rate = draw(
-        st.one_of(
+        both
+        if strided_dilation
+        else st.one_of(
             st.just((1, 1)),
             st.tuples(st.integers(1, max_strides), st.just(1)),
             st.tuples(st.just(1), st.integers(1, max_dilation_rate)),

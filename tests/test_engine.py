@@ -78,6 +78,13 @@ def test_small_integers_are_exact(algorithm: str, case: strategies.Case) -> None
     assert_whole(algorithm, found, exact(case))
 
 
+@AND_AUTO
+@examples(0.5)
+@given(case=strategies.exact_cases(strategies.layers(strided_dilation=True)))
+def test_strides_with_dilation(algorithm: str, case: strategies.Case) -> None:
+    assert_whole(algorithm, run(algorithm, case), exact(case))
+
+
 @EVERY
 @examples(0.3)
 @given(case=strategies.exact_cases(LONG, max_steps=300))
@@ -695,7 +702,6 @@ def test_working_memory_is_bounded(
         ({"bias": [1j]}, ShapeError, "the bias is complex"),
         ({"inputs": np.ones(9) * 1j, "dtype": "float32"}, LayerError, "imaginary"),
         ({"inputs": np.ones(9) * 1j, "activation": "relu"}, LayerError, "real floats"),
-        ({"strides": 2, "dilation_rate": 2}, LayerError, "at most one"),
         ({"strides": 0}, LayerError, "strides must be"),
         ({"dilation_rate": [2, 2]}, LayerError, "dilation_rate must be"),
         ({"padding": "full"}, LayerError, "padding must be"),

@@ -48,6 +48,7 @@ def test_defaults_are_those_of_keras() -> None:
         "bias_constraint": None,
         "dtype": None,
         "name": None,
+        "allow_strided_dilation": False,
     }
 
 
@@ -88,6 +89,8 @@ def test_no_whole_numbers(key: str, value: Any) -> None:
 def test_strides_and_dilation_exclude_each_other() -> None:
     with pytest.raises(LayerError, match="strides=2 with dilation_rate=3: at most one"):
         LayerSpec(kernel_size=3, strides=2, dilation_rate=3)
+    spec = LayerSpec(kernel_size=3, strides=2, dilation_rate=3, allow_strided_dilation=True)
+    assert (spec.strides, spec.dilation_rate, spec.output_steps(9)) == (2, 3, 2)
 
 
 @pytest.mark.parametrize(

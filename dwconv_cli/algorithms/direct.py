@@ -92,7 +92,7 @@ def _groups(problem: Problem) -> list[list[int]]:
 
 def _by_rows(problem: Problem) -> bool:
     # With one channel the next tap would be the next number, and einsum would sum along the taps instead.
-    return problem.data_format == "channels_last" and problem.channels > 1
+    return problem.data_format == "channels_last" and problem.channels > 1 and not problem.strided_and_dilated
 
 
 class Direct:

@@ -40,6 +40,8 @@ ROOM = 1 << 21
 
 def supports(problem: Problem) -> str | None:
     """None, or why blocks cannot be transformed."""
+    if problem.strided_and_dilated:
+        return "strides and dilation are both above 1"
     if problem.exact:
         return "a transform rounds, and integers are summed exactly"
     if block_size(problem) is None:

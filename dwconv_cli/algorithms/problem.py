@@ -21,7 +21,7 @@ class Problem:
     depth_multiplier : int
         Output channels for each input channel, M.
     strides, dilation_rate : int
-        Steps between outputs; steps between taps. At most one is above 1.
+        Steps between outputs; steps between taps.
     data_format : str
         ``"channels_last"`` or ``"channels_first"``: which axis of the recording is contiguous.
     dtype : str
@@ -43,3 +43,8 @@ class Problem:
     def effective_kernel_size(self) -> int:
         """Steps from the first tap to the last, both counted: ``(K - 1) * dilation_rate + 1``."""
         return (self.kernel_size - 1) * self.dilation_rate + 1
+
+    @property
+    def strided_and_dilated(self) -> bool:
+        """Both strides and dilation are above 1, which only the direct sum computes."""
+        return self.strides > 1 and self.dilation_rate > 1

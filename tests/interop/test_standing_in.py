@@ -28,6 +28,8 @@ TABLE: list[tuple[dict[str, Any], tuple[int, ...], tuple[int, ...]]] = [
     ({"kernel_size": 2, "strides": 2, "padding": "same", "activation": "relu"}, (2, 9, 3), (2, 5, 3)),
     ({"kernel_size": 6, "padding": "same"}, (1, 4, 2), (1, 4, 2)),
     ({"kernel_size": 4, "dilation_rate": 3, "use_bias": False}, (2, 10, 1), (2, 1, 1)),
+    ({"kernel_size": 3, "strides": 2, "dilation_rate": 3, "padding": "same"}, (2, 20, 3), (2, 10, 3)),
+    ({"kernel_size": 3, "strides": 3, "dilation_rate": 2, "depth_multiplier": 2}, (2, 20, 3), (2, 6, 6)),
     ({"kernel_size": 5, "strides": 7, "padding": "same"}, (2, 30, 3), (2, 5, 3)),
     ({"kernel_size": 3, "data_format": "channels_first", "depth_multiplier": 2}, (2, 3, 9), (2, 6, 7)),
     (
