@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dwconv_cli.errors import InputError
+from dwconv_cli.errors import InputError, UnsafeFileError
+from dwconv_cli.printable import printable
 from dwconv_cli.version import __version__
 
 VERSION = "dwconv_version"
@@ -14,6 +16,8 @@ COMMAND = "dwconv_command"
 LAYER = "dwconv_layer"
 WEIGHTS = "dwconv_weights_sha256"
 HISTORY = "dwconv_history"
+PROGRAM = ("dwconv", "apply")
+MAX_COMMAND = 1 << 20
 
 
 def made_by(
@@ -39,11 +43,9 @@ def made_by(
     before : mapping
         The input's attributes; if it was made by dwconv itself, its command goes into the history.
     """
-    import shlex
-
     made = {
         VERSION: __version__,
-        COMMAND: shlex.join(["dwconv", "apply", source, *options, "-o", output]),
+        COMMAND: command(source, options, output),
         LAYER: json.dumps(layer),
         WEIGHTS: sha256,
     }
@@ -53,15 +55,43 @@ def made_by(
     return made
 
 
-def command_of(attributes: Mapping[str, Any], name: str) -> str:
-    """The command that makes an output again.
+def command(source: str, options: Sequence[str], output: str) -> str:
+    """The command line that makes `output` of `source`; what is unprintable in names is escaped."""
+    # A name that begins with a dash would be taken for an option.
+    place = f"./{source}" if source.startswith("-") and source != "-" else source
+    return shlex.join(map(printable, [*PROGRAM, place, *options, "-o", output]))
+
+
+def words_of(attributes: Mapping[str, Any], name: str) -> list[str]:
+    """What follows ``dwconv apply`` in the command that made an output.
+
+    The attribute is text out of a file, which anybody may have written: it counts only in the very form in which
+    :func:`command` writes it, so that a shell would read these words and nothing else.
 
     Raises
     ------
     InputError
-        If its attributes do not tell.
+        If the attributes do not tell.
+    UnsafeFileError
+        If what they tell is no single command of dwconv's.
     """
-    command = attributes.get(COMMAND)
-    if not isinstance(command, str):
+    text = attributes.get(COMMAND)
+    if not isinstance(text, str):
         raise InputError(f"{name}: does not say how it was made; HDF5 outputs of dwconv do")
-    return command
+    if len(text) > MAX_COMMAND or not text.isprintable():
+        raise unsafe(name, "it is too long, or holds control characters")
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise unsafe(name, str(error).lower()) from error
+    if (*words[:2],) != PROGRAM or shlex.join(words) != text:
+        raise unsafe(name, "a shell would read something else than one quoted 'dwconv apply'")
+    return words[2:]
+
+
+def unsafe(name: str, why: str) -> UnsafeFileError:
+    """The error of an output whose command is not shown."""
+    return UnsafeFileError(
+        f"{name}: its attribute {COMMAND} is not a command that dwconv wrote ({why}), and could harm whoever runs "
+        f"it; dwconv inspect {shlex.quote(name)} shows what the file says"
+    )

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from dwconv_cli.errors import DwconvError, OutputError, exit_code
+from dwconv_cli.printable import printable
 from dwconv_cli.threads import SIGNALS, keep_blas_single
 from dwconv_cli.version import __version__
 
@@ -125,7 +126,8 @@ def _run(arguments: list[str]) -> int:
         if "--debug" in arguments:
             import traceback
 
-            traceback.print_exc()
+            for line in traceback.format_exc().splitlines():
+                tell(line)
         if code == 5:
             say(
                 str(error)
@@ -197,10 +199,11 @@ def writing(name: str) -> Iterator[None]:
 
 
 def say(message: str) -> None:
-    """Print an error as one line; names out of files may hold anything, so what is unprintable is escaped."""
-    line = "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
-        for c in " ".join(message.split())
-    )
+    """Print an error as one line on standard error."""
+    tell("dwconv: error: " + " ".join(message.split()))
+
+
+def tell(line: str) -> None:
+    """Print a line on standard error; names out of files may hold anything, so what is unprintable is escaped."""
     with contextlib.suppress(OSError):
-        click.echo(f"dwconv: error: {line}", err=True)
+        click.echo(printable(line), err=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dwconv_cli.cli import options, writing
+from dwconv_cli.cli import options, tell, writing
 from dwconv_cli.words import DATA_FORMATS, FORMAT_NAMES, KERNEL_LAYOUTS
 
 
@@ -87,11 +87,11 @@ def command(**given: Any) -> int:
             click.echo(json.dumps(made_of))
     elif not given["quiet"]:
         bias = "no bias" if entry["bias_shape"] is None else f"bias {_shape(entry['bias_shape'])}"
-        click.echo(f"{given['output']}: kernel {_shape(entry['kernel_shape'])}, {bias}", err=True)
+        tell(f"{given['output']}: kernel {_shape(entry['kernel_shape'])}, {bias}")
         if losses["total"]:
-            click.echo(f"  penalties: {', '.join(f'{k} {v:.6g}' for k, v in losses.items() if v)}", err=True)
+            tell(f"  penalties: {', '.join(f'{k} {v:.6g}' for k, v in losses.items() if v)}")
         for note in made.notes:
-            click.echo(f"  {note}", err=True)
+            tell(f"  {note}")
     return 0
 
 

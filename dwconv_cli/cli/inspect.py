@@ -50,7 +50,9 @@ def command(targets: tuple[str, ...], **given: Any) -> None:
     recipe = _recipe(given)
     _check(targets, recipe, given)
     if given["replay"]:
-        _replay(targets, given)
+        from dwconv_cli.cli.replay import replay
+
+        replay(targets, given["input_format"])
         return
     from dwconv_cli.cli.render import answering
     from dwconv_cli.description import shapes_of
@@ -126,20 +128,6 @@ def _descriptions(
         yield describe(_shape(given["input_shape"]), **chosen)
     else:
         yield describe(None, **chosen)
-
-
-def _replay(targets: tuple[str, ...], given: dict[str, Any]) -> None:
-    """Print the commands that make HDF5 outputs again."""
-    from dwconv_cli.formats import complete, expand, members, open_reader
-    from dwconv_cli.provenance import command_of
-
-    known = given["input_format"]
-    for target in targets:
-        for found in expand(target, lambda path: members(path, known)):
-            address = complete(found, known)
-            reader = open_reader(address, known)
-            reader.close()
-            click.echo(command_of(reader.attributes, str(address)))
 
 
 def _data_format(given: dict[str, Any]) -> str:

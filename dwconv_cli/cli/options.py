@@ -118,13 +118,18 @@ _BYSTANDERS = frozenset(
 )
 
 
+def is_replayable(option: click.Parameter) -> bool:
+    """Whether an option decides what comes out."""
+    return option.expose_value and option.name not in _BYSTANDERS
+
+
 def replayable(context: click.Context) -> list[str]:
     """The options of a command that decide what comes out, as they would be typed."""
     words: list[str] = []
     for option in context.command.params:
         given = context.params.get(option.name or "")
         source = context.get_parameter_source(option.name or "")
-        if option.name in _BYSTANDERS or source is not click.core.ParameterSource.COMMANDLINE:
+        if not is_replayable(option) or source is not click.core.ParameterSource.COMMANDLINE:
             continue
         name = max(option.opts, key=len)
         if isinstance(given, bool):

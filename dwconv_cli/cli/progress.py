@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import click
 
+from dwconv_cli.printable import printable
+
 # Seconds before a job counts as long, between two lines on a terminal, and between two lines elsewhere.
 PATIENCE, BLINK, PAUSE = 1.0, 0.2, 5.0
 
@@ -67,7 +69,7 @@ class Progress:
         rate = sum(one.done / max(now - one.begun, 1e-9) for one in long)
         left = (total - done) / max(rate, 1e-9)
         name = long[0].address + (f" and {len(long) - 1} more" if len(long) > 1 else "")
-        line = f"{name}  {100 * done // total} %  {rate / 1e6:.0f} M samples/s  {_time(left)} left"
+        line = f"{printable(name)}  {100 * done // total} %  {rate / 1e6:.0f} M samples/s  {_time(left)} left"
         if self._terminal:
             click.echo("\r" + line.ljust(self._width), err=True, nl=False)
             self._width = len(line)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from dwconv_cli.errors import OutputError
+from dwconv_cli.printable import printable
 
 INDENT = 2
 _NUMBER = re.compile(r"[-+]?\d[\d.e+-]*")
@@ -85,15 +86,13 @@ def is_rich(stream: TextIO) -> bool:
 
 def fit(text: str, stream: TextIO) -> str:
     """`text` with everything escaped that is unprintable or that the stream's encoding lacks."""
-    printable = "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )
+    line = printable(text)
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
-        printable.encode(encoding)
+        line.encode(encoding)
     except UnicodeEncodeError:
-        return printable.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
-    return printable
+        return line.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return line
 
 
 def report_table(report: dict[str, Any], stream: TextIO, verbose: bool = False) -> None:

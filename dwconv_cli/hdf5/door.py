@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 import h5py
 
 from dwconv_cli.errors import DwconvError, InputError
+from dwconv_cli.printable import printable
 
 LINK_KINDS = {h5py.h5l.TYPE_SOFT: "soft link", h5py.h5l.TYPE_EXTERNAL: "external link"}
 SPARE_BYTES = 8 << 20
@@ -21,9 +22,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 def shown(name: str) -> str:
     """Return a name out of a file with everything unprintable escaped, fit for one line of a message."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name
-    )
+    return printable(name)
 
 
 def require_memory() -> None:

@@ -1,0 +1,64 @@
+"""``dwconv inspect --replay``: the command that makes an HDF5 output again.
+
+The command stands in the file, so it is not believed: it is parsed as a call of ``dwconv apply``, and what is printed
+is built anew from the values that came out.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from dwconv_cli.cli.options import is_replayable, replayable
+
+
+def replay(targets: Sequence[str], input_format: str | None) -> None:
+    """Print the commands that make the HDF5 outputs `targets` again.
+
+    Raises
+    ------
+    InputError
+        If a file does not say how it was made, or says something that dwconv would not have written.
+    """
+    from dwconv_cli.cli.render import answering, fit
+    from dwconv_cli.formats import complete, expand, members, open_reader
+    from dwconv_cli.provenance import words_of
+
+    for target in targets:
+        for place in expand(target, lambda path: members(path, input_format)):
+            address = complete(place, input_format)
+            reader = open_reader(address, input_format)
+            reader.close()
+            line = _rebuilt(words_of(reader.attributes, str(address)), str(address))
+            with answering(sys.stdout):
+                sys.stdout.write(fit(line, sys.stdout) + "\n")
+
+
+def _rebuilt(words: list[str], name: str) -> str:
+    """The command that `words` amount to.
+
+    Raises
+    ------
+    UnsafeFileError
+        If they are no call of ``dwconv apply`` with one input, one output, and options that decide what comes out.
+    """
+    from dwconv_cli.cli.apply import command as apply
+    from dwconv_cli.provenance import command, unsafe
+
+    context = click.Context(apply, info_name="apply")
+    try:
+        # Before any value is looked at: --help would print and exit.
+        _, _, order = apply.make_parser(context).parse_args(list(words))
+        for option in order:
+            if option.name not in ("inputs", "output") and not is_replayable(option):
+                raise unsafe(name, f"it gives {max(option.opts, key=len)}")
+        # Values are converted and checked as when they are typed.
+        typed = apply.make_context("apply", list(words))
+    except click.ClickException as error:
+        raise unsafe(name, error.format_message()) from error
+    inputs, output = typed.params["inputs"], typed.params["output"]
+    if len(inputs) != 1 or output is None:
+        raise unsafe(name, "it does not name one input and one output")
+    return command(inputs[0], replayable(typed), output)
