@@ -13,9 +13,10 @@ from dwconv_cli.activations import NEEDS_WHOLE_AXIS
 from dwconv_cli.algorithms import ALGORITHMS
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.finish import Finish
+from dwconv_cli.integers import IntegerSums
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.plan import Plan, plan_conv, problem_of
-from dwconv_cli.precision import is_exact, precision
+from dwconv_cli.precision import Precision, is_exact, precision
 from dwconv_cli.scratch import SCRATCH
 from dwconv_cli.threads import available, run_all
 from dwconv_cli.words import AUTO
@@ -70,23 +71,30 @@ class Convolution:
             raise LayerError(f"threads must be at least 1, got {threads}")
         self.threads = threads or available()
         self.channels = channels
-        self.precision = precision(np.dtype(dtype), weights.kernel.dtype, layer.dtype)
+        data = np.dtype(dtype)
+        self.precision = precision(data, weights.kernel.dtype, layer.dtype)
+        exact = is_exact(data, weights.kernel.dtype)
+        self._integers: IntegerSums | None = None
+        #: What a user should know of how the sums are computed.
+        self.notes: list[str] = []
+        if exact and layer.dtype is None:
+            self._integers = IntegerSums(data, weights.kernel, self.precision.output)
+            self.precision = Precision(self._integers.compute, self.precision.output)
+            self.notes = self._integers.notes
         compute = self.precision.compute
-        self.plan = plan or plan_conv(
-            problem_of(layer, channels, compute.name, is_exact(np.dtype(dtype), weights.kernel.dtype)),
-            algorithm,
-        )
+        self.plan = plan or plan_conv(problem_of(layer, channels, compute.name, exact), algorithm)
         expected = (layer.kernel_size, channels, layer.depth_multiplier)
         if weights.kernel.shape != expected:
             raise ShapeError(f"the kernel has shape {weights.kernel.shape}, the layer needs {expected}")
         with np.errstate(all="ignore"):
-            kernel = np.ascontiguousarray(weights.kernel, compute)
+            kernel = np.ascontiguousarray(weights.kernel, np.int64 if compute.kind in "iu" else compute)
             if self.plan.algorithm != "direct" and not np.isfinite(kernel).all():
                 # Decided here for all channels, so that a part of them has the same bits.
                 self.plan = replace(self.plan, algorithm="direct", reason="a weight is not finite")
             self._prepared = ALGORITHMS[self.plan.algorithm].prepare(self.plan.problem, kernel)
         self.panel = self._prepared.panel if self._prepared.whole_panels else 1
-        self._finish = Finish(layer, _bias_for(weights.bias, channels, layer.depth_multiplier, compute))
+        finished = self.precision.output if compute.kind in "iu" else compute
+        self._finish = Finish(layer, _bias_for(weights.bias, channels, layer.depth_multiplier, finished))
         self.output_channels = layer.output_channels(channels)
         last_axis = layer.activation.name in NEEDS_WHOLE_AXIS
         #: The activation reads all steps of a recording at once.
@@ -184,9 +192,13 @@ class Convolution:
             x = held
         into = self._as_it_lies(out)
         width = self.channels * self.layer.depth_multiplier
-        in_place = self._finish.takes(into, into.shape[0] * steps * width, compute)
-        sums = out if in_place else self._scratch("sums", (len(out), steps, width), compute)
+        if self._integers is not None:
+            x = self._integers.as_signed(x)
+        in_place = self._integers is None and self._finish.takes(into, into.shape[0] * steps * width, compute)
+        sums = out if in_place else self._scratch("sums", (len(out), steps, width), x.dtype)
         self._prepared(x, first, sums.reshape(*sums.shape[:2], self.channels, -1), start)
+        if self._integers is not None:
+            sums = self._integers.checked(sums)
         self._finish(into if in_place else self._as_it_lies(sums), into)
 
     def _as_it_lies(self, array: Array) -> Array:

@@ -232,7 +232,7 @@ def layer_report(found: Resolved, conv: Convolution) -> dict[str, Any]:
         "effective_kernel_size": found.layer.effective_kernel_size,
         "algorithm": {"name": conv.plan.algorithm, "reason": conv.plan.reason},
         "losses": weight_losses(found.layer, found.weights),
-        "notes": found.notes,
+        "notes": [*found.notes, *conv.notes],
     }
 
 

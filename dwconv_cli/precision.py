@@ -23,7 +23,7 @@ def precision(data: DType, kernel: DType, requested: str | None = None) -> Preci
 
     `requested` decides where given. Otherwise it is the promotion of the two, 8- and 16-bit integers and float16
     counting as float32, longer integers as float64. float16 data comes out as float16, computed in float32.
-    Integers with integers are summed in float64, so that they are exact before they are rounded once.
+    Integers with integers are summed in float64, which is exact unless :mod:`~dwconv_cli.integers` says otherwise.
 
     Raises
     ------

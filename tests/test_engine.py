@@ -120,9 +120,9 @@ def test_integers(algorithm: str, case: strategies.Case, whole: str, other: str)
 
 @EVERY
 def test_integers_are_summed_before_they_are_rounded(algorithm: str) -> None:
-    x = np.array([30000, 1, -30000] * 4, np.int16)
+    x = np.array([30000, 1, -30000], np.int16)
     kernel = np.array([30000, 1, 30000], np.int16)
-    # 9e8 + 1 does not fit float32, but the differences do.
+    # float32 does not hold 9e8 + 1, on the way to 1.
     found = convolve(algorithm, x, kernel)
     expected = oracle.depthwise_conv1d(x, kernel)
     assert found.dtype == np.float32

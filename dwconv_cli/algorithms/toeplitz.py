@@ -50,6 +50,8 @@ def supports(problem: Problem) -> str | None:
     """None, or why block-Toeplitz products do not fit `problem`."""
     if problem.strided_and_dilated:
         return "strides and dilation are both above 1"
+    if np.dtype(problem.dtype).kind in "iu":
+        return "integers of 64 bits have no products of matrices"
     products = choose(problem)
     if products.unit * problem.strides * products.width_in > PANEL:
         return f"a panel of one channel would read more than {PANEL} numbers"
