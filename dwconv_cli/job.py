@@ -60,6 +60,9 @@ class Settings:
         ``propagate``, ``zero`` or ``error``.
     options : sequence of str, optional
         Command-line options that make these outputs again, for HDF5 outputs to tell.
+    also_read, also_written : sequence of str
+        Paths of files that the run reads besides recordings and weights, and writes besides outputs. Nothing that
+        is read is replaced.
     progress : callable, optional
         Called with an address, the samples done, and all there are; with several jobs in their threads.
 
@@ -83,6 +86,8 @@ class Settings:
     jobs: int = 1
     nan: str = "propagate"
     options: Sequence[str] | None = None
+    also_read: Sequence[str] = ()
+    also_written: Sequence[str] = ()
     progress: Callable[[str, int, int], None] | None = None
 
     def __post_init__(self) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
-import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dwconv_cli.errors import LayerError, OutputError
+from dwconv_cli.errors import DwconvError, LayerError, OutputError
 from dwconv_cli.formats import FORMATS, Address, format_of
-
-FIELDS = ("stem", "name", "suffix", "parent", "dataset")
+from dwconv_cli.protection import ReadFiles
+from dwconv_cli.templates import check_inside, fields_of, filled_name, filled_path, has_fields
 
 
 @dataclass(frozen=True)
@@ -26,11 +24,14 @@ class Target:
         Complete; None where nothing is to be written.
     bare : bool
         The output's address named a file only, not a thing inside it.
+    makes_directory : bool
+        The output's directory comes from a template, and is created if it is not there.
     """
 
     source: Address
     output: Address | None
     bare: bool = True
+    makes_directory: bool = False
 
 
 def targets(
@@ -38,6 +39,8 @@ def targets(
     output: str | None,
     directory: str | None = None,
     given_format: str | None = None,
+    also_read: Sequence[str] = (),
+    also_written: Sequence[str] = (),
 ) -> list[Target]:
     """Pair inputs with outputs.
 
@@ -50,122 +53,115 @@ def targets(
         that holds several arrays.
     directory : str, optional
         Outputs get the inputs' file names in there.
+    also_read : sequence of str
+        Paths of other files that the run reads.
+    also_written : sequence of str
+        Paths of other files that the run writes.
 
     Raises
     ------
     LayerError
         If two inputs would get the same output, or the template is wrong.
     OutputError
-        If an output is its own input.
+        If an output would replace something that the run reads.
+    UnsafeFileError
+        If the name of an input, or of something in it, would lead an output elsewhere.
     """
-    found = [_target(source, output, directory, given_format) for source in sources]
-    seen: dict[tuple[str, str | None], Address] = {}
-    for target in found:
+    pairs = [_target(source, output, directory, given_format) for source in sources]
+    read_files = ReadFiles(sources, also_read)
+    for target in pairs:
+        if target.output is not None:
+            read_files.check_output(target.output, target.source, target.bare)
+    owners: dict[tuple[str, str | None], Address] = {}
+    for target in pairs:
         if target.output is None:
             continue
-        if target.output.is_stream and len(found) > 1:
-            raise LayerError(
-                f"{len(found)} inputs cannot share standard output; use -o with a template or --output-dir"
-            )
-        key = (os.path.realpath(target.output.path), target.output.name)
-        if key in seen:
-            raise LayerError(
-                f"{seen[key]} and {target.source} would both be written to {target.output}; "
-                "use a template such as -o 'out/{parent}_{name}'"
-            )
-        seen[key] = target.source
-    _check_distinct(found)
-    return found
+        if target.output.is_stream and len(pairs) > 1:
+            advice = _advice(sources, None, given_format)
+            raise LayerError(f"{len(pairs)} inputs cannot share standard output; {advice}")
+        key = _key(target.output)
+        if key in owners:
+            other, source = owners[key], target.source
+            if str(other) == str(source):
+                raise LayerError(
+                    f"{source} is named twice, and both would be written to {target.output}; name it once"
+                )
+            advice = _advice(sources, output, given_format)
+            raise LayerError(f"{other} and {source} would both be written to {target.output}; {advice}")
+        owners[key] = target.source
+    paths = {path for path, _ in owners}
+    for path in also_written:
+        read_files.check(path)
+        if os.path.realpath(path) in paths:
+            raise OutputError(f"{path}: is an output of this run, too; write to another name")
+    return pairs
 
 
-def _check_distinct(found: Sequence[Target]) -> None:
-    """Refuse an output that is an input, its own or another's, by path, link or hard link.
+def _key(output: Address) -> tuple[str, str | None]:
+    return os.path.realpath(output.path), output.name
 
-    Raises
-    ------
-    OutputError
-    """
-    inputs: dict[tuple[int, int], dict[str | None, Address]] = {}
-    for source in (target.source for target in found):
-        key = _file_id(source)
-        if key is not None:
-            inputs.setdefault(key, {})[source.name] = source
-    for target in found:
-        key = None if target.output is None else _file_id(target.output)
-        if target.output is None or key not in inputs:
+
+def _advice(sources: Sequence[Address], output: str | None, given_format: str | None) -> str:
+    """What to type so that each input has an output of its own; tried here before it is given."""
+    path = Address.parse(output or "out.npy").path
+    suffix = os.path.splitext(path)[1] or "{suffix}"
+    if given_format is not None:
+        suffix = FORMATS[given_format].suffixes[0]
+    inside = "{parent}/{stem}/{dataset}" if any(source.name for source in sources) else "{parent}/{stem}"
+    candidates = (
+        *([f"{path}::/{inside}"] if output and _holds_names(path, given_format) else []),
+        "out/{parent}/{name}",
+        f"out/{{parent}}/{{stem}}{suffix}",
+        f"out/{{parent}}/{{stem}}_{{dataset}}{suffix}",
+    )
+    for template in candidates:
+        try:
+            keys = [
+                _key(target.output)
+                for target in (_target(source, template, None, given_format) for source in sources)
+                if target.output is not None
+            ]
+        except DwconvError:
             continue
-        own = target.source.name if target.source.name in inputs[key] else next(iter(inputs[key]))
-        name = own if target.bare else target.output.name
-        if name in inputs[key]:
-            other = inputs[key][name]
-            told = "output and input are the same" if other == target.source else f"is the input {other}, too"
-            raise OutputError(f"{target.output}: {told}; write to another name")
+        if len(set(keys)) == len(sources):
+            return f"use a template such as -o '{template}'"
+    return "filter them in runs of their own"
 
 
-def _file_id(address: Address) -> tuple[int, int] | None:
-    """What tells a regular file from any other, whatever it is called."""
+def _holds_names(path: str, given_format: str | None) -> bool:
     try:
-        found = os.stat(address.path)
-    except (OSError, ValueError):
-        return None
-    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) and not address.is_stream else None
+        return format_of(Address(path), given_format, output=True).members is not None
+    except DwconvError:
+        return False
 
 
 def _target(source: Address, output: str | None, directory: str | None, given_format: str | None) -> Target:
     if output is None and directory is None:
         return Target(source, None)
+    makes_directory = False
     if directory is not None:
-        path = os.path.join(directory, _fields(source)["name"])
+        path = os.path.join(directory, fields_of(source)["name"])
         if given_format is not None:
             path = os.path.splitext(path)[0] + FORMATS[given_format].suffixes[0]
         address = Address(path, source.name)
     else:
         address = Address.parse(output or "")
-        fields = _fields(source)
-        flat = {**fields, "dataset": fields["dataset"].replace("/", "_")}
-        name = None if address.name is None else _filled(address.name, fields)
-        address = Address(_filled(address.path, flat), name)
+        makes_directory = has_fields(address.path)
+        name = None if address.name is None else filled_name(address.name, source)
+        address = Address(filled_path(address.path, source), name)
     if address.is_stream:
         return Target(source, Address(address.path))
-    if format_of(address, given_format, output=True).members is None:
+    found = format_of(address, given_format, output=True)
+    if found.members is None:
         if address.name is not None and directory is None:
             raise OutputError(
                 f"{address}: this format holds one array without a name; leave out ::{address.name}"
             )
-        return Target(source, Address(address.path))
+        return Target(source, Address(address.path), makes_directory=makes_directory)
     bare = address.name is None
-    name = address.name or source.name or _fields(source)["stem"]
-    hdf5 = format_of(address, given_format, output=True).name == "hdf5"
-    return Target(source, Address(address.path, "/" * hdf5 + name.strip("/")), bare)
-
-
-def _fields(source: Address) -> dict[str, str]:
-    path = "stdin.npy" if source.is_stream else source.path
-    parent, base = os.path.split(path)
-    stem, suffix = os.path.splitext(base)
-    return {
-        "stem": stem,
-        "name": base,
-        "suffix": suffix,
-        "parent": parent or ".",
-        "dataset": (source.name or "").strip("/"),
-    }
-
-
-def _filled(template: str, fields: dict[str, str]) -> str:
-    wrong = LayerError(
-        f"output {template!r}: a template knows " + " ".join("{" + name + "}" for name in FIELDS)
-    )
-    try:
-        parts = list(string.Formatter().parse(template))
-    except ValueError:
-        raise wrong from None
-    filled = ""
-    for text, field, spec, conversion in parts:
-        filled += text
-        if field is None:
-            continue
-        if field not in fields or spec or conversion:
-            raise wrong
-        filled += fields[field]
-    return filled
+    name = (address.name or source.name or fields_of(source)["stem"]).strip("/")
+    if found.name == "hdf5":
+        name = "/" + name
+    else:
+        check_inside(name, source)
+    return Target(source, Address(address.path, name), bare, makes_directory)

@@ -9,7 +9,17 @@ from dataclasses import replace
 from functools import cache, partial
 
 from dwconv_cli.errors import DwconvError, LayerError, OutputError, exit_code
-from dwconv_cli.formats import Address, Output, complete, expand, format_of, members, open_output, open_reader
+from dwconv_cli.formats import (
+    Address,
+    Output,
+    complete,
+    expand,
+    format_of,
+    members,
+    open_output,
+    open_reader,
+    other_files,
+)
 from dwconv_cli.formats.sink import check_absent, exists
 from dwconv_cli.formats.source import reason
 from dwconv_cli.job import Job, Settings, weight_losses
@@ -59,9 +69,8 @@ def apply_file(
             raise LayerError("apply_file needs a layer with weights, or a recipe")
         recipe = Recipe(given=(layer, weights))
     settings = settings or Settings()
-    (target,) = targets(
-        [complete(Address.parse(input), settings.input_format)], output, None, settings.output_format
-    )
+    source = complete(Address.parse(input), settings.input_format)
+    (target,) = targets([source], output, None, settings.output_format, *_beside(recipe, settings, [source]))
     (report,) = apply_group([target], recipe, settings, keep_going=False)
     if report.cause is not None:
         raise report.cause
@@ -96,35 +105,66 @@ def apply_many(
     run : callable, optional
         Like :func:`map`, instead of the threads that `settings` ask for; a pool's works too.
 
-    Yields
-    ------
-    Report
+    Returns
+    -------
+    generator of Report
         In the order of the inputs, those for one file together. One that failed has a `cause`, and is the last
         unless `keep_going`.
 
     Raises
     ------
     DwconvError
-        If inputs cannot be told apart from outputs, before anything is read.
+        If inputs cannot be told apart from outputs, before anything is read or written.
     """
     settings = settings or Settings()
     sources: list[Address] = []
+    failed: list[Report] = []
     for text in inputs:
         try:
-            found = expand(text, lambda path: members(path, settings.input_format))
-            sources.extend(complete(address, settings.input_format) for address in found)
+            matches = expand(text, lambda path: members(path, settings.input_format))
+            sources.extend(complete(address, settings.input_format) for address in matches)
         except DwconvError as error:
-            yield failure(text, error)
-            if not keep_going:
-                return
+            failed.append(failure(text, error))
+    beside = _beside(recipe, settings, sources)
+    if failed and not keep_going:
+        targets(sources, None, None, None, *beside)
+        return _all_of(failed[:1])
     groups: dict[str | int, list[Target]] = {}
-    for number, target in enumerate(targets(sources, output, directory, settings.output_format)):
+    for number, target in enumerate(targets(sources, output, directory, settings.output_format, *beside)):
         groups.setdefault(_file_of(target, number), []).append(target)
-    jobs = 1 if run else min(settings.jobs, len(groups))
-    if jobs > 1 and sum(source.is_stream for source in sources) > 1:
+    if not run and min(settings.jobs, len(groups)) > 1 and sum(source.is_stream for source in sources) > 1:
         raise LayerError("several jobs cannot share standard input; name it once, or use one job")
     if directory is not None and not settings.dry_run:
         make_directory(directory)
+    return _all_of(failed, list(groups.values()), recipe, settings, keep_going, run)
+
+
+def _beside(recipe: Recipe, settings: Settings, sources: Sequence[Address]) -> tuple[list[str], list[str]]:
+    """Paths of all that a run reads and writes besides its inputs and outputs."""
+    weights = (recipe.kernel, recipe.bias, recipe.weights)
+    addresses = [Address.parse(address) for address in weights if address is not None]
+    reads = [address.path for address in addresses if not address.is_stream]
+    if settings.allow_external:
+        for source in sources:
+            # What is wrong with an input is told when it is read.
+            with contextlib.suppress(DwconvError):
+                reads += other_files(source, settings.input_format)
+    return [*reads, *settings.also_read], list(settings.also_written)
+
+
+def _all_of(
+    failed: Sequence[Report],
+    groups: Sequence[Sequence[Target]] = (),
+    recipe: Recipe | None = None,
+    settings: Settings | None = None,
+    keep_going: bool = False,
+    run: Callable[..., Iterable[list[Report]]] | None = None,
+) -> Generator[Report, None, None]:
+    """The reports of inputs that were not found, and then of what is done with the others."""
+    yield from failed
+    if recipe is None or settings is None:
+        return
+    jobs = 1 if run else min(settings.jobs, len(groups))
 
     def is_last(reports: list[Report]) -> bool:
         return not keep_going and any(report.cause for report in reports)
@@ -136,10 +176,10 @@ def apply_many(
         with contextlib.suppress(DwconvError):
             recipe.load()
         work = partial(_watched, recipe=recipe, settings=settings.shared_out(jobs), keep_going=keep_going)
-        done = side_by_side(work, list(groups.values()), jobs, is_last)
+        done = side_by_side(work, groups, jobs, is_last)
     else:
         work_alone = partial(apply_group, recipe=recipe, settings=settings, keep_going=keep_going)
-        done = (run or map)(work_alone, groups.values())
+        done = (run or map)(work_alone, groups)
     # Not left to the garbage collector: jobs end when nobody asks for more.
     with contextlib.closing(done) if isinstance(done, Generator) else contextlib.nullcontext():
         for reports in done:
@@ -288,7 +328,8 @@ def _is_done(target: Target, settings: Settings, inside: Members) -> bool:
 
 
 def _open(group: Sequence[Target], settings: Settings) -> Output:
-    first = group[0].output
+    first_target = group[0]
+    first = first_target.output
     if first is None:
         raise LayerError("no output given; say where to write to")
     if settings.storage and format_of(first, settings.output_format, output=True).name != "hdf5":
@@ -298,6 +339,8 @@ def _open(group: Sequence[Target], settings: Settings) -> Output:
     group = [t for t in group if not (settings.skip_existing and _is_done(t, settings, inside))]
     adding = [check_target(target, settings, inside) for target in group]
     names = frozenset(target.output.name or "" for target in group if target.output and settings.overwrite)
+    if first_target.makes_directory:
+        make_directory(os.path.dirname(first.path) or ".")
     with UNBROKEN:
         return open_output(
             first.path, settings.output_format, overwrite=settings.overwrite, keep=all(adding), replace=names

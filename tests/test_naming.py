@@ -192,7 +192,7 @@ def test_an_input_among_the_outputs_of_others(tmp_path: Path, kernel: Path) -> N
     before = (tmp_path / "a.h5").read_bytes()
     (tmp_path / "x.h5").symlink_to("a.h5")
     (tmp_path / "y.h5").symlink_to("a.h5")
-    run(*arguments, f"{tmp_path}/{{dataset}}.h5::/y").failed(2, "both")
+    run(*arguments, f"{tmp_path}/{{dataset}}.h5::/y").failed(4, "a.h5::/y, too")
     run(*arguments, f"{tmp_path}/a.h5").failed(4, "same")
     run(*arguments, f"{tmp_path}/a.h5::/y{{dataset}}").done()
     assert (tmp_path / "a.h5").read_bytes() != before
@@ -212,7 +212,8 @@ def test_an_output_that_is_read_otherwise(tmp_path: Path, kernel: Path, option: 
     }[option]
     before = target.read_bytes()
     more = () if option in ("-k", "-w") else ("-k", kernel)
-    arguments = ("apply", rec, "-q", option, target, *more, "--overwrite", "--output-format", "npy")
+    inputs = () if option == "--files-from" else (rec,)
+    arguments = ("apply", *inputs, "-q", option, target, *more, "--overwrite", "--output-format", "npy")
     run(*arguments, "-o", target).failed(4, target.name)
     run(*arguments, "-o", tmp_path / "o.npy", "--report", target).failed(4, target.name)
     run(*arguments, "-o", tmp_path / "o.npy", "--report", rec).failed(4, "rec.npy")
@@ -261,7 +262,8 @@ def test_output_directories_keep_datasets_together(days: Path) -> None:
     assert not (days / "both").exists()
 
 
-def test_templates_make_no_directories(days: Path) -> None:
-    run("apply", "day1/rec.h5::/imu/acc", "-q", "-k", "k.npy", "-o", "new/{parent}.npy").failed(
-        4, "directory"
-    )
+def test_templates_make_their_directories(days: Path) -> None:
+    run("apply", "day1/rec.h5::/imu/acc", "-q", "-k", "k.npy", "-o", "new/{parent}/{stem}.npy").done()
+    np.testing.assert_array_equal(np.load("new/day1/rec.npy"), Y)
+    run("apply", "day1/rec.h5::/imu/acc", "-q", "-k", "k.npy", "-o", "other/rec.npy").failed(4, "directory")
+    assert not (days / "other").exists()

@@ -165,6 +165,8 @@ def _settings(given: dict[str, Any], progress: Progress | None) -> Settings:
         memory_limit=given["memory_limit"] or Settings.memory_limit,
         nan=given["nan"],
         options=_replayable(given),
+        also_read=options.files_read(given),
+        also_written=[given["report_file"]] if given["report_file"] not in (None, "-") else [],
         progress=progress,
     )
 

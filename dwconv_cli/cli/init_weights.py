@@ -65,6 +65,7 @@ def command(**given: Any) -> int:
         raise click.UsageError(f"--channels must be at least 1, got {given['channels']}")
     if given["output"] == "-" and (given["as_json"] or sys.stdout.isatty()):
         raise click.UsageError("standard output is not free for weights; name a file, or redirect it")
+    _protect(given)
     recipe = options.recipe_of({**given, **_source(source, given["bias"])})
     from dwconv_cli.pipeline import make_weights
     from dwconv_cli.save_weights import save_weights
@@ -93,6 +94,16 @@ def command(**given: Any) -> int:
         for note in made.notes:
             tell(f"  {note}")
     return 0
+
+
+def _protect(given: dict[str, Any]) -> None:
+    """Refuse an output in the place of what is read, but for the weights themselves, which may be changed in place."""
+    from dwconv_cli.formats import Address
+    from dwconv_cli.protection import ReadFiles
+
+    named = [given[key] for key in ("bias", "like") if given[key] is not None]
+    reads = [Address.parse(address).path for address in named]
+    ReadFiles([], [*reads, *options.files_read(given)]).check(Address.parse(given["output"]).path)
 
 
 def _source(address: str | None, bias: str | None) -> dict[str, Any]:

@@ -181,6 +181,15 @@ def recipe_of(given: dict[str, Any]) -> Recipe:
     )
 
 
+def files_read(given: dict[str, Any]) -> list[str]:
+    """Files that options read, besides recordings and weights."""
+    from dwconv_cli.keras_home import default_data_format
+
+    settings = None if given.get("data_format") else default_data_format().path
+    named = (given.get("config"), given.get("files_from"), settings)
+    return [path for path in named if path not in (None, "-")]
+
+
 def named_weights(given: dict[str, Any]) -> str | None:
     """The option that says where the weights come from, if one does.
 

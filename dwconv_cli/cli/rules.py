@@ -1,8 +1,7 @@
-"""Which options of ``dwconv apply`` go together, and what they may not write over."""
+"""Which options of ``dwconv apply`` go together."""
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -10,11 +9,11 @@ import click
 
 
 def check(inputs: tuple[str, ...], listed: list[str] | None, given: dict[str, Any]) -> None:
-    """Refuse options that contradict each other, or that would replace what the command reads.
+    """Refuse options that contradict each other.
 
     Raises
     ------
-    click.UsageError, OutputError
+    click.UsageError
     """
     output, directory = given["output"], given["output_dir"]
     if not inputs and listed is None:
@@ -41,18 +40,3 @@ def check(inputs: tuple[str, ...], listed: list[str] | None, given: dict[str, An
         )
     if given["null"] and given["files_from"] is None:
         raise click.UsageError("-0 goes with --files-from")
-    _check_distinct("--report", given["report_file"], [*reads, output])
-    _check_distinct("--output", output, beside)
-
-
-def _check_distinct(option: str, target: str | None, others: list[str | None]) -> None:
-    """Refuse to write over what the command reads, or over its own output."""
-    from dwconv_cli.errors import OutputError
-    from dwconv_cli.formats import Address
-
-    if target is None or target == "-":
-        return
-    for path, other in ((Address.parse(other).path, other) for other in others if other is not None):
-        same = os.path.isfile(path) and os.path.isfile(target) and os.path.samefile(path, target)
-        if same or os.path.realpath(path) == os.path.realpath(target):
-            raise OutputError(f"{target}: {option} would replace {other}; write to another name")

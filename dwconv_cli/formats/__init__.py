@@ -261,6 +261,22 @@ def complete(address: Address, given: str | None = None) -> Address:
     )
 
 
+def other_files(address: Address, given: str | None = None) -> list[str]:
+    """Paths of the other files in which the data at a complete `address` lies, for those that allow it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened.
+    """
+    if address.is_stream or address.name is None or format_of(address, given).name != "hdf5":
+        return []
+    from dwconv_cli import hdf5
+
+    with hdf5.open_file(address.path) as file:
+        return hdf5.other_files(file, address.name)
+
+
 def open_reader(address: Address, given: str | None = None, **options: Any) -> Reader:
     """A reader of the array at a complete `address`.
 

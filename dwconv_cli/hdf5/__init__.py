@@ -17,6 +17,7 @@ from dwconv_cli.hdf5.guard import dataset
 from dwconv_cli.hdf5.listing import Entry, children, datasets, walk
 from dwconv_cli.hdf5.names import find
 from dwconv_cli.hdf5.pack import pack
+from dwconv_cli.hdf5.virtual import other_files
 
 __all__ = [
     "Entry",
@@ -30,6 +31,7 @@ __all__ = [
     "find",
     "open_file",
     "open_stream",
+    "other_files",
     "pack",
     "read",
     "read_array",

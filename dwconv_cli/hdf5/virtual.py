@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 
 from dwconv_cli.errors import InputError, UnsafeFileError
-from dwconv_cli.hdf5.door import file_name, open_file, shown
+from dwconv_cli.hdf5.door import errors, file_name, open_file, shown
 from dwconv_cli.hdf5.listing import is_unlimited
 from dwconv_cli.hdf5.names import find
 
@@ -75,6 +75,42 @@ def check_virtual(
             raise InputError(
                 f"{where}: its source {shown('::'.join(source))} is too small and would read as zeros"
             )
+
+
+def other_files(file: h5py.File, name: str) -> list[str]:
+    """Paths of the files besides `file` in which the dataset `name` lies, by links, external storage or mappings.
+
+    Raises
+    ------
+    InputError
+        If it cannot be found.
+    """
+    paths: set[str] = set()
+    with errors(file, name):
+        _collect(find(file, name, allow_external=True), paths, 0)
+    return sorted(paths - {file_name(file)})
+
+
+def _collect(data: Any, paths: set[str], depth: int) -> None:
+    here = file_name(data)
+    paths.add(here)
+    if not isinstance(data, h5py.Dataset) or depth >= MAX_NESTING:
+        return
+    plist = data.id.get_create_plist()
+    for index in range(plist.get_external_count()):
+        path = _existing(os.fsdecode(plist.get_external(index)[0]), here, "HDF5_EXTFILE_PREFIX")
+        paths |= {path} if path else set()
+    if plist.get_layout() != h5py.h5d.VIRTUAL:
+        return
+    count = min(plist.get_virtual_count(), MAX_SOURCES)
+    for source in {(plist.get_virtual_filename(i), plist.get_virtual_dsetname(i)) for i in range(count)}:
+        inner, inside = (part.replace("%%", "%") for part in source)
+        path = here if inner == "." else _existing(inner, here, "HDF5_VDS_PREFIX")
+        if path is None:
+            continue
+        paths.add(path)
+        with open_file(path) as other:
+            _collect(find(other, inside, allow_external=True), paths, depth + 1)
 
 
 def _covers(data: h5py.Dataset, plist: Any, index: int, shape: tuple[int, ...]) -> bool:
