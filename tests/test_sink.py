@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pkgutil
 import resource
+import shutil
+import signal
 import stat
 import subprocess
 import threading
@@ -17,7 +20,7 @@ from unittest import mock
 import h5py
 import numpy as np
 import pytest
-from helpers_cli import contents, names, npy_bytes, run, run_process, run_shell, save
+from helpers_cli import command, contents, environment, names, npy_bytes, run, run_process, run_shell, save
 
 from dwconv_cli.errors import OutputError
 from dwconv_cli.formats.sink import WORTH_RESERVING, FileSink
@@ -146,13 +149,13 @@ def test_file_systems_without_reservations_are_written_to_all_the_same(
     assert (tmp_path / "out").read_bytes() == b"abc"
 
 
-@pytest.mark.parametrize("call", ["pwrite", "fsync", "link"])
+@pytest.mark.parametrize("call", ["os.pwrite", "os.fsync", "dwconv_cli.formats.draft._rename_no_replace"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 def test_an_error_of_the_system_leaves_nothing(
     tmp_path: Path, rec: Path, kernel: Path, call: str, number: int
 ) -> None:
     failing = mock.Mock(side_effect=OSError(number, os.strerror(number)))
-    with mock.patch(f"os.{call}", failing):
+    with mock.patch(call, failing):
         run("apply", rec, "-q", "-k", kernel, "-o", tmp_path / "out.npy").failed(
             4, "out.npy", os.strerror(number).lower()
         )
@@ -160,35 +163,147 @@ def test_an_error_of_the_system_leaves_nothing(
     assert names(tmp_path) == ["k.npy", "rec.npy"]
 
 
-@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
-def test_a_file_system_without_hard_links(tmp_path: Path, rec: Path, kernel: Path, number: int) -> None:
-    out = tmp_path / "out.npy"
-    with mock.patch("os.link", side_effect=OSError(number, os.strerror(number))):
-        run("apply", rec, "-q", "-k", kernel, "-o", out).done()
-        sink = FileSink(str(tmp_path / "b"))
-        (tmp_path / "b").write_bytes(b"somebody else's")
-        with pytest.raises(OutputError, match="exists already"):
-            sink.commit()
-        sink.abort()
-    np.testing.assert_array_equal(np.load(out), Y)
-    assert names(tmp_path) == ["b", "k.npy", "out.npy", "rec.npy"]
-    assert (tmp_path / "b").read_bytes() == b"somebody else's"
+# What a file system has that gives a file a name which must be free.
+NAMING = {
+    "renameat2": (),
+    "links": ("renameat2",),
+    "neither": ("renameat2", "link"),
+}
+
+
+@contextlib.contextmanager
+def file_system(lacks: tuple[str, ...], number: int) -> Iterator[None]:
+    """One whose calls `lacks` fail with an error `number`."""
+    failing = mock.Mock(side_effect=OSError(number, os.strerror(number)))
+    functions = {"renameat2": "dwconv_cli.formats.draft._rename_no_replace", "link": "os.link"}
+    with contextlib.ExitStack() as stack:
+        for call in lacks:
+            stack.enter_context(mock.patch(functions[call], failing))
+        yield
+    assert failing.call_count >= len(lacks)
+
+
+@pytest.mark.parametrize("has", NAMING)
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK])
+def test_a_new_name_on_every_file_system(tmp_path: Path, has: str, number: int) -> None:
+    with file_system(NAMING[has], number):
+        for name in "ab":
+            sink = FileSink(str(tmp_path / name))
+            write(sink)
+            if name == "b":
+                (tmp_path / "b").write_bytes(b"somebody else's")
+                with pytest.raises(OutputError, match="exists already"):
+                    sink.commit()
+                sink.abort()
+            else:
+                sink.commit()
+    assert contents(tmp_path.iterdir()) == {tmp_path / "a": b"new", tmp_path / "b": b"somebody else's"}
+
+
+@pytest.mark.parametrize("has", NAMING)
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_killed_as_it_gets_its_name(tmp_path: Path, rec: Path, kernel: Path, has: str, suffix: str) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("no strace")
+    lacks = {"renameat2": "renameat2:error=EINVAL", "link": "linkat:error=EPERM"}
+    last = {"renameat2": "renameat2", "links": "linkat", "neither": "renameat"}[has]
+    tamper = [f"--inject={lacks[call]}" for call in NAMING[has]] + [f"--inject={last}:signal=KILL"]
+    done = subprocess.run(
+        ["strace", "-f", "-o", tmp_path / "trace", *tamper,
+         *command("apply", rec, "-q", "-k", kernel, "-o", tmp_path / f"out{suffix}")],
+        env=environment(), check=False, capture_output=True,
+    )  # fmt: skip
+    assert last in (tmp_path / "trace").read_text()
+    assert done.returncode == -signal.SIGKILL
+    assert not (tmp_path / f"out{suffix}").exists()
 
 
 def test_data_and_directory_are_synced_before_and_after_the_name(tmp_path: Path) -> None:
     done: list[str] = []
 
     def told(name: str, real: Any) -> Any:
-        return lambda *args, **options: (done.append(name), real(*args, **options))[1]
+        return lambda *args, **options: (done.append(name.rpartition(".")[2]), real(*args, **options))[1]
 
     with contextlib.ExitStack() as stack:
-        for name in ("fsync", "link", "replace"):
-            stack.enter_context(mock.patch(f"os.{name}", told(name, getattr(os, name))))
+        for name in ("os.fsync", "dwconv_cli.formats.draft._rename_no_replace", "os.replace"):
+            stack.enter_context(mock.patch(name, told(name, pkgutil.resolve_name(name))))
         for overwrite in (False, True):
             sink = FileSink(str(tmp_path / "a"), overwrite)
             write(sink)
             sink.commit()
-    assert done == ["fsync", "link", "fsync", "fsync", "replace", "fsync"]
+    assert done == ["fsync", "_rename_no_replace", "fsync", "fsync", "replace", "fsync"]
+
+
+# Where the temporary file is, and who may read it
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o400, 0o666])
+def test_the_temporary_file_has_the_mode_of_what_it_replaces(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "a").write_bytes(b"private")
+    (tmp_path / "a").chmod(mode)
+    created: list[int] = []
+    real = os.open
+
+    def watched(path: Any, flags: int, mode: int = 0o777, **options: Any) -> int:
+        fd = real(path, flags, mode, **options)
+        if flags & os.O_CREAT:
+            created.append(stat.S_IMODE(os.fstat(fd).st_mode))
+        return fd
+
+    with mock.patch("os.open", watched):
+        sink = FileSink(str(tmp_path / "a"), overwrite=True)
+    # Not for a moment is it open to more people.
+    assert created == [0o600]
+    (hidden,) = set(tmp_path.iterdir()) - {tmp_path / "a"}
+    assert stat.S_IMODE(hidden.stat().st_mode) == mode
+    write(sink)
+    (tmp_path / "a").chmod(0o600)
+    sink.commit()
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("commit", [False, True])
+def test_a_folder_that_is_renamed_meanwhile(tmp_path: Path, overwrite: bool, commit: bool) -> None:
+    folder, moved = tmp_path / "folder", tmp_path / "moved"
+    folder.mkdir()
+    if overwrite:
+        (folder / "a").write_bytes(b"old")
+    sink = FileSink(str(folder / "a"), overwrite)
+    write(sink)
+    folder.rename(moved)
+    folder.mkdir()
+    if commit:
+        sink.commit()
+    else:
+        sink.abort()
+    expected = {moved / "a": b"new"} if commit else {moved / "a": b"old"} if overwrite else {}
+    assert contents(moved.iterdir()) == expected
+    assert names(folder) == []
+
+
+def test_a_folder_that_is_removed_meanwhile(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    sink = FileSink(str(folder / "a"))
+    write(sink)
+    shutil.rmtree(folder)
+    with pytest.raises(OutputError, match="its directory was removed meanwhile"):
+        sink.commit()
+    sink.abort()
+    assert names(tmp_path) == []
+
+
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for end in (FileSink.commit, FileSink.abort):
+        for adding in (False, True):
+            sink = FileSink(str(tmp_path / "a"), True, adding=adding and (tmp_path / "a").exists())
+            write(sink)
+            end(sink)
+    with pytest.raises(OutputError):
+        FileSink(str(tmp_path / "b"), True, adding=True)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 # Targets of every kind

@@ -176,8 +176,8 @@ def _leave(signum: int, frame: Any) -> NoReturn:
 
 def _remove_unfinished() -> None:
     # Not imported: a signal may have come in the middle of an import.
-    sink = sys.modules.get("dwconv_cli.formats.sink")
-    remove = getattr(sink, "remove_unfinished", None)
+    drafts = sys.modules.get("dwconv_cli.formats.draft")
+    remove = getattr(drafts, "remove_unfinished", None)
     if remove is not None:
         remove()
 

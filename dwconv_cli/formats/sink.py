@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
 from typing import BinaryIO, Protocol
 
 from dwconv_cli.errors import OutputError
+from dwconv_cli.formats.draft import ChangedError, Draft
 from dwconv_cli.formats.source import reason
-
-# What link() says on file systems that have no links.
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 # What a reservation says that writing would say too; other file systems do not know reservations.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Bytes.
 WORTH_RESERVING = 8 << 20
-
-# Temporary files that are or may be there.
-_unfinished: set[str | None] = set()
-
-
-def remove_unfinished() -> None:
-    """Remove the temporary files of all outputs, as the last thing that this process does."""
-    for path in tuple(_unfinished):
-        if path is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
 
 
 class Sink(Protocol):
@@ -80,32 +66,28 @@ class FileSink:
 
     def __init__(self, path: str, overwrite: bool = False, adding: bool = False) -> None:
         self.name = path
-        self._target = os.path.realpath(path)
-        self._overwrite = overwrite
-        self._temporary: str | None = None
+        self._draft: Draft | None = None
+        self._stream = -1
         self.sequential = _is_special(path)
-        self.fd = self._held = -1
         check_absent(path, overwrite)
         try:
-            if adding:
-                # Held open, so that no other file can get its inode.
-                self._held = os.open(self._target, os.O_RDONLY | os.O_CLOEXEC)
             if self.sequential:
-                self.fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+                self._stream = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
             else:
-                self._create_beside()
-            self._before = None if self._held < 0 else _state(os.fstat(self._held))
-        except BaseException as error:
-            self.abort()
-            if isinstance(error, FileNotFoundError | NotADirectoryError):
-                raise OutputError(f"{path}: its directory does not exist; create it first") from error
-            if isinstance(error, OSError):
-                raise OutputError(f"{path}: {reason(error)}") from error
-            raise
+                self._draft = Draft(os.path.realpath(path), overwrite, adding)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise OutputError(f"{path}: its directory does not exist; create it first") from error
+        except OSError as error:
+            raise OutputError(f"{path}: {reason(error)}") from error
+
+    @property
+    def fd(self) -> int:
+        """The open file."""
+        return self._stream if self._draft is None else self._draft.fd
 
     def reserve(self, size: int) -> None:
         """Take room for `size` bytes at once: a full disk shows before the work, and the file system works less."""
-        if self._temporary is None or size < WORTH_RESERVING:
+        if self._draft is None or size < WORTH_RESERVING:
             return
         try:
             os.posix_fallocate(self.fd, 0, size)
@@ -128,89 +110,31 @@ class FileSink:
 
     def commit(self) -> None:
         try:
-            if self._temporary is None:
+            if self._draft is None:
                 self._close()
-                return
-            os.fsync(self.fd)
-            self._close()
-            self._publish(self._temporary)
-            self._forget()
-            self._release()
+            else:
+                self._draft.publish()
         except FileExistsError as error:
             raise exists(self.name) from error
+        except FileNotFoundError as error:
+            raise OutputError(f"{self.name}: its directory was removed meanwhile; run it again") from error
+        except ChangedError as error:
+            raise OutputError(
+                f"{self.name}: changed while something was added to it; run it again"
+            ) from error
         except OSError as error:
-            if isinstance(error, OutputError):
-                raise
             raise OutputError(f"{self.name}: {reason(error)}") from error
 
     def abort(self) -> None:
+        if self._draft is not None:
+            self._draft.discard()
         with contextlib.suppress(OSError):
             self._close()
-        self._release()
-        if self._temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(self._temporary)
-            self._forget()
-
-    def _release(self) -> None:
-        if self._held >= 0:
-            held, self._held = self._held, -1
-            with contextlib.suppress(OSError):
-                os.close(held)
-
-    def _forget(self) -> None:
-        _unfinished.discard(self._temporary)
-        self._temporary = None
-
-    def _create_beside(self) -> None:
-        directory, base = os.path.split(self._target)
-        while True:
-            # The random part keeps concurrent runs apart; 200 bytes leave room for it in a name of 255.
-            kept = os.fsdecode(os.fsencode(base)[:200])
-            path = os.path.join(directory, f".{kept}.{os.urandom(6).hex()}.tmp")
-            # Known before it is there: a signal may come at any time.
-            self._temporary = path
-            _unfinished.add(path)
-            try:
-                self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-                return
-            except FileExistsError:
-                self._forget()
-            except OSError:
-                self._forget()
-                raise
 
     def _close(self) -> None:
-        if self.fd >= 0:
-            fd, self.fd = self.fd, -1
+        if self._stream >= 0:
+            fd, self._stream = self._stream, -1
             os.close(fd)
-
-    def _publish(self, temporary: str) -> None:
-        try:
-            directory = os.open(os.path.dirname(self._target), os.O_RDONLY | os.O_DIRECTORY)
-        except PermissionError:
-            # One may write into a directory that one may not read.
-            self._rename(temporary)
-            return
-        try:
-            if self._before is not None:
-                with contextlib.suppress(OSError):
-                    # Nobody else of us comes between the look and the renaming; not all file systems can do it.
-                    fcntl.flock(directory, fcntl.LOCK_EX)
-            self._rename(temporary)
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-
-    def _rename(self, temporary: str) -> None:
-        if self._before is not None and self._before != _state(os.stat(self._target)):
-            raise OutputError(f"{self.name}: changed while something was added to it; run it again")
-        if self._overwrite:
-            with contextlib.suppress(FileNotFoundError):
-                os.chmod(temporary, stat.S_IMODE(os.stat(self._target).st_mode))
-            os.replace(temporary, self._target)
-        else:
-            _rename_to_new(temporary, self._target)
 
 
 class StreamSink:
@@ -276,25 +200,3 @@ def _is_special(path: str) -> bool:
     except OSError:
         return False
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
-
-
-def _state(found: os.stat_result) -> tuple[int, ...]:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _rename_to_new(source: str, target: str) -> None:
-    """Rename a file to a name that is free; :class:`FileExistsError` if somebody else's file came first."""
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # Memory cards have no links. There the name is taken first.
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
-        try:
-            os.replace(source, target)
-        except BaseException:
-            os.unlink(target)
-            raise
-    else:
-        os.unlink(source)

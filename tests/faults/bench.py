@@ -44,7 +44,7 @@ class Run:
         Nothing, and a file that is read afterwards.
     trace : sequence of str
         System calls to record.
-    inject : str, optional
+    inject : sequence of str
         In strace's words, such as ``fsync:error=EIO:when=2``.
     only : sequence of path
         Files to which calls are recorded and tampered with; all by default.
@@ -63,7 +63,7 @@ class Run:
     stdin: str | os.PathLike[str] = os.devnull
     stdout: str | os.PathLike[str] | None = None
     trace: Sequence[str] = ()
-    inject: str | None = None
+    inject: Sequence[str] = ()
     only: Sequence[str | os.PathLike[str]] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     user: int | None = None
@@ -205,7 +205,7 @@ class Bench:
 @contextlib.contextmanager
 def _traced(run: Run, pid: int, log: Path) -> Iterator[None]:
     options = ["-f", "-y", "-s", "24", "-o", str(log), "-e", "trace=" + ",".join(run.trace)]
-    options += ["-e", f"inject={run.inject}"] if run.inject else []
+    options += [word for what in run.inject for word in ("-e", f"inject={what}")]
     options += [word for path in run.only for word in ("-P", os.fspath(run.cwd / path))]
     tracer = subprocess.Popen(["strace", *options, "-p", str(pid)], stderr=subprocess.PIPE, text=True)
     assert tracer.stderr is not None

@@ -21,6 +21,8 @@ Array = np.ndarray[Any, Any]
 STEPS, CHANNELS, TAPS = 30_000, 4, 5
 TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{12}\.tmp")
 STDOUT = "stdout"
+# Calls that give an output its name.
+NAMING = ("renameat2", "linkat", "renameat")
 # Several blocks, so that reading ahead and writing behind take part.
 SMALL_BLOCKS = ("--memory-limit", "1MiB")
 
@@ -161,10 +163,12 @@ class Arena:
         ran = self.bench.run(self.case.args, self.folder, stdin=self.stdin, stdout=output, **options)
         return replace(ran, out=output.read_bytes())
 
-    def counted(self, calls: Sequence[str], only: Sequence[str] = ()) -> dict[str, int]:
+    def counted(
+        self, calls: Sequence[str], only: Sequence[str] = (), inject: Sequence[str] = ()
+    ) -> dict[str, int]:
         """How often a thread of a run that goes well makes each of the system calls, at most."""
         threads: dict[tuple[str, str], int] = {}
-        for line in self.run(trace=calls, only=only).trace:
+        for line in self.run(trace=calls, only=only, inject=inject).trace:
             if found := re.match(r"(\d+) +(\w+)\(", line):
                 threads[found.groups()] = threads.get(found.groups(), 0) + 1  # type: ignore[index]
         return {
@@ -221,7 +225,7 @@ class Arena:
 
 
 def _published(ran: Ran) -> bool:
-    return any(re.search(r"\b(link|rename)(\(| resumed).* = 0$", line) for line in ran.trace)
+    return any(re.search(rf"\b({'|'.join(NAMING)})(\(| resumed).* = 0$", line) for line in ran.trace)
 
 
 def arenas(bench: Bench) -> list[Arena]:

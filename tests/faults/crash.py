@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from faults.bench import Bench, Trial, need_strace
-from faults.cases import Arena, arenas
+from faults.cases import NAMING, Arena, arenas
 
-CALLS = ("write", "pwrite64", "pwritev", "ftruncate", "fsync", "rename", "link", "unlink", "chmod", "close")
+CALLS = ("write", "pwrite64", "pwritev", "ftruncate", "fsync", *NAMING, "unlinkat", "fchmod", "close")
 # Of which each is a crash point; a process that is killed as it closes a file was not before.
 POINTS = CALLS[:-1]
+# File systems that lack something -> what fails there.
+POORER = {
+    "no RENAME_NOREPLACE": ("renameat2:error=EINVAL",),
+    "no links": ("renameat2:error=EINVAL", "linkat:error=EPERM"),
+}
 
 
 def rows(bench: Bench) -> Iterator[Trial]:
@@ -18,16 +23,27 @@ def rows(bench: Bench) -> Iterator[Trial]:
     need_strace()
     for arena in arenas(bench):
         yield Trial(f"{arena.case.name}: order of calls", _disorder(arena))
-        counts = arena.counted(POINTS)
-        points = [(call, k) for call, count in counts.items() for k in range(1, count + 1)]
-        for call, k in bench.some(points):
-            ran = arena.run(trace=[call], inject=f"{call}:signal=KILL:when={k}")
-            fault = arena.fault(ran, {-9}, temporary=True)
-            if fault is None and ran.code == 0:
-                fault = "was not killed"
-            yield Trial(f"{arena.case.name}: killed at {call} {k}", fault)
+        yield from _killed(bench, arena, POINTS)
+        if arena.case.targets:
+            for name, lacking in POORER.items():
+                yield from _killed(bench, arena, ("linkat", "renameat", "unlinkat"), f", {name}", lacking)
         ran = arena.run()
         yield Trial(f"{arena.case.name}: goes well afterwards", arena.fault(ran, {0}))
+
+
+def _killed(
+    bench: Bench, arena: Arena, points: Sequence[str], where: str = "", lacking: Sequence[str] = ()
+) -> Iterator[Trial]:
+    """Kill at the k-th of each call, on a file system where calls fail as `lacking` says."""
+    broken = {words.partition(":")[0] for words in lacking}
+    counts = arena.counted((*points, *broken), inject=lacking)
+    ways = [(call, k) for call in points if call not in broken for k in range(1, counts[call] + 1)]
+    for call, k in bench.some(ways):
+        ran = arena.run(trace=[call, *broken], inject=[*lacking, f"{call}:signal=KILL:when={k}"])
+        fault = arena.fault(ran, {-9}, temporary=True)
+        if fault is None and ran.code == 0:
+            fault = "was not killed"
+        yield Trial(f"{arena.case.name}{where}: killed at {call} {k}", fault)
 
 
 def _disorder(arena: Arena) -> str | None:
@@ -43,10 +59,10 @@ def _disorder(arena: Arena) -> str | None:
         mine = [
             name for name, words in calls if f".{target}." in words or (name == "fsync" and "/out>" in words)
         ]
-        names = [name for name in mine if name not in ("chmod", "close")]
-        named = next((i for i, name in enumerate(names) if name in ("link", "rename")), None)
+        names = [name for name in mine if name not in ("fchmod", "close")]
+        named = next((i for i, name in enumerate(names) if name in NAMING), None)
         if named is None:
-            return f"{target} gets its name neither by link nor by rename: {names}"
+            return f"{target} gets its name by none of the calls that do that: {names}"
         before, after = names[:named], names[named + 1 :]
         if not before or before[-1] != "fsync" or "pwrite64" not in before:
             return f"{target} gets its name before its content is on the disk: {names}"

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from faults.bench import Bench, Trial, need_strace
-from faults.cases import STDOUT, Arena, arenas
+from faults.cases import NAMING, STDOUT, Arena, arenas
 
 # Call -> the errors it may give.
 WRITES = {
     "pwrite64": ("EIO", "ENOSPC", "EINTR", "EDQUOT"),
     "ftruncate": ("EIO", "ENOSPC"),
     "fsync": ("EIO", "ENOSPC", "EINTR"),
-    "link": ("EIO", "ENOSPC", "EXDEV", "EINTR", "EPERM"),
-    "rename": ("EIO", "ENOSPC", "EXDEV", "EINTR"),
-    "unlink": ("EIO",),
-    "chmod": ("EIO", "EPERM"),
+    "renameat2": ("EIO", "ENOSPC", "EXDEV", "EINTR", "EPERM", "EINVAL"),
+    "renameat": ("EIO", "ENOSPC", "EXDEV", "EINTR"),
+    "unlinkat": ("EIO",),
+    "fchmod": ("EIO", "EPERM"),
     "close": ("EIO",),
     "dup": ("EMFILE",),
 }
@@ -64,15 +64,15 @@ def _tried(
     for call, error, k, more in bench.some(ways):
         # What is interrupted is tried again, for ever if need be.
         when = f"{k}..{k + 4}" if more and error == "EINTR" else f"{k}{more}"
-        # The outcome of a link or rename tells whether the output may be there.
+        # What gives the output its name tells whether the output may be there.
         ran = arena.run(
-            trace=tuple({call, "link", "rename"}) if not only else [call],
-            inject=f"{call}:error={error}:when={when}", only=only,
+            trace=tuple({call, *NAMING}) if not only else [call],
+            inject=[f"{call}:error={error}:when={when}"], only=only,
         )  # fmt: skip
         allowed = codes
-        if call == "openat" or (call == "unlink" and more):
+        if call == "openat" or (call == "unlinkat" and more):
             # A file whose removal fails stays.
             allowed = codes | {2}
-        fault = arena.fault(ran, allowed, temporary=call == "unlink")
+        fault = arena.fault(ran, allowed, temporary=call == "unlinkat")
         where = f" of {only[0]}" if only else ""
         yield Trial(f"{arena.case.name}: {error} at {call} {when}{where}", fault)

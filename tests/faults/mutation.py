@@ -23,21 +23,30 @@ class Mutant(NamedTuple):
     cases: tuple[str, ...] = ()
 
 
-SINK, CLI = "formats/sink.py", "cli/__init__.py"
+SINK, DRAFT, CLI = "formats/sink.py", "formats/draft.py", "cli/__init__.py"
 MUTANTS = (
-    Mutant("no fsync of the file", SINK, {"            os.fsync(self.fd)\n": ""}, "crash points", 1),
-    Mutant("no fsync of the folder", SINK, {"            os.fsync(directory)\n": ""}, "crash points", 1),
-    Mutant("written in place", SINK, {
-        "self._temporary = path\n": "self._temporary = path = self._target\n",
-        " | os.O_EXCL | os.O_CLOEXEC, 0o666": " | os.O_CLOEXEC, 0o666",
-        "            self._rename(temporary)\n            os.fsync": "            os.fsync",
+    Mutant("no fsync of the file", DRAFT, {"        os.fsync(self.fd)\n": ""}, "crash points", 1),
+    Mutant("no fsync of the folder", DRAFT, {"            os.fsync(self._folder)\n": "            pass\n"},
+           "crash points", 1),
+    Mutant("written in place", DRAFT, {
+        '            self._name = f".{kept}.{os.urandom(6).hex()}.tmp"\n': "            self._name = self._base\n",
+        "os.O_CREAT | os.O_EXCL |": "os.O_CREAT |",
+        "            self._rename_to_new(self._name)\n": "            pass\n",
     }, "crash points", 3, ("npy", "npy over another")),
-    Mutant("renamed over what came first", SINK, {
-        "        os.link(source, target)\n": "        os.rename(source, target)\n        return\n",
+    Mutant("renamed over what came first", DRAFT, {
+        "            _rename_no_replace(folder, name, self._base)\n":
+        "            os.rename(name, self._base, src_dir_fd=folder, dst_dir_fd=folder)\n",
     }, "races", 4),
-    Mutant("temporary files stay", SINK, {"                os.unlink(self._temporary)\n": "                pass\n"},
-           "injected errors", 6),
-    Mutant("added to a file that changed", SINK, {"self._before != _state(": "False and self._before != _state("},
+    Mutant("a placeholder where there are no links", DRAFT, {
+        "        self._lock()\n        try:\n            os.stat(":
+        "        os.close(os.open(self._base, os.O_CREAT | os.O_EXCL, dir_fd=folder))\n"
+        "        os.replace(name, self._base, src_dir_fd=folder, dst_dir_fd=folder)\n"
+        "        return\n        try:\n            os.stat(",
+    }, "crash points", 3, ("npy",)),
+    Mutant("temporary files stay", DRAFT, {
+        "                os.unlink(self._name, dir_fd=self._folder)\n": "                pass\n",
+    }, "injected errors", 6),
+    Mutant("added to a file that changed", DRAFT, {"self._before != state(": "False and self._before != state("},
            "races", 6),
     Mutant("short writes are taken for whole", SINK, {
         "        while written < len(data):\n            try:\n                if":

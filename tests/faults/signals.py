@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from faults.bench import Bench, Ran, Skip, Trial, need_strace, shown
-from faults.cases import Arena, arenas, furnish, signal_of
+from faults.cases import NAMING, Arena, arenas, furnish, signal_of
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 CALLS = (
-    "openat", "preadv2", "pread64", "read", "write", "pwrite64", "ftruncate", "fsync", "chmod", "link", "rename",
-    "unlink", "close", "newfstatat", "lseek", "munmap",
+    "openat", "preadv2", "pread64", "read", "write", "pwrite64", "ftruncate", "fsync", "fchmod", *NAMING,
+    "unlinkat", "close", "newfstatat", "lseek", "munmap",
 )  # fmt: skip
 PROMPT = 5.0
 PIPE = 1 << 20
@@ -57,8 +57,8 @@ def _at_calls(bench: Bench, arena: Arena) -> Iterator[Trial]:
     points = [(call, k) for call, count in counts.items() for k in range(1, count + 1)]
     for index, (call, k) in enumerate(bench.some(points)):
         number = tuple(CODES)[index % 2]
-        trace = tuple({call, "link", "rename"})
-        ran = arena.run(trace=trace, inject=f"{call}:signal={number.name}:when={k}")
+        trace = tuple({call, *NAMING})
+        ran = arena.run(trace=trace, inject=[f"{call}:signal={number.name}:when={k}"])
         yield Trial(f"{arena.case.name}: {number.name} at {call} {k}", _ended(arena, ran, number))
 
 
