@@ -233,6 +233,7 @@ def layer_report(found: Resolved, conv: Convolution) -> dict[str, Any]:
     """What a report says of a layer and its weights."""
     return {
         "layer": to_config(found.layer, conv.precision.output.name),
+        "layer_source": found.source,
         "weights": found.entry,
         "effective_kernel_size": found.layer.effective_kernel_size,
         "algorithm": {"name": conv.plan.algorithm, "reason": conv.plan.reason},

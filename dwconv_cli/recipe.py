@@ -13,7 +13,15 @@ from dwconv_cli.constraints import CONSTRAINTS
 from dwconv_cli.errors import LayerError
 from dwconv_cli.initializers import INITIALIZERS
 from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.layer_config import KERAS_2_KEY, field_of, from_config, inner_config, weights_dtype
+from dwconv_cli.layer_config import (
+    KERAS_2_KEY,
+    field_of,
+    from_config,
+    inner_config,
+    to_config,
+    weights_dtype,
+)
+from dwconv_cli.layer_source import DEFAULT, SETTINGS, defaults_note, layer_source
 from dwconv_cli.registry import Choice
 from dwconv_cli.weights import LoadedWeights, checksum, load_kernel, load_weights
 
@@ -32,13 +40,22 @@ class Resolved:
     entry : dict
         The report's entry of the weights.
     notes : list of str
-        What was overridden or changed on the way.
+        What was overridden, changed or left to defaults on the way.
+    source : dict
+        ``file``, ``typed`` or ``default`` for each setting of the layer.
+    config : mapping, optional
+        The settings that a file's or a given config holds, as far as they are known; None without a config.
+    untold : str, optional
+        That one of the notes which names the settings left to defaults.
     """
 
     layer: LayerSpec
     weights: Weights
     entry: dict[str, Any]
     notes: list[str]
+    source: dict[str, str]
+    config: Mapping[str, Any] | None = None
+    untold: str | None = None
 
     def stored(self, channels: int | None, dtype: str | None) -> Resolved:
         """As a file is to hold it: a shared kernel for each of `channels` channels, numbers of `dtype`.
@@ -52,7 +69,8 @@ class Resolved:
         if dtype is not None:
             bias = None if weights.bias is None else _cast(weights.bias, dtype)
             weights = Weights(_cast(weights.kernel, dtype), bias, weights.shared)
-        return _resolved(self.layer, weights, self.entry["address"], self.notes)
+        entry = weights_entry(weights, self.entry["address"])
+        return replace(self, weights=weights, entry=entry)
 
 
 @dataclass(frozen=True)
@@ -131,7 +149,8 @@ class Recipe:
             If they do not fit, or cannot be read.
         """
         if self.given is not None:
-            return _resolved(*self.given, None, [])
+            layer, weights = self.given
+            return Resolved(layer, weights, weights_entry(weights), [], layer_source(SETTINGS, ()))
         if self._loaded is None:
             return self._fresh(channels)
         weights, notes = self._loaded.fit(channels, self._multiplier()), self._notes()
@@ -152,7 +171,7 @@ class Recipe:
             notes.append(f"the bias in {self._loaded.address} is left out, as asked")
             weights = replace(weights, bias=None)
         layer = self._layer(**own, use_bias=use_bias)
-        return _resolved(layer, self._projected(layer, weights, notes), self._loaded.address, notes)
+        return self._resolved(layer, self._projected(layer, weights, notes), notes)
 
     @cached_property
     def _loaded(self) -> LoadedWeights | None:
@@ -191,7 +210,7 @@ class Recipe:
         theirs, ours = inner_config(self._loaded.config), self._layer()
         for key in {**inner_config(self.config or {}), **self.options}:
             before, after = field_of(theirs, key), getattr(ours, key, None)
-            if before != after and key not in _SHAPE:
+            if key in theirs and before != after and key not in _SHAPE:
                 notes.append(f"{key} is {before} in {self._loaded.address}, {after} as asked")
         return notes
 
@@ -215,7 +234,26 @@ class Recipe:
         notes = self._notes()
         if self.drawn and _is_random(layer):
             notes.append(f"the weights were drawn with seed {self.seed}; --seed {self.seed} draws them again")
-        return _resolved(layer, self._projected(layer, Weights(kernel, bias), notes), None, notes)
+        return self._resolved(layer, self._projected(layer, Weights(kernel, bias), notes), notes)
+
+    def _resolved(self, layer: LayerSpec, weights: Weights, notes: list[str]) -> Resolved:
+        address = None if self._loaded is None else self._loaded.address
+        source = self.layer_source()
+        # Whoever gives a bare kernel knows that the layer has to be typed.
+        untold = None if self.weights is None else defaults_note(source, layer, str(address))
+        config = None
+        if self._configured:
+            whole = to_config(layer)
+            config = {key: whole[key] for key, origin in source.items() if origin != DEFAULT}
+        entry = weights_entry(weights, address)
+        return Resolved(
+            layer, weights, entry, [*notes, *([untold] if untold else [])], source, config, untold
+        )
+
+    def layer_source(self) -> dict[str, str]:
+        """``file``, ``typed`` or ``default`` for each setting of the layer."""
+        filed = set(self._configured) | (set(_SHAPE) if self._loaded is not None else set())
+        return layer_source(self.options, filed)
 
     def _projected(self, layer: LayerSpec, weights: Weights, notes: list[str]) -> Weights:
         """Weights under the constraints that were asked for; those of a file's config were met in training."""
@@ -245,16 +283,15 @@ def _constrained(weights: np.ndarray[Any, Any], constraint: Choice) -> np.ndarra
         return found.astype(weights.dtype) if weights.dtype.kind in "fc" else found
 
 
-def _resolved(layer: LayerSpec, weights: Weights, address: str | None, notes: list[str]) -> Resolved:
-    bias = weights.bias
-    kernel = weights.kernel[:, 0, 0] if weights.shared else weights.kernel
-    entry = {
+def weights_entry(weights: Weights, address: str | None = None) -> dict[str, Any]:
+    """The report's entry of weights."""
+    kernel, bias = weights.kernel[:, 0, 0] if weights.shared else weights.kernel, weights.bias
+    return {
         "address": address,
         "kernel_shape": list(kernel.shape),
         "bias_shape": None if bias is None else list(bias.shape),
         "sha256": checksum(kernel, bias),
     }
-    return Resolved(layer, weights, entry, notes)
 
 
 def _is_random(layer: LayerSpec) -> bool:

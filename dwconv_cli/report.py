@@ -23,6 +23,8 @@ class Report:
         ``address``, ``shape``, ``dtype``; of the output also ``nbytes``.
     layer : dict
         Under Keras's config keys.
+    layer_source : dict
+        Of each setting in `layer` whether it comes from a ``file``, was ``typed``, or is a ``default``.
     weights : dict
         ``address``, ``kernel_shape``, ``bias_shape``, ``sha256``.
     padding : dict
@@ -48,6 +50,7 @@ class Report:
     input: dict[str, Any] = field(default_factory=dict)
     output: dict[str, Any] | None = None
     layer: dict[str, Any] | None = None
+    layer_source: dict[str, str] | None = None
     weights: dict[str, Any] | None = None
     padding: dict[str, int] | None = None
     effective_kernel_size: int | None = None

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from dwconv_cli.errors import LayerError
-from dwconv_cli.formats import Address, Output, Writer, format_of, open_output
+from dwconv_cli.errors import LayerError, OutputError
+from dwconv_cli.formats import Address, Output, Writer, format_of, members, open_output
 from dwconv_cli.formats.runs import whole
 from dwconv_cli.formats.sink import FileSink
 from dwconv_cli.initializers import INITIALIZERS
 from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.layer_config import serialized
+from dwconv_cli.layer_config import serialized, to_config
+from dwconv_cli.words import LAYER_CONFIG
 
 # Keras's own name for the first such layer of a model.
 _NAME = "depthwise_conv1d"
@@ -26,6 +29,7 @@ def save_weights(
     weights: Weights,
     layer: LayerSpec | None = None,
     *,
+    config: Mapping[str, Any] | None = None,
     layout: str = "keras",
     overwrite: bool = False,
     output_format: str | None = None,
@@ -40,7 +44,10 @@ def save_weights(
         ``.npy`` holds the kernel alone; ``.weights.h5`` and ``.keras`` are for Keras, with a model of this one layer.
     weights : Weights
     layer : LayerSpec, optional
-        The layer they belong to; Keras's files need it.
+        The layer they belong to; Keras's files need it, and ``.npz`` and HDF5 files keep it.
+    config : mapping, optional
+        Those settings of the layer that are known, under Keras's keys, where it is not all of `layer`. ``.npz`` and
+        HDF5 files keep them with the kernel, and :func:`~dwconv_cli.load_weights` finds them there.
     layout : str
         ``keras`` for (K, C, M), ``torch`` for (C*M, 1, K); Keras's files know but their own.
     overwrite : bool
@@ -76,16 +83,23 @@ def save_weights(
         arrays["bias"] = weights.bias
     group = (place.name or "").strip("/")
     arrays = {f"{group}/{name}" if group else name: array for name, array in arrays.items()}
+    adding = bool(group) and os.path.isfile(place.path)
+    there = [name.strip("/") for name in members(place.path, output_format)] if adding else []
+    if weights.bias is None and f"{group}/bias" in there:
+        raise OutputError(f"{address}: there is a bias, and these weights have none; write to another name")
+    if config is None and layer is not None:
+        config = to_config(layer)
+    beside = {LAYER_CONFIG: json.dumps(config)} if config else {}
     output = open_output(
         place.path,
         output_format,
         overwrite=overwrite,
-        keep=bool(group) and os.path.isfile(place.path),
+        keep=adding,
         replace=frozenset(arrays) if overwrite else frozenset(),
     )
     try:
         for name, array in arrays.items():
-            _write(output, name, array)
+            _write(output, name, array, beside if name.endswith("kernel") else {})
         output.commit()
     except BaseException:
         output.abort()
@@ -131,7 +145,7 @@ def _keras_config(layer: LayerSpec, weights: Weights) -> dict[str, Any]:
     return config
 
 
-def _write(output: Output, name: str, array: np.ndarray[Any, Any]) -> None:
-    writer: Writer = output.writer(name, array.shape, array.dtype.newbyteorder("="))
+def _write(output: Output, name: str, array: np.ndarray[Any, Any], attributes: Mapping[str, str]) -> None:
+    writer: Writer = output.writer(name, array.shape, array.dtype.newbyteorder("="), attributes)
     writer.write(whole(array.shape), array)
     writer.commit()

@@ -12,7 +12,9 @@ from dwconv_cli.errors import InputError, ShapeError
 from dwconv_cli.formats import Address, complete, members, open_reader
 from dwconv_cli.formats.runs import whole
 from dwconv_cli.keras_files import is_keras_file, read_layers
+from dwconv_cli.keras_json import load_json
 from dwconv_cli.layer import Weights
+from dwconv_cli.words import LAYER_CONFIG
 
 if TYPE_CHECKING:
     from dwconv_cli.keras_files import KerasLayer
@@ -125,7 +127,8 @@ def load_weights(address: str, layout: str = "keras", given_format: str | None =
     Parameters
     ----------
     address : str
-        ``kernel`` and maybe ``bias`` in an ``.npz`` or in an HDF5 group; or a layer of a Keras file.
+        ``kernel`` and maybe ``bias`` in an ``.npz`` or in an HDF5 group, maybe with the layer's config that
+        :func:`~dwconv_cli.save_weights` left there; or a layer of a Keras file.
     layout : str
         Of the kernel, ``keras`` or ``torch``; a Keras file's is known.
     given_format : str, optional
@@ -150,10 +153,21 @@ def load_weights(address: str, layout: str = "keras", given_format: str | None =
     if f"{prefix}kernel" not in by_key:
         shown = ", ".join(names[:20]) or "nothing"
         raise InputError(f"{address}: no array 'kernel' there (found: {shown}); a single array goes with -k")
-    kernel = read_array(str(Address(place.path, by_key[f"{prefix}kernel"])), given_format)
+    kernel, attributes = _read(str(Address(place.path, by_key[f"{prefix}kernel"])), given_format)
     name = by_key.get(f"{prefix}bias")
     bias = None if name is None else read_array(str(Address(place.path, name)), given_format)
-    return LoadedWeights(address, kernel, bias, layout)
+    return LoadedWeights(address, kernel, bias, layout, _config(attributes, address))
+
+
+def _config(attributes: Mapping[str, Any], address: str) -> dict[str, Any] | None:
+    """The layer's config that :func:`~dwconv_cli.save_weights` left beside a kernel."""
+    text = attributes.get(LAYER_CONFIG)
+    if not isinstance(text, str | bytes):
+        return None
+    config = load_json(text, f"{address}: {LAYER_CONFIG}")
+    if not isinstance(config, dict):
+        raise InputError(f"{address}: {LAYER_CONFIG} is no JSON object; write the weights again")
+    return config
 
 
 def is_array(address: str) -> bool:
@@ -229,6 +243,11 @@ def read_array(address: str, given_format: str | None = None) -> Array:
     InputError
         If it cannot be read, or is larger than a kernel can be.
     """
+    return _read(address, given_format)[0]
+
+
+def _read(address: str, given_format: str | None) -> tuple[Array, Mapping[str, Any]]:
+    """A whole small array, and its attributes."""
     reader = open_reader(complete(Address.parse(address), given_format), given_format)
     try:
         if int(np.prod(reader.shape, dtype=object)) * reader.dtype.itemsize > MAX_BYTES:
@@ -236,7 +255,7 @@ def read_array(address: str, given_format: str | None = None) -> Array:
         array = np.empty(reader.shape, reader.dtype.newbyteorder("="))
         reader.read(whole(reader.shape), array)
         reader.finish()
-        return array
+        return array, reader.attributes
     finally:
         reader.close()
 

@@ -12,3 +12,5 @@ AUTO: Final = "auto"
 ALGORITHM_NAMES: Final = (AUTO, "direct", "toeplitz", "overlap-save")
 FORMAT_NAMES: Final = ("npy", "npz", "hdf5")
 NAN_MODES: Final = ("propagate", "error", "zero")
+# What a file of weights calls the config of their layer.
+LAYER_CONFIG: Final = "layer_config"

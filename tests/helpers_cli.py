@@ -49,6 +49,14 @@ class Ran:
         assert (self.code, self.err) == (0, ""), (self.code, self.err)
         return self
 
+    def noted(self, *words: str) -> Ran:
+        """This run, which must have gone well and with notes alone, that have all `words` in them."""
+        assert self.code == 0, self.err
+        assert all(line.startswith("dwconv: note: ") for line in self.err.splitlines()), self.err
+        for word in words:
+            assert word in self.err, (word, self.err)
+        return self
+
     def failed(self, code: int, *words: str) -> Ran:
         """This run, which must have ended with `code` and one line that has all `words` in it."""
         assert self.code == code, (self.code, self.err)

@@ -84,7 +84,7 @@ def test_the_documentations_example(place: Path) -> None:
     wanted = oracle.depthwise_conv1d(x.astype("f8"), kernel.astype("f8"), strides=3, padding="same")
     np.testing.assert_allclose(fresh, np.maximum(wanted, 0), rtol=0, atol=1e-5)
     planned = run("apply", save(place / "doc.npy", x), "--kernel-size", 3, *layer, "--dry-run", "--json")
-    (report,) = planned.done().reports
+    (report,) = planned.noted("--seed").reports
     assert report["output"]["shape"] == [4, 4, 36]
 
 
@@ -223,7 +223,11 @@ def test_an_option_overrides_the_layers_config_and_says_so(place: Path) -> None:
     model = f"{GOLDEN}/keras3/sequential.keras::depthwise_conv1d"
     x = save(place / "x4.npy", RNG.random((2, 12, 4)).astype("f4"))
     base = run("apply", x, "-w", model, "--dry-run", "--json").done().reports[0]
-    ran = run("apply", x, "-w", model, "--activation", "tanh", "--dry-run", "--json").done().reports[0]
+    ran = (
+        run("apply", x, "-w", model, "--activation", "tanh", "--dry-run", "--json")
+        .noted("tanh as asked")
+        .reports[0]
+    )
     assert not any("activation" in note for note in base["notes"])
     assert base["layer"]["activation"] == "linear"
     assert ran["layer"]["activation"] == "tanh"
@@ -297,7 +301,8 @@ def test_keras_json_decides_and_the_report_says_so(place: Path) -> None:
     ran = run("apply", "-", "-q", "-w", "w.npz", "-o", "-", stdin=npy_bytes(X.T), keras_home=home)
     np.testing.assert_array_equal(ran.done().array, oracle.depthwise_conv1d(X, K, B).T)
     save(place / "xt.npy", X.T)
-    report = run("apply", "xt.npy", "-w", "w.npz", "--dry-run", "--json", keras_home=home).done().reports[0]
+    ran = run("apply", "xt.npy", "-w", "w.npz", "--dry-run", "--json", keras_home=home)
+    report = ran.noted("keras.json").reports[0]
     assert report["layer"]["data_format"] == "channels_first"
     assert any("keras.json" in note for note in report["notes"])
     report = (
@@ -312,7 +317,7 @@ def test_keras_json_decides_and_the_report_says_so(place: Path) -> None:
             "channels_last",
             keras_home=home,
         )
-        .done()
+        .noted()
         .reports[0]
     )
     assert report["layer"]["data_format"] == "channels_last"
@@ -605,9 +610,9 @@ def test_keep_going_names_every_input_that_cannot_be_found(batch: Path) -> None:
 
 def test_keep_going_with_weights_that_fit_some(batch: Path) -> None:
     save(batch / "r2.npy", np.ones((20, 5), "f4"))
-    ran = run("apply", "r*.npy", "--json", "-w", "w.npz", "--keep-going", "--output-dir", "out").failed(
-        1, "r2.npy"
-    )
+    ran = run("apply", "r*.npy", "--json", "-w", "w.npz", "--keep-going", "--output-dir", "out")
+    assert ran.code == 1
+    assert "error: r2.npy" in ran.err
     assert ran.reports[2]["error"]["code"] == 2
     assert names(batch / "out") == ["r0.npy", "r1.npy", "r3.npy"]
 
@@ -698,7 +703,7 @@ def test_the_report_of_a_run(place: Path) -> None:
     spoilt = np.max(X) == X
     save(place / "x.npy", np.where(spoilt, np.nan, X).astype("f4"))
     ran = run("apply", "x.npy", "--json", "-w", "w.npz", "--padding", "same", "--depthwise-regularizer", "l2(0.5)",
-              "--activity-regularizer", "l1(0.01)", "-o", "o.npy").done()  # fmt: skip
+              "--activity-regularizer", "l1(0.01)", "-o", "o.npy").noted("strides 1")  # fmt: skip
     report = checked(ran.reports[0])
     assert report["schema_version"] == 1
     assert report["status"] == "ok"

@@ -128,7 +128,7 @@ class TestKernels:
         assert found.weights.bias is None
         assert not found.layer.use_bias
         assert found.entry["bias_shape"] is None
-        assert found.notes == [f"the bias in {both} is left out, as asked"]
+        assert f"the bias in {both} is left out, as asked" in found.notes
 
     def test_missing(self, tmp_path: Path) -> None:
         for recipe in (Recipe(kernel=str(tmp_path / "k.npy")), Recipe(weights=str(tmp_path / "w.npz"))):
@@ -207,7 +207,8 @@ class TestConfigs:
 
     def test_weights_alone_have_no_layer_to_override(self) -> None:
         address = f"{GOLDEN / 'functional.weights.h5'}::conv_a"
-        assert Recipe(weights=address, options={"padding": "same"}).resolve(3).notes == []
+        (note,) = Recipe(weights=address, options={"padding": "same"}).resolve(3).notes
+        assert " as asked" not in note
 
     @pytest.mark.parametrize("config", [{"class_name": "Conv1D", "config": {}}, {"no": 1}, {"dtype": ["x"]}])
     def test_bad_configs(self, kernel: str, config: dict[str, Any]) -> None:
@@ -376,7 +377,7 @@ class TestConstraints:
         assert found.weights.bias is not None
         assert found.weights.bias.tolist() == [0, 0, 0, 1, 2, 3]
         assert np.array_equal(found.weights.kernel, KERNEL)
-        assert found.notes == ["bias projected by non_neg"]
+        assert found.notes[0] == "bias projected by non_neg"
 
     def test_of_fresh_weights(self) -> None:
         options = {

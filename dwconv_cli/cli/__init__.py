@@ -198,9 +198,9 @@ def writing(name: str) -> Iterator[None]:
         raise OutputError(f"{name}: {(error.strerror or str(error)).lower()}") from error
 
 
-def say(message: str) -> None:
-    """Print an error as one line on standard error."""
-    tell("dwconv: error: " + " ".join(message.split()))
+def say(message: str, kind: str = "error") -> None:
+    """Print an error, or another `kind` of message, as one line on standard error."""
+    tell(f"dwconv: {kind}: " + " ".join(message.split()))
 
 
 def tell(line: str) -> None:

@@ -190,10 +190,12 @@ class _Log:
 
     def __init__(self, given: dict[str, Any]) -> None:
         self._json = given["as_json"]
-        self._table = not (given["quiet"] or given["as_json"])
+        self._quiet = given["quiet"]
         self._verbose = given["verbose"]
         self._path = given["report_file"]
         self._file: TextIO | None = None
+        # Many recordings share a layer, and so its notes, which are said once.
+        self._said: set[str] = set()
 
     def __enter__(self) -> _Log:
         if self._path is not None:
@@ -217,7 +219,11 @@ class _Log:
         if self._json:
             with writing("standard output"):
                 click.echo(line)
-        elif self._table and report.status != "failed":
+            for note in [] if self._quiet else report.notes:
+                if note not in self._said:
+                    self._said.add(note)
+                    say(note, "note")
+        elif not self._quiet and report.status != "failed":
             from dwconv_cli.cli.render import report_table
 
             report_table(entry, sys.stderr, self._verbose)

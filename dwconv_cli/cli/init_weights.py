@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dwconv_cli.cli import options, tell, writing
 from dwconv_cli.words import DATA_FORMATS, FORMAT_NAMES, KERNEL_LAYOUTS
+
+if TYPE_CHECKING:
+    from dwconv_cli.recipe import Resolved
 
 
 @click.command("init-weights")
@@ -75,15 +78,16 @@ def command(**given: Any) -> int:
         given["output"],
         made.weights,
         made.layer,
+        config=made.config or {},
         layout=given["output_layout"],
         overwrite=given["overwrite"],
         output_format=given["output_format"],
     )
-    entry = {**made.entry, "address": given["output"]}
+    entry, notes = {**made.entry, "address": given["output"]}, _notes(made, given["output"])
     if given["as_json"]:
         from dwconv_cli.layer_config import to_config
 
-        made_of = {"weights": entry, "layer": to_config(made.layer), "losses": losses, "notes": made.notes}
+        made_of = {"weights": entry, "layer": to_config(made.layer), "losses": losses, "notes": notes}
         with writing("standard output"):
             click.echo(json.dumps(made_of))
     elif not given["quiet"]:
@@ -91,7 +95,7 @@ def command(**given: Any) -> int:
         tell(f"{given['output']}: kernel {_shape(entry['kernel_shape'])}, {bias}")
         if losses["total"]:
             tell(f"  penalties: {', '.join(f'{k} {v:.6g}' for k, v in losses.items() if v)}")
-        for note in made.notes:
+        for note in notes:
             tell(f"  {note}")
     return 0
 
@@ -104,6 +108,20 @@ def _protect(given: dict[str, Any]) -> None:
     named = [given[key] for key in ("bias", "like") if given[key] is not None]
     reads = [Address.parse(address).path for address in named]
     ReadFiles([], [*reads, *options.files_read(given)]).check(Address.parse(given["output"]).path)
+
+
+def _notes(made: Resolved, output: str) -> list[str]:
+    """What is to be told, given what a file with the suffix of `output` can hold."""
+    from dwconv_cli.layer_source import lost_note
+
+    suffix = output.partition("::")[0].lower()
+    if suffix.endswith(".keras"):
+        return made.notes
+    # The settings stay as unknown as they were.
+    notes = [note for note in made.notes if note != made.untold]
+    bare = suffix.endswith((".npy", ".weights.h5")) or output == "-"
+    lost = lost_note(made.source, made.layer, output) if bare else None
+    return [*notes, lost] if lost else notes
 
 
 def _source(address: str | None, bias: str | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dwconv_cli.cli import options
+from dwconv_cli.cli import options, say
 
 if TYPE_CHECKING:
     from dwconv_cli.recipe import Recipe
@@ -62,6 +62,9 @@ def command(targets: tuple[str, ...], **given: Any) -> None:
             if given["as_json"]:
                 sys.stdout.write(json.dumps(found, allow_nan=False) + "\n")
             elif given["shape"]:
+                # A shape alone does not show which settings it rests on.
+                for note in found.get("notes") or ():
+                    say(note, "note")
                 sys.stdout.writelines(",".join(map(str, sides)) + "\n" for sides in shapes_of(found))
             else:
                 from dwconv_cli.cli.views import show

@@ -49,7 +49,7 @@ def check(
     Returns
     -------
     dict
-        ``output``, ``layer``, ``weights``, ``padding``, ``effective_kernel_size``, ``algorithm`` and ``notes`` as in
+        ``output``, ``layer``, ``layer_source``, ``weights``, ``padding``, ``effective_kernel_size``, ``algorithm`` and ``notes`` as in
         a report; ``receptive_field`` in steps; ``delay`` in ``steps`` and, with `fs`, in ``seconds``: how far an
         output lags the middle of the steps it is made of.
 
@@ -61,7 +61,7 @@ def check(
     try:
         data_format = recipe.data_format()
         _, steps, channels = LayerSpec(kernel_size=1, data_format=data_format).canonical_shape(shape)
-        layer, kernel, weights, notes = _resolve(recipe, channels)
+        layer, kernel, weights, notes, source = _resolve(recipe, channels)
         found = precision(dtype, kernel, layer.dtype)
         exact = is_exact(dtype, kernel)
         plan = plan_conv(problem_of(layer, channels, found.compute.name, exact), algorithm)
@@ -76,6 +76,7 @@ def check(
     return {
         "output": array_entry(None, output, found.output, nbytes),
         "layer": to_config(layer, found.output.name),
+        "layer_source": source,
         "weights": weights,
         "padding": {"left": left, "right": right},
         "effective_kernel_size": size,
@@ -98,14 +99,16 @@ def fresh_layer(recipe: Recipe) -> LayerSpec | None:
     return from_config({**recipe.defaults, **inner_config(recipe.config or {})}, **recipe.options)
 
 
-def _resolve(recipe: Recipe, channels: int) -> tuple[LayerSpec, np.dtype[Any], dict[str, Any], list[str]]:
-    """The layer, its kernel's dtype, the entry of its weights and notes."""
+def _resolve(
+    recipe: Recipe, channels: int
+) -> tuple[LayerSpec, np.dtype[Any], dict[str, Any], list[str], dict[str, str]]:
+    """The layer, its kernel's dtype, the entry of its weights, notes, and where the settings come from."""
     layer = fresh_layer(recipe)
     if layer is None:
         found = recipe.resolve(channels)
         # A kernel given as it is has not met the data yet.
         kernel = found.weights.for_channels(channels, found.layer.data_format).kernel
-        return found.layer, kernel.dtype, found.entry, found.notes
+        return found.layer, kernel.dtype, found.entry, found.notes, found.source
     outputs = channels * layer.depth_multiplier
     entry = {
         "address": None,
@@ -115,4 +118,4 @@ def _resolve(recipe: Recipe, channels: int) -> tuple[LayerSpec, np.dtype[Any], d
     }
     said = {**inner_config(recipe.config or {}), **recipe.options}
     notes = [] if "data_format" in said else list(recipe.default_notes)
-    return layer, np.dtype(layer.dtype or "float32"), entry, notes
+    return layer, np.dtype(layer.dtype or "float32"), entry, notes, recipe.layer_source()

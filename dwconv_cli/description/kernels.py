@@ -22,7 +22,7 @@ def describe_weights(recipe: Recipe, fs: float | None = None) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``weights``, ``layer``, ``effective_kernel_size`` and ``notes`` as in a report; ``dtype``;
+        ``weights``, ``layer``, ``layer_source``, ``effective_kernel_size`` and ``notes`` as in a report; ``dtype``;
         ``receptive_field`` in steps; ``frequency_unit``; and ``channels``, one object for each output channel.
 
     Raises
@@ -44,6 +44,7 @@ def describe_weights(recipe: Recipe, fs: float | None = None) -> dict[str, Any]:
         "weights": found.entry,
         "dtype": str(weights.kernel.dtype),
         "layer": to_config(layer),
+        "layer_source": found.source,
         "effective_kernel_size": layer.effective_kernel_size,
         "receptive_field": layer.effective_kernel_size,
         "frequency_unit": "Hz" if fs else "cycles/step",

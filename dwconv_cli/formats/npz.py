@@ -15,8 +15,11 @@ from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
 from dwconv_cli.formats.npy import NpyReader, NpyWriter
 from dwconv_cli.formats.sink import Sink, StreamSink, exists
 from dwconv_cli.formats.source import StreamSource, reason
+from dwconv_cli.words import LAYER_CONFIG
 
 MAX_MEMBERS = 100_000
+# A layer's config stands in the comment of its kernel, where readers of arrays do not meet it.
+MAX_COMMENT = 65_535
 _ZIP_ERRORS = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError)
 
 
@@ -63,10 +66,13 @@ class NpzReader(NpyReader):
         try:
             stream = self._opened.enter_context(self._archive.open(f"{name}.npy"))
             super().__init__(StreamSource(stream, label), label)
-            size = self._archive.getinfo(f"{name}.npy").file_size
+            info = self._archive.getinfo(f"{name}.npy")
+            size = info.file_size
             if size != self._end:
                 raise InputError(f"{label}: holds {size} bytes, its header needs {self._end}")
             self.storage = {"format": "npz", "order": "F" if self.fortran else "C"}
+            if info.comment.startswith(b"{"):
+                self.attributes = {LAYER_CONFIG: info.comment.decode("utf-8", "replace")}
         except KeyError:
             self._opened.close()
             names = ", ".join(members(path)[:20])
@@ -115,9 +121,15 @@ class NpzOutput:
         attributes: Any = None,
         options: Any = None,
     ) -> _MemberWriter:
-        """A writer of the member `name`; one at a time."""
+        """A writer of the member `name`, which keeps of `attributes` the layer's config alone; one at a time."""
         # A fixed date makes equal content equal files.
         info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+        info.comment = str((attributes or {}).get(LAYER_CONFIG, "")).encode()
+        if len(info.comment) > MAX_COMMENT:
+            raise OutputError(
+                f"{self._sink.name}::{name}: the layer's config has {len(info.comment)} bytes, and a zip file keeps "
+                f"{MAX_COMMENT}; write an HDF5 file"
+            )
         if info.filename in self._archive.NameToInfo:
             raise exists(f"{self._sink.name}::{name}")
         stream = self._archive.open(info, "w", force_zip64=True)
@@ -156,7 +168,7 @@ class NpzOutput:
                 if not wanted(info.filename.removesuffix(".npy")):
                     continue
                 copy = zipfile.ZipInfo(info.filename, info.date_time)
-                copy.compress_type = info.compress_type
+                copy.compress_type, copy.comment = info.compress_type, info.comment
                 try:
                     with old.open(info) as source, self._archive.open(copy, "w", force_zip64=True) as target:
                         while block := source.read(1 << 20):
