@@ -8,9 +8,10 @@ from dataclasses import fields
 from dwconv_cli.layer import LayerSpec
 
 FILE, TYPED, DEFAULT = "file", "typed", "default"
+# Whether strides and dilation go together is no setting of Keras's.
+SETTINGS = tuple(field.name for field in fields(LayerSpec) if field.name != "allow_strided_dilation")
 # Settings that change the numbers and that no array tells.
 _UNTOLD = ("strides", "padding", "data_format", "dilation_rate", "activation")
-SETTINGS = tuple(field.name for field in fields(LayerSpec) if field.name != "allow_strided_dilation")
 
 
 def layer_source(typed: Collection[str], filed: Collection[str]) -> dict[str, str]:

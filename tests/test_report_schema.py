@@ -16,6 +16,7 @@ import pytest
 from dwconv_cli import LayerSpec, Recipe, Weights, apply_file, apply_many
 from dwconv_cli.errors import InputError, LayerError, OutputError, ShapeError
 from dwconv_cli.job import Settings
+from dwconv_cli.layer_source import SETTINGS
 from dwconv_cli.report import Report, array_entry, schema
 
 Json = dict[str, Any]
@@ -219,8 +220,10 @@ class TestSchema:
         assert set(properties) == set(schema()["required"]) == set(Report().to_json())
         fields = {field.name for field in dataclasses.fields(Report)} - {"cause"}
         assert set(properties) == fields | {"schema_version", "version"}
-        layer = {field.name for field in dataclasses.fields(LayerSpec)}
-        assert set(properties["layer"]["required"]) == layer
+        # Whether strides and dilation go together is no setting of Keras's.
+        layer = {field.name for field in dataclasses.fields(LayerSpec)} - {"allow_strided_dilation"}
+        assert set(properties["layer"]["required"]) == layer == set(SETTINGS)
+        assert set(properties["layer_source"]["required"]) == layer
 
     def sample(self) -> Json:
         return Report(
@@ -244,6 +247,7 @@ class TestSchema:
         yield "output", {"address": "a", "more": 1}
         yield "output", {}
         yield "layer", {}
+        yield "layer_source", dict.fromkeys(SETTINGS, "guessed")
         yield "weights", {"address": "a", "kernel_shape": [1], "bias_shape": None, "sha256": "no"}
         yield "padding", {"left": 1}
         yield "effective_kernel_size", 0
