@@ -63,7 +63,7 @@ def command(targets: tuple[str, ...], **given: Any) -> None:
                 sys.stdout.write(json.dumps(found, allow_nan=False) + "\n")
             elif given["shape"]:
                 # A shape alone does not show which settings it rests on.
-                for note in found.get("notes") or ():
+                for note in found["notes"] if "output" in found else ():
                     say(note, "note")
                 sys.stdout.writelines(",".join(map(str, sides)) + "\n" for sides in shapes_of(found))
             else:
