@@ -11,7 +11,8 @@ import numpy as np
 from dwconv_cli import geometry
 from dwconv_cli.activations import NEEDS_WHOLE_AXIS
 from dwconv_cli.algorithms import ALGORITHMS
-from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.arguments import whole_number
+from dwconv_cli.errors import ShapeError
 from dwconv_cli.finish import Finish
 from dwconv_cli.integers import IntegerSums
 from dwconv_cli.layer import LayerSpec, Weights
@@ -67,9 +68,7 @@ class Convolution:
         self._weights = weights = weights.for_channels(channels, layer.data_format)
         self._dtype = dtype
         self.layer = layer
-        if threads is not None and threads < 1:
-            raise LayerError(f"threads must be at least 1, got {threads}")
-        self.threads = threads or available()
+        self.threads = available() if threads is None else whole_number("threads", threads)
         self.channels = channels
         data = np.dtype(dtype)
         self.precision = precision(data, weights.kernel.dtype, layer.dtype)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from dwconv_cli.arguments import array, shown
 from dwconv_cli.engine import Array, Convolution, canonical
 from dwconv_cli.errors import ShapeError
 from dwconv_cli.layer import LayerSpec, Weights
@@ -25,8 +27,8 @@ def depthwise_conv1d(
     padding: str = "valid",
     data_format: str = "channels_last",
     dilation_rate: int | Sequence[int] = 1,
-    activation: str | Choice | None = None,
-    dtype: str | None = None,
+    activation: str | Choice | Mapping[str, Any] | None = None,
+    dtype: DTypeLike | None = None,
     algorithm: str = AUTO,
     threads: int | None = None,
     out: Array | None = None,
@@ -45,10 +47,10 @@ def depthwise_conv1d(
     padding : str
         ``valid``, ``same`` or ``causal``.
     data_format : str
-    activation : str or Choice, optional
-        E.g. ``"relu(max_value=6)"``.
-    dtype : str, optional
-        Compute and output dtype; the promotion of data and kernel by default.
+    activation : str, Choice or mapping, optional
+        E.g. ``"relu(max_value=6)"``, or as Keras serializes it.
+    dtype : str or dtype, optional
+        Compute and output dtype, e.g. ``np.float64``; the promotion of data and kernel by default.
     algorithm : str
     threads : int, optional
         At most as many; all processors by default. The result does not depend on it.
@@ -65,15 +67,17 @@ def depthwise_conv1d(
     LayerError, ShapeError
         If layer and arrays are impossible or do not fit each other.
     """
-    x = np.asarray(inputs)
-    taps = np.asarray(kernel)
-    shift = None if bias is None else np.asarray(bias)
+    x = array("inputs", inputs)
+    taps = array("kernel", kernel)
+    shift = None if bias is None else array("bias", bias)
     options = (strides, padding, data_format, dilation_rate, activation, dtype)
     convolution = _RECENT.get(x, taps, shift, options, algorithm, threads)
     layer = convolution.layer
     shape = layer.output_shape(x.shape)
     if out is None:
         out = np.empty(shape, convolution.precision.output)
+    elif not isinstance(out, np.ndarray) or not out.flags.writeable:
+        raise ShapeError(f"out must be an array that can be written, got {shown(out)}")
     elif out.shape != shape or out.dtype != convolution.precision.output:
         wanted = f"{shape} {convolution.precision.output}"
         raise ShapeError(f"out has shape {out.shape} {out.dtype}, the output has {wanted}")
@@ -85,13 +89,6 @@ def depthwise_conv1d(
     target = canonical(out, "channels_last" if x.ndim == 1 else layer.data_format)
     convolution.run(canonical(x, layer.data_format), layer.pad_amounts(steps)[0], target, 0)
     return out
-
-
-def weights_of(kernel: Array, bias: Array | None = None) -> Weights:
-    """Weights from a kernel of shape (K, C, M), (K, C) or (K,)."""
-    if kernel.ndim == 1:
-        return Weights(kernel[:, None, None], bias, shared=True)
-    return Weights(kernel[..., None] if kernel.ndim == 2 else kernel, bias)
 
 
 class _Recent:
@@ -154,7 +151,7 @@ def _made(
     threads: int | None,
 ) -> Convolution:
     strides, padding, data_format, dilation_rate, activation, dtype = options
-    weights = weights_of(kernel, bias)
+    weights = Weights(kernel, bias)
     layer = LayerSpec(
         kernel_size=weights.kernel.shape[0],
         strides=strides,

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
+from dwconv_cli.arguments import instance, location, mapping, one_of, several, shown, whole_number
 from dwconv_cli.attributes import carried_attributes
 from dwconv_cli.engine import Convolution
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.formats import Output, open_reader
-from dwconv_cli.formats.storage import storage_options
+from dwconv_cli.formats.storage import OPTIONS, storage_options
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import to_config
 from dwconv_cli.naming import Target
@@ -24,7 +27,7 @@ from dwconv_cli.regularizers import REGULARIZERS
 from dwconv_cli.report import Report, array_entry
 from dwconv_cli.threads import available
 from dwconv_cli.transfer import MEMORY_LIMIT, Axes, Tally, Transfer
-from dwconv_cli.words import AUTO
+from dwconv_cli.words import ALGORITHM_NAMES, AUTO, FORMAT_NAMES, NAN_MODES
 
 # The least share of the memory for one of several jobs.
 _LEAST_MEMORY = 1 << 20
@@ -69,7 +72,7 @@ class Settings:
     Raises
     ------
     LayerError
-        If there is no job.
+        If a setting is none.
     """
 
     steps: slice = field(default_factory=lambda: slice(None))
@@ -91,8 +94,31 @@ class Settings:
     progress: Callable[[str, int, int], None] | None = None
 
     def __post_init__(self) -> None:
-        if self.jobs < 1:
-            raise LayerError(f"jobs must be at least 1, got {self.jobs}")
+        put = object.__setattr__
+        for name in ("jobs", "memory_limit", "threads"):
+            if name != "threads" or self.threads is not None:
+                put(self, name, whole_number(name, getattr(self, name)))
+        put(self, "nan", one_of("nan", self.nan, NAN_MODES))
+        put(self, "algorithm", one_of("algorithm", self.algorithm, ALGORITHM_NAMES))
+        for name in ("input_format", "output_format"):
+            if getattr(self, name) is not None:
+                put(self, name, one_of(name, getattr(self, name), FORMAT_NAMES))
+        for name in ("overwrite", "skip_existing", "allow_external", "dry_run"):
+            instance(name, getattr(self, name), bool)
+        instance("steps", self.steps, slice)
+        if self.steps.step not in (None, 1):
+            raise LayerError(f"steps must be a slice without a stride, got {self.steps}; a layer has strides")
+        for end in (self.steps.start, self.steps.stop):
+            if end is not None and not isinstance(end, int | np.integer):
+                raise LayerError(f"steps must be a slice of whole numbers, got {shown(self.steps)}")
+        for key in mapping("storage", self.storage):
+            if key not in OPTIONS:
+                raise LayerError(f"storage has {shown(key)}; there are: {', '.join(OPTIONS)}")
+        for name in ("also_read", "also_written"):
+            listed = several(name, getattr(self, name), "paths")
+            put(self, name, tuple(location(f"each of {name}", path) for path in listed))
+        if self.progress is not None and not callable(self.progress):
+            raise LayerError(f"progress must be a function, got {shown(self.progress)}")
 
     def shared_out(self, jobs: int) -> Settings:
         """The settings of each of `jobs` jobs side by side."""
@@ -100,8 +126,7 @@ class Settings:
         return replace(
             self,
             jobs=1,
-            # What is below 1 stays so, and is refused later.
-            threads=max(min(1, threads), threads // jobs),
+            threads=max(1, threads // jobs),
             memory_limit=max(min(_LEAST_MEMORY, self.memory_limit), self.memory_limit // jobs),
         )
 

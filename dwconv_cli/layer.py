@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from dwconv_cli import geometry
 from dwconv_cli.activations import ACTIVATIONS, output_channels
+from dwconv_cli.arguments import (
+    Array,
+    Converted,
+    array,
+    default,
+    dtype_name,
+    one_of,
+    shape_of,
+    shown,
+    whole_number,
+)
 from dwconv_cli.constraints import CONSTRAINTS
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.initializers import INITIALIZERS
 from dwconv_cli.registry import Choice, Registry
 from dwconv_cli.regularizers import REGULARIZERS
 from dwconv_cli.words import DATA_FORMATS, DTYPES, PADDINGS
+
+Entry = Converted[Choice, Choice | str | Mapping[str, Any] | None]
+OptionalEntry = Converted[Choice | None, Choice | str | Mapping[str, Any] | None]
+Number = Converted[int, int | Sequence[int]]
 
 CATALOGUES: dict[str, Registry[Any]] = {
     "activation": ACTIVATIONS,
@@ -48,11 +64,12 @@ class LayerSpec:
         Output channels for each input channel, M.
     data_format : str
         ``channels_last`` for ``(batch, steps, channels)``, ``channels_first`` for ``(batch, channels, steps)``.
-    activation, *_initializer, *_regularizer, *_constraint : Choice, str or None
-        Catalogue entries, e.g. ``"relu(max_value=6)"``.
+    activation, *_initializer, *_regularizer, *_constraint : Choice, str, mapping or None
+        Catalogue entries, e.g. ``"relu(max_value=6)"``, also as Keras serializes them.
     use_bias : bool
-    dtype : str, optional
-        Compute and output dtype; None takes the promotion of data and kernel.
+    dtype : str or dtype, optional
+        Compute and output dtype, e.g. ``"float64"`` or ``np.float64``, kept as its name; None takes the promotion
+        of data and kernel.
     name : str, optional
         The layer's name in a model.
     allow_strided_dilation : bool
@@ -66,21 +83,21 @@ class LayerSpec:
     """
 
     kernel_size: int
-    strides: int = 1
+    strides: Number = default(1)
     padding: str = "valid"
     depth_multiplier: int = 1
     data_format: str = "channels_last"
-    dilation_rate: int = 1
-    activation: Choice = Choice("linear")
+    dilation_rate: Number = default(1)
+    activation: Entry = default(Choice("linear"))
     use_bias: bool = True
-    depthwise_initializer: Choice = Choice("glorot_uniform")
-    bias_initializer: Choice = Choice("zeros")
-    depthwise_regularizer: Choice | None = None
-    bias_regularizer: Choice | None = None
-    activity_regularizer: Choice | None = None
-    depthwise_constraint: Choice | None = None
-    bias_constraint: Choice | None = None
-    dtype: str | None = None
+    depthwise_initializer: Entry = default(Choice("glorot_uniform"))
+    bias_initializer: Entry = default(Choice("zeros"))
+    depthwise_regularizer: OptionalEntry = default(None)
+    bias_regularizer: OptionalEntry = default(None)
+    activity_regularizer: OptionalEntry = default(None)
+    depthwise_constraint: OptionalEntry = default(None)
+    bias_constraint: OptionalEntry = default(None)
+    dtype: Converted[str | None, DTypeLike | None] = default(None)
     name: str | None = None
     allow_strided_dilation: bool = False
 
@@ -88,17 +105,19 @@ class LayerSpec:
         put = object.__setattr__
         for key in ("kernel_size", "strides", "dilation_rate", "depth_multiplier"):
             put(self, key, _positive(key, getattr(self, key)))
-        put(self, "padding", _one_of("padding", self.padding, PADDINGS))
-        put(self, "data_format", _one_of("data_format", self.data_format, DATA_FORMATS))
+        put(self, "padding", one_of("padding", self.padding, PADDINGS))
+        put(self, "data_format", one_of("data_format", self.data_format, DATA_FORMATS))
         if self.dtype is not None:
-            put(self, "dtype", _one_of("dtype", self.dtype, DTYPES))
+            put(self, "dtype", dtype_name("dtype", self.dtype, DTYPES))
         if self.strides > 1 and self.dilation_rate > 1 and not self.allow_strided_dilation:
             raise LayerError(
                 f"strides={self.strides} with dilation_rate={self.dilation_rate}: "
                 "at most one of the two may be above 1"
             )
         if not isinstance(self.use_bias, bool):
-            raise LayerError(f"use_bias must be true or false, got {self.use_bias!r}")
+            raise LayerError(f"use_bias must be True or False, got {shown(self.use_bias)}")
+        if self.name is not None and not isinstance(self.name, str):
+            raise LayerError(f"name must be a str, got {shown(self.name)}")
         for key, catalogue in CATALOGUES.items():
             value = getattr(self, key)
             if isinstance(value, str):
@@ -121,6 +140,7 @@ class LayerSpec:
         ShapeError
             If nothing would be left.
         """
+        steps = whole_number("steps", steps, 0)
         found = geometry.output_steps(steps, self.kernel_size, self.strides, self.padding, self.dilation_rate)
         if found < 1:
             advice = "shorten the kernel or use padding=same" if steps else "nothing can be filtered"
@@ -132,6 +152,7 @@ class LayerSpec:
 
     def pad_amounts(self, steps: int) -> tuple[int, int]:
         """Zero steps left and right of a recording of `steps` steps."""
+        steps = whole_number("steps", steps, 0)
         return geometry.pad_amounts(steps, self.kernel_size, self.strides, self.padding, self.dilation_rate)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -169,6 +190,7 @@ class LayerSpec:
 
     def canonical_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """``(batch, steps, channels)`` of data of `shape`, whatever its rank and layout."""
+        shape = shape_of(shape)
         if len(shape) == 1:
             return 1, shape[0], 1
         if len(shape) not in (2, 3):
@@ -191,23 +213,41 @@ class Weights:
 
     Parameters
     ----------
-    kernel : ndarray, shape (K, C, M)
-        Correlation taps: not flipped. ``C = 1`` stands for one kernel shared by all channels when `shared`.
-    bias : ndarray, shape (C*M,), optional
+    kernel : array_like, shape (K, C, M), (K, C) or (K,)
+        Correlation taps: not flipped. Kept as ``(K, C, M)``; ``(K,)`` is kept as `shared`.
+    bias : array_like, shape (C*M,), optional
     shared : bool
-        The kernel came as ``(K,)`` and fits any number of channels.
+        The kernel is one of ``(K, 1, M)`` that fits any number of channels.
+
+    Raises
+    ------
+    ShapeError
+        If they have other shapes, do not fit each other, or hold no numbers.
     """
 
-    kernel: np.ndarray[Any, Any]
-    bias: np.ndarray[Any, Any] | None = None
+    kernel: Array
+    bias: Array | None = None
     shared: bool = False
 
+    if TYPE_CHECKING:  # what the fields are made from is more than they hold
+
+        def __init__(
+            self, kernel: ArrayLike, bias: ArrayLike | None = None, shared: bool = False
+        ) -> None: ...
+
     def __post_init__(self) -> None:
-        kernel = self.kernel
-        if kernel.ndim != 3 or 0 in kernel.shape:
-            raise ShapeError(f"a kernel has shape (K, C, M), got {kernel.shape}")
-        for what, array in (("kernel", kernel), ("bias", self.bias)):
-            dtype = kernel.dtype if array is None else array.dtype
+        given = array("kernel", self.kernel)
+        if given.ndim not in (1, 2, 3) or not given.size:
+            raise ShapeError(f"a kernel has shape (K, C, M), (K, C) or (K,), got {given.shape}")
+        kernel = given.reshape(given.shape + (1,) * (3 - given.ndim))
+        object.__setattr__(self, "kernel", kernel)
+        object.__setattr__(self, "shared", given.ndim == 1 or self.shared)
+        if self.shared and kernel.shape[1] != 1:
+            raise ShapeError(f"a shared kernel has shape (K, 1, M) or (K,), got {given.shape}")
+        if self.bias is not None:
+            object.__setattr__(self, "bias", array("bias", self.bias))
+        for what, numbers in (("kernel", kernel), ("bias", self.bias)):
+            dtype = kernel.dtype if numbers is None else numbers.dtype
             if dtype.kind not in "biufc" or dtype.itemsize > 8 * (1 + (dtype.kind == "c")):
                 raise ShapeError(f"a {what} holds numbers of at most 64 bits, got {dtype}")
         if self.bias is not None:
@@ -226,6 +266,8 @@ class Weights:
             If the kernel is for another number of channels.
         """
         size, own, multiplier = self.kernel.shape
+        if whole_number("channels", channels, 0) == 0:
+            raise ShapeError("data without channels cannot be filtered; no kernel fits it")
         if self.shared:
             kernel = np.broadcast_to(self.kernel, (size, channels, multiplier))
             return Weights(kernel, self.bias)
@@ -239,18 +281,4 @@ class Weights:
 
 
 def _positive(key: str, value: Any) -> int:
-    if isinstance(value, list | tuple) and len(value) == 1:
-        value = value[0]
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1 or isinstance(value, bool):
-        raise LayerError(f"{key} must be a whole number of at least 1, got {value!r}")
-    return number
-
-
-def _one_of(key: str, value: Any, choices: tuple[str, ...]) -> str:
-    if isinstance(value, str) and value.lower() in choices:
-        return value.lower()
-    raise LayerError(f"{key} must be one of {', '.join(choices)}, got {value!r}")
+    return whole_number(key, value[0] if isinstance(value, list | tuple) and len(value) == 1 else value)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
+from dwconv_cli.arguments import Location, instance, location, several, whole_number
 from dwconv_cli.errors import DwconvError, LayerError, OutputError, exit_code
 from dwconv_cli.formats import (
     Address,
@@ -35,8 +36,8 @@ _CONSTRAINTS = ("depthwise_constraint", "bias_constraint")
 
 
 def apply_file(
-    input: str,
-    output: str | None,
+    input: Location,
+    output: Location | None,
     layer: LayerSpec | None = None,
     weights: Weights | None = None,
     *,
@@ -47,7 +48,7 @@ def apply_file(
 
     Parameters
     ----------
-    input, output : str
+    input, output : str or path
         Addresses.
     layer : LayerSpec
     weights : Weights
@@ -68,9 +69,10 @@ def apply_file(
         if layer is None or weights is None:
             raise LayerError("apply_file needs a layer with weights, or a recipe")
         recipe = Recipe(given=(layer, weights))
-    settings = settings or Settings()
-    source = complete(Address.parse(input), settings.input_format)
-    (target,) = targets([source], output, None, settings.output_format, *_beside(recipe, settings, [source]))
+    recipe, settings = instance("recipe", recipe, Recipe), _settings(settings)
+    source = complete(Address.parse(location("input", input)), settings.input_format)
+    place = None if output is None else location("output", output)
+    (target,) = targets([source], place, None, settings.output_format, *_beside(recipe, settings, [source]))
     (report,) = apply_group([target], recipe, settings, keep_going=False)
     if report.cause is not None:
         raise report.cause
@@ -78,12 +80,12 @@ def apply_file(
 
 
 def apply_many(
-    inputs: Iterable[str],
-    output: str | None,
+    inputs: Iterable[Location],
+    output: Location | None,
     recipe: Recipe,
     settings: Settings | None = None,
     *,
-    directory: str | None = None,
+    directory: Location | None = None,
     keep_going: bool = False,
     run: Callable[..., Iterable[list[Report]]] | None = None,
 ) -> Generator[Report, None, None]:
@@ -91,14 +93,14 @@ def apply_many(
 
     Parameters
     ----------
-    inputs : iterable of str
+    inputs : iterable of str or path
         Addresses; wildcards are expanded.
-    output : str, optional
+    output : str or path, optional
         An address, or a template; see :func:`~dwconv_cli.naming.targets`.
     recipe : Recipe
     settings : Settings, optional
         With several `jobs`, recordings after one that fails may have been filtered already, unreported.
-    directory : str, optional
+    directory : str or path, optional
         Instead of `output`.
     keep_going : bool
         Report a recording that fails and go on with the next.
@@ -116,10 +118,13 @@ def apply_many(
     DwconvError
         If inputs cannot be told apart from outputs, before anything is read or written.
     """
-    settings = settings or Settings()
+    instance("recipe", recipe, Recipe)
+    settings = _settings(settings)
+    place = None if output is None else location("output", output)
+    folder = None if directory is None else location("directory", directory)
     sources: list[Address] = []
     failed: list[Report] = []
-    for text in inputs:
+    for text in (location("each of inputs", one) for one in several("inputs", inputs, "addresses")):
         try:
             matches = expand(text, lambda path: members(path, settings.input_format))
             sources.extend(complete(address, settings.input_format) for address in matches)
@@ -130,13 +135,17 @@ def apply_many(
         targets(sources, None, None, None, *beside)
         return _all_of(failed[:1])
     groups: dict[str | int, list[Target]] = {}
-    for number, target in enumerate(targets(sources, output, directory, settings.output_format, *beside)):
+    for number, target in enumerate(targets(sources, place, folder, settings.output_format, *beside)):
         groups.setdefault(_file_of(target, number), []).append(target)
     if not run and min(settings.jobs, len(groups)) > 1 and sum(source.is_stream for source in sources) > 1:
         raise LayerError("several jobs cannot share standard input; name it once, or use one job")
-    if directory is not None and not settings.dry_run:
-        make_directory(directory)
+    if folder is not None and not settings.dry_run:
+        make_directory(folder)
     return _all_of(failed, list(groups.values()), recipe, settings, keep_going, run)
+
+
+def _settings(settings: Settings | None) -> Settings:
+    return Settings() if settings is None else instance("settings", settings, Settings)
 
 
 def _beside(recipe: Recipe, settings: Settings, sources: Sequence[Address]) -> tuple[list[str], list[str]]:
@@ -348,7 +357,7 @@ def _open(group: Sequence[Target], settings: Settings) -> Output:
 
 
 def make_weights(
-    recipe: Recipe, channels: int | None = None, like: str | None = None, input_format: str | None = None
+    recipe: Recipe, channels: int | None = None, like: Location | None = None, input_format: str | None = None
 ) -> tuple[Resolved, dict[str, float]]:
     """Weights for a number of channels.
 
@@ -357,7 +366,7 @@ def make_weights(
     recipe : Recipe
         Fresh weights, or where they are taken from.
     channels : int, optional
-    like : str, optional
+    like : str or path, optional
         Address of a recording with as many channels.
     input_format : str, optional
         Of `like`, where its suffix does not tell.
@@ -369,6 +378,8 @@ def make_weights(
     dict
         Penalties of the regularizers.
     """
+    instance("recipe", recipe, Recipe)
+    channels = None if channels is None else whole_number("channels", channels)
     if like is not None:
         reader = open_reader(complete(Address.parse(like), input_format), input_format)
         reader.close()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dwconv_cli.algorithms import ALGORITHMS, Problem
+from dwconv_cli.arguments import instance, one_of
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer import LayerSpec
 from dwconv_cli.words import ALGORITHM_NAMES, AUTO
@@ -53,7 +54,6 @@ def problem_of(layer: LayerSpec, channels: int, dtype: str, exact: bool = False)
     )
 
 
-@lru_cache(maxsize=256)
 def plan_conv(problem: Problem, algorithm: str = AUTO) -> Plan:
     """Choose the algorithm for `problem`, or check the one asked for.
 
@@ -72,8 +72,12 @@ def plan_conv(problem: Problem, algorithm: str = AUTO) -> Plan:
     LayerError
         If `algorithm` is unknown or cannot solve the problem.
     """
-    if algorithm not in ALGORITHM_NAMES:
-        raise LayerError(f"unknown algorithm {algorithm!r}; choose one of: {', '.join(ALGORITHM_NAMES)}")
+    instance("problem", problem, Problem)
+    return _plan(problem, one_of("algorithm", algorithm, ALGORITHM_NAMES))
+
+
+@lru_cache(maxsize=256)
+def _plan(problem: Problem, algorithm: str) -> Plan:
     able = {name: module for name, module in ALGORITHMS.items() if module.supports(problem) is None}
     costs = tuple(
         sorted(((name, module.cost(problem)) for name, module in able.items()), key=lambda pair: pair[1])

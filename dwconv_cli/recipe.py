@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from dwconv_cli import arguments
+from dwconv_cli.arguments import Converted, Location, default, shown
 from dwconv_cli.constraints import CONSTRAINTS
 from dwconv_cli.errors import LayerError
 from dwconv_cli.initializers import INITIALIZERS
@@ -24,7 +26,9 @@ from dwconv_cli.layer_config import (
 from dwconv_cli.layer_source import DEFAULT, SETTINGS, defaults_note, layer_source
 from dwconv_cli.registry import Choice
 from dwconv_cli.weights import LoadedWeights, checksum, load_kernel, load_weights
+from dwconv_cli.words import DTYPES, KERNEL_LAYOUTS
 
+FIELDS = tuple(field.name for field in fields(LayerSpec))
 # What the weights themselves decide; options and configs that differ are refused, or noted elsewhere.
 _SHAPE = ("kernel_size", "depth_multiplier", "use_bias")
 
@@ -86,9 +90,9 @@ class Recipe:
         Fields of :class:`~dwconv_cli.LayerSpec` that were asked for.
     defaults : mapping
         Fields that hold where neither options nor configs say anything.
-    kernel, bias : str, optional
+    kernel, bias : str or path, optional
         Addresses of arrays.
-    weights : str, optional
+    weights : str or path, optional
         Address of a file that holds both.
     layout : str
         ``keras`` or ``torch``.
@@ -101,19 +105,50 @@ class Recipe:
     given : (LayerSpec, Weights), optional
     default_notes : tuple of str
         What to tell those for whom the defaults decided the data format.
+
+    Raises
+    ------
+    LayerError
+        If an argument is none of these, or the weights are to come from several places.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    kernel: str | None = None
-    bias: str | None = None
-    weights: str | None = None
+    kernel: Converted[str | None, Location | None] = default(None)
+    bias: Converted[str | None, Location | None] = default(None)
+    weights: Converted[str | None, Location | None] = default(None)
     layout: str = "keras"
     config: Mapping[str, Any] | None = None
     seed: int | None = None
     drawn: bool = False
     given: tuple[LayerSpec, Weights] | None = None
     default_notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        for name in ("kernel", "bias", "weights"):
+            if getattr(self, name) is not None:
+                put(self, name, arguments.location(name, getattr(self, name)))
+        put(self, "layout", arguments.one_of("layout", self.layout, KERNEL_LAYOUTS))
+        for name in ("options", "defaults", *(() if self.config is None else ("config",))):
+            for key in arguments.mapping(name, getattr(self, name)):
+                if name != "config" and key not in FIELDS:
+                    raise LayerError(
+                        f"{name} has {shown(key)}, which is no field of a layer; there are: {', '.join(FIELDS)}"
+                    )
+        sources = [name for name in ("kernel", "weights", "given") if getattr(self, name) is not None]
+        if len(sources) > 1:
+            raise LayerError(f"{' and '.join(sources)} exclude each other; the weights come from one place")
+        if self.given is not None:
+            if not isinstance(self.given, tuple) or len(self.given) != 2:
+                raise LayerError(f"given must be a pair of LayerSpec and Weights, got {shown(self.given)}")
+            arguments.instance("layer", self.given[0], LayerSpec)
+            arguments.instance("weights", self.given[1], Weights)
+        if self.options.get("dtype") is not None:
+            dtype = arguments.dtype_name("dtype", self.options["dtype"], DTYPES)
+            put(self, "options", {**self.options, "dtype": dtype})
+        if self.seed is not None and not (isinstance(self.seed, int | np.integer) and 0 <= self.seed < 2**32):
+            raise LayerError(f"seed must be from 0 to 4294967295, got {shown(self.seed)}")
 
     def load(self) -> None:
         """Read the weights and check the layer now, so that their faults are told once, before any data is met.
@@ -215,13 +250,13 @@ class Recipe:
         return notes
 
     def _fresh(self, channels: int | None) -> Resolved:
+        if "kernel_size" not in self._said():
+            raise LayerError("there are no weights; give kernel, weights, or kernel_size among the options")
         layer = self._layer()
         if channels is None:
             raise LayerError(
                 "fresh weights need the number of channels; give data, --channels or --input-shape"
             )
-        if self.seed is not None and not 0 <= self.seed < 2**32:
-            raise LayerError(f"seed must be from 0 to 4294967295, got {self.seed}")
         asked = "dtype" in self.options and layer.dtype
         dtype = asked or weights_dtype(self._configured)
         shape = (layer.kernel_size, channels, layer.depth_multiplier)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arguments import Location, instance, location, one_of
 from dwconv_cli.errors import LayerError, OutputError
 from dwconv_cli.formats import Address, Output, Writer, format_of, members, open_output
 from dwconv_cli.formats.runs import whole
@@ -18,14 +19,14 @@ from dwconv_cli.formats.sink import FileSink
 from dwconv_cli.initializers import INITIALIZERS
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import serialized, to_config
-from dwconv_cli.words import LAYER_CONFIG
+from dwconv_cli.words import KERNEL_LAYOUTS, LAYER_CONFIG
 
 # Keras's own name for the first such layer of a model.
 _NAME = "depthwise_conv1d"
 
 
 def save_weights(
-    address: str,
+    address: Location,
     weights: Weights,
     layer: LayerSpec | None = None,
     *,
@@ -38,7 +39,7 @@ def save_weights(
 
     Parameters
     ----------
-    address : str
+    address : str or path
         ``.npz`` and HDF5 files hold ``kernel`` and ``bias``, in the group named after ``::``, which is added to a
         file that exists;
         ``.npy`` holds the kernel alone; ``.weights.h5`` and ``.keras`` are for Keras, with a model of this one layer.
@@ -61,6 +62,10 @@ def save_weights(
     OutputError
         If the file exists already or cannot be written.
     """
+    address, layout = location("address", address), one_of("layout", layout, KERNEL_LAYOUTS)
+    instance("weights", weights, Weights)
+    if layer is not None:
+        instance("layer", layer, LayerSpec)
     place = Address.parse(address)
     if output_format is None and place.path.lower().endswith((".weights.h5", ".keras")):
         if layout != "keras":

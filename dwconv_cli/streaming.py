@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dwconv_cli import geometry
+from dwconv_cli.arguments import any_dtype, array, instance, whole_number
 from dwconv_cli.engine import Array, Convolution, canonical
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer import LayerSpec, Weights
@@ -52,7 +53,11 @@ class StreamingConv:
         algorithm: str = AUTO,
         threads: int | None = None,
     ) -> None:
-        channels = weights.kernel.shape[1] if channels is None else channels
+        instance("layer", layer, LayerSpec)
+        channels = instance("weights", weights, Weights).kernel.shape[1] if channels is None else channels
+        dtype = any_dtype("dtype", dtype)
+        batch = whole_number("batch", batch, 0)
+        steps = None if steps is None else whole_number("steps", steps, 0)
         convolution = Convolution(layer, weights, channels, dtype, algorithm=algorithm, threads=threads)
         self._begin(convolution, batch, steps)
 
@@ -100,7 +105,7 @@ class StreamingConv:
         ndarray
             Outputs not given before, maybe none, of the block's rank.
         """
-        given = np.asarray(block)
+        given = array("block", block)
         layer = self.convolution.layer
         batch, steps, channels = layer.canonical_shape(given.shape)
         if (batch, channels) != (self.batch, self.convolution.channels):

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dwconv_cli.arguments import Location, location, one_of, whole_number
 from dwconv_cli.errors import InputError, ShapeError
 from dwconv_cli.formats import Address, complete, members, open_reader
 from dwconv_cli.formats.runs import whole
 from dwconv_cli.keras_files import is_keras_file, read_layers
 from dwconv_cli.keras_json import load_json
 from dwconv_cli.layer import Weights
-from dwconv_cli.words import LAYER_CONFIG
+from dwconv_cli.words import KERNEL_LAYOUTS, LAYER_CONFIG
 
 if TYPE_CHECKING:
     from dwconv_cli.keras_files import KerasLayer
@@ -64,13 +65,16 @@ class LoadedWeights:
         ShapeError
             If the kernel cannot be of this layout.
         """
+        channels = None if channels is None else whole_number("channels", channels)
+        depth_multiplier = (
+            None if depth_multiplier is None else whole_number("depth_multiplier", depth_multiplier)
+        )
         kernel, shape = self.kernel, self.kernel.shape
         if self.layout == "torch":
             kernel = _from_torch(kernel, channels, depth_multiplier, self.address)
         elif kernel.ndim not in (1, 2, 3) or not kernel.size:
             raise ShapeError(f"{self.address}: a kernel has shape (K, C, M), (K, C) or (K,), found {shape}")
-        shared = kernel.ndim == 1
-        weights = Weights(kernel.reshape(kernel.shape + (1,) * (3 - kernel.ndim)), self.bias, shared)
+        weights = Weights(kernel, self.bias)
         multiplier = weights.kernel.shape[2]
         if depth_multiplier not in (None, multiplier):
             raise ShapeError(
@@ -101,13 +105,13 @@ class LoadedWeights:
 
 
 def load_kernel(
-    kernel: str, bias: str | None = None, layout: str = "keras", given_format: str | None = None
+    kernel: Location, bias: Location | None = None, layout: str = "keras", given_format: str | None = None
 ) -> LoadedWeights:
     """A kernel from one array, and maybe a bias from another.
 
     Parameters
     ----------
-    kernel, bias : str
+    kernel, bias : str or path
         Addresses of arrays.
     layout : str
         ``keras`` for (K, C, M), (K, C) and (K,); ``torch`` for (C*M, 1, K).
@@ -117,16 +121,17 @@ def load_kernel(
     InputError
         If a file cannot be read.
     """
+    layout = one_of("layout", layout, KERNEL_LAYOUTS)
     loaded_bias = None if bias is None else read_array(bias, given_format)
-    return LoadedWeights(kernel, read_array(kernel, given_format), loaded_bias, layout)
+    return LoadedWeights(location("kernel", kernel), read_array(kernel, given_format), loaded_bias, layout)
 
 
-def load_weights(address: str, layout: str = "keras", given_format: str | None = None) -> LoadedWeights:
+def load_weights(address: Location, layout: str = "keras", given_format: str | None = None) -> LoadedWeights:
     """Kernel and bias from one file, with the layer's config where the file has it.
 
     Parameters
     ----------
-    address : str
+    address : str or path
         ``kernel`` and maybe ``bias`` in an ``.npz`` or in an HDF5 group, maybe with the layer's config that
         :func:`~dwconv_cli.save_weights` left there; or a layer of a Keras file.
     layout : str
@@ -143,6 +148,7 @@ def load_weights(address: str, layout: str = "keras", given_format: str | None =
     InputError
         If the file cannot be read, or holds no kernel, or several layers and none is named.
     """
+    address, layout = location("address", address), one_of("layout", layout, KERNEL_LAYOUTS)
     place = Address.parse(address)
     if is_keras_file(place.path):
         return _from_keras(place)
@@ -170,7 +176,7 @@ def _config(attributes: Mapping[str, Any], address: str) -> dict[str, Any] | Non
     return config
 
 
-def is_array(address: str) -> bool:
+def is_array(address: Location) -> bool:
     """Whether `address` names one array, rather than a file or group of kernel and bias."""
     place = Address.parse(address)
     if not place.is_stream and is_keras_file(place.path):
@@ -235,7 +241,7 @@ def _same(a: KerasLayer, b: KerasLayer) -> bool:
     )
 
 
-def read_array(address: str, given_format: str | None = None) -> Array:
+def read_array(address: Location, given_format: str | None = None) -> Array:
     """A whole small array.
 
     Raises
@@ -243,7 +249,7 @@ def read_array(address: str, given_format: str | None = None) -> Array:
     InputError
         If it cannot be read, or is larger than a kernel can be.
     """
-    return _read(address, given_format)[0]
+    return _read(location("address", address), given_format)[0]
 
 
 def _read(address: str, given_format: str | None) -> tuple[Array, Mapping[str, Any]]:

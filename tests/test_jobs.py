@@ -215,7 +215,7 @@ def test_threads_and_memory_are_shared_out(place: Path, monkeypatch: pytest.Monk
 def test_jobs_that_cannot_be(place: Path, jobs: object) -> None:
     run("apply", "in/00.npy", "-k", "k.npy", "-o", "o.npy", "-j", jobs).failed(2, "--jobs")
     if isinstance(jobs, int):
-        with pytest.raises(LayerError, match="jobs must be at least 1"):
+        with pytest.raises(LayerError, match="jobs must be a whole number of at least 1"):
             Settings(jobs=jobs)
 
 

@@ -149,7 +149,7 @@ def test_catalogue_entries_in_every_form() -> None:
 
 
 def test_none_is_the_default_entry() -> None:
-    spec = LayerSpec(kernel_size=1, activation=None, depthwise_initializer=None, bias_initializer=None)  # type: ignore[arg-type]
+    spec = LayerSpec(kernel_size=1, activation=None, depthwise_initializer=None, bias_initializer=None)
     assert spec == LayerSpec(kernel_size=1)
 
 
@@ -197,13 +197,13 @@ def test_shapes_of_the_oracle(data: st.DataObject) -> None:
 def test_glu_halves_the_last_axis(
     data_format: str, multiplier: int, shape: tuple[int, ...], expected: tuple[int, ...]
 ) -> None:
-    spec = LayerSpec(kernel_size=2, depth_multiplier=multiplier, data_format=data_format, activation="glu")  # type: ignore[arg-type]
+    spec = LayerSpec(kernel_size=2, depth_multiplier=multiplier, data_format=data_format, activation="glu")
     assert spec.output_shape(shape) == expected
     assert spec.unactivated_steps(spec.activated_steps(8)) == 8
 
 
 def test_glu_of_an_odd_number() -> None:
-    spec = LayerSpec(kernel_size=2, activation="glu")  # type: ignore[arg-type]
+    spec = LayerSpec(kernel_size=2, activation="glu")
     with pytest.raises(LayerError, match="glu"):
         spec.output_shape((9, 3))
 
@@ -221,7 +221,7 @@ def test_too_few_steps(padding: str, steps: int) -> None:
         spec.output_steps(steps)
 
 
-@pytest.mark.parametrize("shape", [(), (3,), (3, 2), (1, 1, 1, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0)])
+@pytest.mark.parametrize("shape", [(), (1, 1, 1, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0)])
 def test_kernels_of_other_shapes(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match="a kernel has shape"):
         Weights(np.zeros(shape))

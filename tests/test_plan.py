@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from typing import Any
 
 import pytest
 
@@ -75,9 +76,9 @@ def test_equal_problems_have_equal_plans() -> None:
         assert plan_conv(problem) == plan_conv(dataclasses.replace(problem))
 
 
-@pytest.mark.parametrize("name", ["", "fft", "DIRECT", "auto "])
-def test_unknown(name: str) -> None:
-    with pytest.raises(LayerError, match=r"unknown algorithm .*; choose one of: auto, direct"):
+@pytest.mark.parametrize("name", ["", "fft", "auto ", None, ["direct"]])
+def test_unknown(name: Any) -> None:
+    with pytest.raises(LayerError, match="algorithm must be one of auto, direct"):
         plan_conv(PROBLEMS[0], name)
 
 

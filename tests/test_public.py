@@ -153,7 +153,7 @@ class TestErrors:
 
 
 def test_layers_weights_plans_and_recipes_travel() -> None:
-    layer = dwconv_cli.LayerSpec(kernel_size=3, activation="relu(max_value=6)")  # type: ignore[arg-type]
+    layer = dwconv_cli.LayerSpec(kernel_size=3, activation="relu(max_value=6)")
     weights = dwconv_cli.Weights(np.ones((3, 2, 1)), np.arange(2.0))
     recipe = dwconv_cli.Recipe(given=(layer, weights), options={"padding": "same"})
     plan = dwconv_cli.plan_conv(dwconv_cli.algorithms.Problem(3, 2))

@@ -210,7 +210,7 @@ def test_sizes(padding: str, strides: int, steps: int | None, pushed: list[int],
 def test_activations_over_all_steps_wait_for_the_end(activation: str) -> None:
     x = np.random.default_rng(1).standard_normal((2, 3, 21)).astype(np.float32)
     kernel = np.ones((2, 3, 2), np.float32)
-    spec = LayerSpec(kernel_size=2, depth_multiplier=2, data_format="channels_first", activation=activation)  # type: ignore[arg-type]
+    spec = LayerSpec(kernel_size=2, depth_multiplier=2, data_format="channels_first", activation=activation)
     stream = StreamingConv(spec, Weights(kernel), batch=2)
     assert stream.convolution.needs_all_steps
     for block in np.split(x, [4, 4, 20], axis=2):
@@ -284,7 +284,7 @@ class TestRefused:
             stream.finish()
 
     def test_glu_of_an_odd_number_of_steps(self) -> None:
-        spec = LayerSpec(kernel_size=3, data_format="channels_first", activation="glu")  # type: ignore[arg-type]
+        spec = LayerSpec(kernel_size=3, data_format="channels_first", activation="glu")
         stream = StreamingConv(spec, self.weights)
         stream.push(np.ones((2, 5), np.float32))
         with pytest.raises(LayerError, match="odd"):

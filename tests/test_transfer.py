@@ -114,7 +114,7 @@ def moved(
     spec = LayerSpec(
         kernel_size=layer.kernel_size,
         depth_multiplier=layer.depth_multiplier,
-        activation=activation,  # type: ignore[arg-type]
+        activation=activation,
         **case.arguments,
     )
     conv = Convolution(spec, Weights(case.kernel, case.bias), channels, x.dtype, algorithm=algorithm)
@@ -269,7 +269,7 @@ def test_a_penalty_that_needs_a_matrix() -> None:
 
 def test_an_activation_that_cannot_fit() -> None:
     case = plain_case((2, 50_000), "channels_first")
-    spec = LayerSpec(kernel_size=3, data_format="channels_first", activation="softmax")  # type: ignore[arg-type]
+    spec = LayerSpec(kernel_size=3, data_format="channels_first", activation="softmax")
     conv = Convolution(spec, Weights(case.kernel), 2, np.float32)
     writer = MemoryWriter((2, 49_998), np.float32)
     with pytest.raises(DwconvError, match=r"softmax over all steps needs .* --memory-limit"):

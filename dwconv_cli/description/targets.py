@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arguments import Location, instance, location, one_of, several, shape_of, shown
 from dwconv_cli.description import contents
 from dwconv_cli.description.check import check
 from dwconv_cli.description.data import describe_data
@@ -16,7 +18,7 @@ from dwconv_cli.errors import InputError, LayerError
 from dwconv_cli.formats import Address, expand, format_of, members
 from dwconv_cli.recipe import Recipe
 from dwconv_cli.report import array_entry
-from dwconv_cli.words import AUTO
+from dwconv_cli.words import AUTO, DATA_FORMATS
 
 SCHEMA_VERSION = 1
 # Data that is only a shape is taken for Keras's floatx.
@@ -24,7 +26,7 @@ SHAPE_DTYPE = np.dtype(np.float32)
 
 
 def describe(
-    target: str | Address | tuple[int, ...] | None,
+    target: Location | Address | Sequence[int] | None,
     *,
     recipe: Recipe | None = None,
     data_format: str | None = None,
@@ -45,7 +47,7 @@ def describe(
 
     Parameters
     ----------
-    target : str, Address, tuple of int, or None
+    target : str, path, Address, tuple of int, or None
         An address without wildcards; or the shape of data that need not exist, taken for float32; or None for the
         weights of `recipe` themselves.
     recipe : Recipe, optional
@@ -83,12 +85,20 @@ def describe(
         if recipe is None:
             raise LayerError("nothing to describe; name a target, or weights")
         return _object("weights", **describe_weights(recipe, fs))
-    if isinstance(target, tuple):
+    if recipe is not None:
+        instance("recipe", recipe, Recipe)
+    instance("steps", steps, slice)
+    if fs is not None and not (isinstance(fs, int | float) and 0 < fs < math.inf):
+        raise LayerError(f"fs must be a sampling rate above 0, got {shown(fs)}")
+    if data_format is not None:
+        data_format = one_of("data_format", data_format, DATA_FORMATS)
+    if isinstance(target, list | tuple):
+        shape = shape_of(target)
         if recipe is None:
             raise LayerError("a shape alone says nothing; give a layer, e.g. --kernel-size 3")
-        found = check(recipe, target, SHAPE_DTYPE, str(target), algorithm=algorithm, fs=fs)
-        return _object("shape", input=array_entry(None, target, SHAPE_DTYPE), **found)
-    address = target if isinstance(target, Address) else Address.parse(target)
+        found = check(recipe, shape, SHAPE_DTYPE, str(shape), algorithm=algorithm, fs=fs)
+        return _object("shape", input=array_entry(None, shape, SHAPE_DTYPE), **found)
+    address = target if isinstance(target, Address) else Address.parse(location("target", target))
     kind = "data" if recipe is not None or stats else _kind(address, input_format, allow_external)
     if kind == "weights":
         found = describe_weights(Recipe(weights=str(address), layout=kernel_layout), fs)
@@ -110,10 +120,10 @@ def describe(
     return _object(kind, **found)
 
 
-def describe_all(targets: Iterable[str], **options: Any) -> Iterator[dict[str, Any]]:
+def describe_all(targets: Iterable[Location], **options: Any) -> Iterator[dict[str, Any]]:
     """Descriptions of all that `targets` name, wildcards expanded; options are those of :func:`describe`."""
     given = options.get("input_format")
-    for text in targets:
+    for text in several("targets", targets, "addresses"):
         for address in expand(text, lambda path: _names(path, given)):
             yield describe(address, **options)
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dwconv_cli.arguments import one_of
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.address import STREAM, Address, expand
 from dwconv_cli.formats.npy import NpyReader, NpyWriter
@@ -206,7 +207,7 @@ def format_of(address: Address, given: str | None = None, output: bool = False) 
         If the suffix tells nothing.
     """
     if given is not None:
-        return FORMATS[given]
+        return FORMATS[one_of("the format", given, tuple(FORMATS))]
     if address.is_stream:
         return FORMATS["npy"]
     wrong = OutputError if output else InputError

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dwconv_cli.arguments import Location, location
 from dwconv_cli.errors import InputError
 
 SEPARATOR = "::"
@@ -30,8 +31,9 @@ class Address:
     name: str | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Address:
+    def parse(cls, text: Location) -> Address:
         """Split `text` at its last ``::``; a path that exists as it stands is taken whole."""
+        text = location("an address", text)
         path, separator, name = text.rpartition(SEPARATOR)
         if not separator or not path or os.path.lexists(text):
             return cls(text)
@@ -51,7 +53,7 @@ class Address:
         return os.path.splitext(self.path)[1].lower()
 
 
-def expand(text: str, members: Callable[[str], list[str]]) -> list[Address]:
+def expand(text: Location, members: Callable[[str], list[str]]) -> list[Address]:
     """The addresses that `text` names, with wildcards on both sides of ``::`` resolved, in sorted order.
 
     In a path and in a name alike ``*`` stays within one level and ``**`` crosses levels. What exists under its
@@ -59,7 +61,7 @@ def expand(text: str, members: Callable[[str], list[str]]) -> list[Address]:
 
     Parameters
     ----------
-    text : str
+    text : str or path
     members : callable
         Path to the names inside that file.
 

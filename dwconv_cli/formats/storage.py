@@ -10,6 +10,7 @@ from dwconv_cli.errors import ShapeError
 
 # Large enough to compress and read well, small enough to pick a few seconds out of a recording.
 CHUNK_BYTES = 256 << 10
+OPTIONS = ("chunks", "compression", "compression_opts", "shuffle", "fletcher32")
 _KEPT = ("gzip", "lzf", "blosc", "zstd")
 
 
@@ -51,6 +52,8 @@ def storage_options(
     ):
         options.pop("compression_opts", None)
     chunks = asked.get("chunks")
+    if chunks is not None and not isinstance(chunks, list | tuple):
+        raise ShapeError(f"chunks must be a tuple with a size for each axis, got {chunks!r}")
     if chunks is not None and (len(chunks) != len(shape) or min(chunks) < 1):
         shown = ",".join(map(str, chunks))
         raise ShapeError(
