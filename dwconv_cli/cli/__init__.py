@@ -16,6 +16,7 @@ from dwconv_cli.errors import DwconvError, OutputError, exit_code
 from dwconv_cli.printable import printable
 from dwconv_cli.threads import SIGNALS, keep_blas_single
 from dwconv_cli.version import __version__
+from dwconv_cli.waiting import wait_for_standard_streams
 
 # Command -> what it is for; its module bears its name.
 COMMANDS = {
@@ -66,6 +67,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; every error leaves as one line and a code."""
     arguments = list(sys.argv[1:] if args is None else args)
     _open_closed_streams()
+    wait_for_standard_streams()
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGTERM, _leave)
         # Whoever started us may have told us to ignore it, as shells do for background jobs.

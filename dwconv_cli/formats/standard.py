@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import io
-import os
 import sys
 from typing import Any
 
 from dwconv_cli.formats.sink import StreamSink
+from dwconv_cli.waiting import waiting
 
 # Linux's default limit for pipes of unprivileged users; its pipes hold 64 KiB unless told otherwise.
 PIPE_BYTES = 1 << 20
@@ -26,10 +26,7 @@ def standard_output() -> StreamSink:
 
 
 def _unbuffered(stream: Any) -> Any:
-    raw = getattr(stream, "raw", stream)
-    # Whoever else has the stream open may have told it not to wait.
-    with contextlib.suppress(OSError, io.UnsupportedOperation):
-        os.set_blocking(raw.fileno(), True)
+    raw = waiting(stream)
     wider = getattr(fcntl, "F_SETPIPE_SZ", None)
     if wider is not None:
         # Not a pipe, or not allowed: as it was, then.
