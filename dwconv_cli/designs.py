@@ -63,7 +63,8 @@ def firwin(
         from scipy.signal import firwin as design
 
         try:
-            found = design(size, cutoff, window=window, pass_zero=pass_zero, fs=fs)
+            with np.errstate(all="ignore"):
+                found = design(size, cutoff, window=window, pass_zero=pass_zero, fs=fs)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             why = " ".join(str(error).split())
             raise LayerError(

@@ -27,7 +27,7 @@ from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.initializers import INITIALIZERS
 from dwconv_cli.registry import Choice, Registry
 from dwconv_cli.regularizers import REGULARIZERS
-from dwconv_cli.words import DATA_FORMATS, DTYPES, PADDINGS
+from dwconv_cli.words import DATA_FORMATS, DTYPES, LARGEST, PADDINGS
 
 Entry = Converted[Choice, Choice | str | Mapping[str, Any] | None]
 OptionalEntry = Converted[Choice | None, Choice | str | Mapping[str, Any] | None]
@@ -281,4 +281,7 @@ class Weights:
 
 
 def _positive(key: str, value: Any) -> int:
-    return whole_number(key, value[0] if isinstance(value, list | tuple) and len(value) == 1 else value)
+    number = whole_number(key, value[0] if isinstance(value, list | tuple) and len(value) == 1 else value)
+    if number > LARGEST:
+        raise LayerError(f"{key} must be at most {LARGEST}, got {number}")
+    return number

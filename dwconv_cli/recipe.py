@@ -303,10 +303,21 @@ class Recipe:
 
 
 def initialized(choice: Choice, shape: tuple[int, ...], dtype: str, seed: int | None) -> np.ndarray[Any, Any]:
-    """Fresh numbers from a catalogue entry; `seed` is for entries that take one and were given none."""
+    """Fresh numbers from a catalogue entry; `seed` is for entries that take one and were given none.
+
+    Raises
+    ------
+    LayerError
+        If the entry refuses, or its numbers are too large for `dtype`.
+    """
     takes_seed = "seed" in INITIALIZERS.arguments(choice.name) and "seed" not in dict(choice.arguments)
     extra = {"seed": seed} if takes_seed else {}
-    array: np.ndarray[Any, Any] = INITIALIZERS.function(choice)(shape, dtype, **extra)
+    with np.errstate(all="ignore"):
+        array: np.ndarray[Any, Any] = INITIALIZERS.function(choice)(shape, dtype, **extra)
+    if not np.isfinite(array).all():
+        raise LayerError(
+            f"initializer {choice}: gives NaN or infinity in {dtype}; use smaller arguments, or a wider dtype"
+        )
     return array
 
 

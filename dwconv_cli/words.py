@@ -11,6 +11,8 @@ KERNEL_LAYOUTS: Final = ("keras", "torch")
 AUTO: Final = "auto"
 ALGORITHM_NAMES: Final = (AUTO, "direct", "toeplitz", "overlap-save")
 FORMAT_NAMES: Final = ("npy", "npz", "hdf5")
+# No layer or recording has more of anything that is counted one by one.
+LARGEST: Final = 2**31 - 1
 NAN_MODES: Final = ("propagate", "error", "zero")
 # What a file of weights calls the config of their layer.
 LAYER_CONFIG: Final = "layer_config"

@@ -48,16 +48,16 @@ def everything(folder: Path) -> dict[Path, bytes]:
     ],
 )
 @pytest.mark.parametrize(
-    "format, dataset",
-    [(format, name) for format in ("hdf5", "npz") for name in ("..", "-", "a/..", "../..")]
+    "kind, dataset",
+    [(kind, name) for kind in ("hdf5", "npz") for name in ("..", "-", "a/..", "../..")]
     # HDF5 has no such names.
     + [("npz", "."), ("npz", "/")],
 )
 def test_names_inside_a_file_stay_below_the_template(
-    here: Path, template: str, format: str, dataset: str
+    here: Path, template: str, kind: str, dataset: str
 ) -> None:
-    name = "in.h5" if format == "hdf5" else "in.npz"
-    if format == "hdf5":
+    name = "in.h5" if kind == "hdf5" else "in.npz"
+    if kind == "hdf5":
         with h5py.File(name, "w") as file:
             # As h5py writes paths, these would be other places.
             group = file

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any, NoReturn, TextIO
@@ -68,6 +69,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     arguments = list(sys.argv[1:] if args is None else args)
     _open_closed_streams()
     wait_for_standard_streams()
+    if args is None and not sys.warnoptions:
+        # What NumPy or SciPy has to say is for programmers; standard error is for the user.
+        warnings.simplefilter("ignore")
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGTERM, _leave)
         # Whoever started us may have told us to ignore it, as shells do for background jobs.

@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 @click.option("--output-format", type=click.Choice(FORMAT_NAMES), help="Where a suffix does not tell.")
 @options.input_options
 @click.option("--raw", metavar="DTYPE", help="'-' is headerless samples, e.g. f4 or '<i2', interleaved.")
-@click.option("--channels", type=click.IntRange(1), metavar="C", help="With --raw: samples of a step.")
+@click.option("--channels", type=options.COUNT, metavar="C", help="With --raw: samples of a step.")
 @click.option(
-    "--block-steps", type=click.IntRange(1), metavar="N", help="With --raw: wait for N steps at a time (1)."
+    "--block-steps", type=options.COUNT, metavar="N", help="With --raw: wait for N steps at a time (1)."
 )
 @click.option("--chunks", metavar="N,N…", help="Chunk shape of HDF5 outputs.")
 @click.option(
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 @click.option(
     "-j",
     "--jobs",
-    type=click.IntRange(1),
+    type=options.COUNT,
     default=1,
     metavar="N",
     help="Files side by side, which share --threads and --memory-limit. (1)",

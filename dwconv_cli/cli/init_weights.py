@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     help=".npz, HDF5, .npy (kernel alone), .weights.h5, .keras.",
 )
 @click.option("--kernel-size", type=int, metavar="K", help="Taps.")
-@click.option("--channels", type=int, metavar="C", help="Channels of the data.")
+@click.option("--channels", type=options.COUNT, metavar="C", help="Channels of the data.")
 @click.option("--like", metavar="INPUT", help="As many channels as this recording has.")
 @click.option(
     "--from", "source", metavar="ADDR", help="Existing weights instead: convert, project, re-layout."
@@ -64,8 +64,6 @@ def command(**given: Any) -> int:
         raise click.UsageError("no number of channels; give --channels C, or --like INPUT")
     if given["channels"] is not None and given["like"] is not None:
         raise click.UsageError("--channels and --like exclude each other")
-    if given["channels"] is not None and given["channels"] < 1:
-        raise click.UsageError(f"--channels must be at least 1, got {given['channels']}")
     if given["output"] == "-" and (given["as_json"] or sys.stdout.isatty()):
         raise click.UsageError("standard output is not free for weights; name a file, or redirect it")
     _protect(given)

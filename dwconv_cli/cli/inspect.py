@@ -144,7 +144,7 @@ def _shape(text: str) -> tuple[int, ...]:
         found = tuple(int(side) for side in text.strip(" ()[]").removesuffix(",").split(","))
     except ValueError:
         found = ()
-    if not found or min(found) < 1:
+    if not found or min(found) < 1 or max(found) >= 1 << 63:
         raise click.BadParameter(
             f"{text!r} is not a shape of whole numbers from 1 on, e.g. 4,10,12", param_hint="--input-shape"
         )

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dwconv_cli.words import ALGORITHM_NAMES, DATA_FORMATS, DTYPES, FORMAT_NAMES, KERNEL_LAYOUTS, PADDINGS
+from dwconv_cli.words import (
+    ALGORITHM_NAMES,
+    DATA_FORMATS,
+    DTYPES,
+    FORMAT_NAMES,
+    KERNEL_LAYOUTS,
+    LARGEST,
+    PADDINGS,
+)
 
 if TYPE_CHECKING:
     from dwconv_cli.recipe import Recipe
@@ -17,6 +25,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
 
 _MAX_CONFIG = 1 << 20
+
+COUNT = click.IntRange(1, LARGEST)
 
 
 def _choice(values: tuple[str, ...]) -> click.Choice[str]:
@@ -69,7 +79,7 @@ _INPUT = (
     ),
     click.option("--allow-external", is_flag=True, help="HDF5 data may lie in other files."),
 )
-threads = click.option("--threads", type=click.IntRange(1), metavar="N", help="(all processors)")
+threads = click.option("--threads", type=COUNT, metavar="N", help="(all processors)")
 algorithm = click.option("--algorithm", type=_choice(ALGORITHM_NAMES), default="auto", help="(auto)")
 debug = click.option("--debug", is_flag=True, expose_value=False, help="Add the traceback to an error.")
 

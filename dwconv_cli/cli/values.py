@@ -50,10 +50,10 @@ def size(text: str | None) -> int | None:
     if not found:
         raise click.BadParameter(f"{text!r} is not a size such as 64MiB or 1GB", param_hint="--memory-limit")
     number, letter, binary = found.groups()
-    count = int(
-        float(number)
-        * (1024 if binary or not text.strip().lower().endswith("b") else 1000) ** " kmgt".index(letter or " ")
-    )
+    unit = 1024 if binary or not text.strip().lower().endswith("b") else 1000
+    count = int(min(float(number) * unit ** " kmgt".index(letter or " "), 2.0**64))
+    if count >= 1 << 63:
+        raise click.BadParameter(f"{text!r} is more than any machine has", param_hint="--memory-limit")
     if count < 1 << 20:
         raise click.BadParameter(
             f"{text!r} is less than 1MiB, which nothing fits in", param_hint="--memory-limit"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from dwconv_cli.arguments import Location, location
 from dwconv_cli.errors import InputError
+from dwconv_cli.formats.patterns import has_wildcards, matching_paths, name_pattern
 
 SEPARATOR = "::"
 STREAM = "-"
@@ -74,14 +73,14 @@ def expand(text: Location, members: Callable[[str], list[str]]) -> list[Address]
     if address.is_stream:
         return [address]
     paths = [address.path]
-    if glob.has_magic(address.path) and not os.path.lexists(address.path):
-        paths = sorted(glob.glob(address.path, recursive=True))
+    if has_wildcards(address.path) and not os.path.lexists(address.path):
+        paths = matching_paths(address.path)
         if not paths:
             raise InputError(f"{address.path}: no file matches")
-    if address.name is None or not glob.has_magic(address.name):
+    if address.name is None or not has_wildcards(address.name):
         return [Address(path, address.name) for path in paths]
     found: list[Address] = []
-    pattern = _name_pattern(address.name)
+    pattern = name_pattern(address.name)
     for path in paths:
         names = members(path)
         if address.name in names:
@@ -91,16 +90,3 @@ def expand(text: Location, members: Callable[[str], list[str]]) -> list[Address]
     if not found:
         raise InputError(f"{address}: no name in the file matches")
     return found
-
-
-def _name_pattern(name: str) -> re.Pattern[str]:
-    """A shell pattern over ``/``-separated names; a leading ``/`` may be left out on either side."""
-    parts = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    tokens = re.split(r"(\*\*|\*|\?|\[[^]/]+\])", name.lstrip("/"))
-    body = ""
-    for token in tokens:
-        if token.startswith("[") and token.endswith("]") and len(token) > 2:
-            body += "[" + token[1:-1].replace("\\", r"\\").replace("!", "^", 1) + "]"
-        else:
-            body += parts.get(token, re.escape(token))
-    return re.compile("/?" + body, re.DOTALL)
