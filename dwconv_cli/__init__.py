@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dwconv_cli.plan import Plan, plan_conv
     from dwconv_cli.recipe import Recipe
     from dwconv_cli.report import Report
-    from dwconv_cli.save_weights import save_weights
+    from dwconv_cli.saving import save_weights
     from dwconv_cli.streaming import StreamingConv
     from dwconv_cli.weights import load_weights
 
@@ -54,7 +54,7 @@ _HOMES = {
     "load_weights": "weights",
     "make_weights": "pipeline",
     "plan_conv": "plan",
-    "save_weights": "save_weights",
+    "save_weights": "saving",
 }
 
 __all__ = [

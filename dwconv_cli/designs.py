@@ -6,6 +6,7 @@ the order of the samples they meet: ``y[t] = sum_k x[t + k] * w[k]``. A kernel i
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ def firwin(
     cutoff: float | tuple[float, ...],
     fs: float = 2.0,
     window: str | tuple[Any, ...] = "hamming",
-    pass_zero: bool | str = True,
+    pass_zero: bool | str | None = None,
 ) -> Array:
     """Windowed ideal filter, as :func:`scipy.signal.firwin` designs it.
 
@@ -51,25 +52,32 @@ def firwin(
     window : str or tuple
         A window's name, or name and parameter, e.g. ``("kaiser", 8.6)``.
     pass_zero : bool or str
-        Whether frequency 0 passes, or ``lowpass``, ``highpass``, ``bandpass``, ``bandstop``.
+        Whether frequency 0 passes, or ``lowpass``, ``highpass``, ``bandpass``, ``bandstop``. True for one cutoff;
+        several say nothing of what is meant, so that it has to be said.
 
     Raises
     ------
     LayerError
         If there is no such filter.
     """
+    if pass_zero is None and isinstance(cutoff, tuple) and len(cutoff) > 1:
+        raise LayerError(
+            f"initializer firwin: {len(cutoff)} cutoffs make a band-pass or a band-stop; add pass_zero=bandpass to "
+            "keep what is between the first two, or pass_zero=bandstop to remove it"
+        )
+    zero = True if pass_zero is None else pass_zero
 
     def taps(size: int) -> Array:
         from scipy.signal import firwin as design
 
         try:
-            with np.errstate(all="ignore"):
-                found = design(size, cutoff, window=window, pass_zero=pass_zero, fs=fs)
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+                found = design(size, cutoff, window=window, pass_zero=zero, fs=fs)
+        except (ArithmeticError, ValueError, TypeError, LookupError, AttributeError) as error:
             why = " ".join(str(error).split())
             raise LayerError(
                 f"initializer firwin of {size} taps, cutoff={cutoff!r}, fs={fs!r}, window={window!r}, "
-                f"pass_zero={pass_zero!r}: {why}"
+                f"pass_zero={zero!r}: {why}"
             ) from None
         return np.asarray(found)
 

@@ -7,6 +7,7 @@ are not rounded). Without one each call draws others.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,8 @@ from numpy.typing import DTypeLike, NDArray
 from dwconv_cli.designs import DESIGNS
 from dwconv_cli.errors import LayerError
 from dwconv_cli.limits import Limit, above, at_least, one_of
-from dwconv_cli.registry import Registry
+from dwconv_cli.registry import Choice, Registry
+from dwconv_cli.stft import STFT_LIMITS, stft
 
 Array = NDArray[Any]
 
@@ -272,78 +274,27 @@ def orthogonal(
     return np.asarray(compute.type(gain) * q.reshape(shape), dtype)
 
 
-@INITIALIZERS.register(
-    "STFTInitializer",
-    class_name="STFT",
-    limits={"side": one_of("real", "imag"), "scaling": one_of("density", "spectrum", None)},
-)
-def stft(
-    shape: tuple[int, ...],
-    dtype: DTypeLike,
-    *,
-    side: str = "real",
-    window: str | tuple[float, ...] | None = "hann",
-    scaling: str | None = "density",
-    periodic: bool = False,
-) -> Array:
-    """Kernels of a short-time Fourier transform: K samples, M frequencies from 0 to half the sampling rate.
+INITIALIZERS.register("STFTInitializer", class_name="STFT", limits=STFT_LIMITS)(stft)
+for _design, _limits in DESIGNS.items():
+    INITIALIZERS.register(in_keras=False, limits=_limits)(_design)
 
-    Parameters
-    ----------
-    shape : (K, C, M)
-        Every channel gets the same; Keras makes C = 1 only.
-    dtype : dtype
-    side : str
-        ``real`` for cosines, ``imag`` for sines.
-    window : str, tuple or None
-        A window of SciPy by name, its K values, or none.
-    scaling : str or None
-        Divide by the window's L2 norm (``density``) or sum (``spectrum``).
-    periodic : bool
-        Make the window periodic rather than symmetric.
+
+def initialized(choice: Choice, shape: tuple[int, ...], dtype: str, seed: int | None) -> Array:
+    """Fresh numbers from a catalogue entry; `seed` is for entries that take one and were given none.
 
     Raises
     ------
     LayerError
-        If the shape or the window does not fit.
+        If the entry refuses, or its numbers are too large for `dtype`.
     """
-    if len(shape) != 3 or shape[2] < 2:
-        raise LayerError(f"initializer stft: it needs a kernel (K, C, M) with M of 2 or more, not {shape}")
-    size, _, bins = shape
-    compute = np.result_type(dtype, np.float32)
-    real = np.zeros(0, compute).real.dtype
-    frequency = np.arange(bins, dtype=real).reshape(1, 1, bins) / ((bins - 1) * 2)
-    time = np.arange(size, dtype=real).reshape(size, 1, 1)
-    angle = -2 * time * frequency * np.arccos(real.type(-1))
-    kernel = np.cos(angle) if side == "real" else np.sin(angle)
-    if window is not None:
-        values = _window(window, size, periodic).astype(real).reshape(size, 1, 1)
-        norm: Any = 1
-        if scaling == "density":
-            norm = np.sqrt(np.sum(np.square(values)))
-        elif scaling == "spectrum":
-            norm = np.sum(np.abs(values))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            kernel = kernel * values / norm
-        if not np.isfinite(kernel).all():
-            raise LayerError(f"initializer stft: window {window!r} of {size} values has the norm {norm}")
-    return np.broadcast_to(kernel.astype(dtype), shape).copy()
-
-
-def _window(window: str | tuple[float, ...], size: int, periodic: bool) -> Array:
-    if isinstance(window, tuple):
-        if len(window) != size:
-            raise LayerError(f"initializer stft: window has {len(window)} values, the kernel {size} taps")
-        return np.asarray(window, np.float64)
-    from scipy.signal.windows import get_window
-
-    try:
-        return np.asarray(get_window(window, size, fftbins=periodic))
-    except ValueError:
+    takes_seed = "seed" in INITIALIZERS.arguments(choice.name) and "seed" not in dict(choice.arguments)
+    extra = {"seed": seed} if takes_seed else {}
+    finite = False
+    with np.errstate(all="ignore"), contextlib.suppress(OverflowError):
+        array: Array = INITIALIZERS.function(choice)(shape, dtype, **extra)
+        finite = bool(np.isfinite(array).all())
+    if not finite:
         raise LayerError(
-            f"initializer stft: unknown window {window!r}; use one of scipy.signal.windows"
-        ) from None
-
-
-for _design, _limits in DESIGNS.items():
-    INITIALIZERS.register(in_keras=False, limits=_limits)(_design)
+            f"initializer {choice}: gives NaN or infinity in {dtype}; use smaller arguments, or a wider dtype"
+        )
+    return array

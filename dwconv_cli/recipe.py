@@ -13,7 +13,7 @@ from dwconv_cli import arguments
 from dwconv_cli.arguments import Converted, Location, default, shown
 from dwconv_cli.constraints import CONSTRAINTS
 from dwconv_cli.errors import LayerError
-from dwconv_cli.initializers import INITIALIZERS
+from dwconv_cli.initializers import INITIALIZERS, initialized
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import (
     KERAS_2_KEY,
@@ -300,25 +300,6 @@ class Recipe:
             bias = _constrained(bias, layer.bias_constraint)
             notes.append(f"bias projected by {layer.bias_constraint}")
         return Weights(kernel, bias, weights.shared)
-
-
-def initialized(choice: Choice, shape: tuple[int, ...], dtype: str, seed: int | None) -> np.ndarray[Any, Any]:
-    """Fresh numbers from a catalogue entry; `seed` is for entries that take one and were given none.
-
-    Raises
-    ------
-    LayerError
-        If the entry refuses, or its numbers are too large for `dtype`.
-    """
-    takes_seed = "seed" in INITIALIZERS.arguments(choice.name) and "seed" not in dict(choice.arguments)
-    extra = {"seed": seed} if takes_seed else {}
-    with np.errstate(all="ignore"):
-        array: np.ndarray[Any, Any] = INITIALIZERS.function(choice)(shape, dtype, **extra)
-    if not np.isfinite(array).all():
-        raise LayerError(
-            f"initializer {choice}: gives NaN or infinity in {dtype}; use smaller arguments, or a wider dtype"
-        )
-    return array
 
 
 def _constrained(weights: np.ndarray[Any, Any], constraint: Choice) -> np.ndarray[Any, Any]:

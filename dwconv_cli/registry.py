@@ -1,27 +1,24 @@
 """Catalogues: a name or alias, its arguments, and the function behind them.
 
 A catalogue argument is data: ``relu(negative_slope=0.1)`` on the command line, ``{"class_name": "ReLU",
-"config": {"negative_slope": 0.1}}`` in a Keras config, and :class:`Choice` in between. Text is parsed with
-:mod:`ast`, never evaluated; a config names an entry, and nothing it says is imported.
+"config": {"negative_slope": 0.1}}`` in a Keras config, and :class:`Choice` in between. Text is read by
+:mod:`dwconv_cli.calls` and never evaluated; a config names an entry, and nothing it says is imported.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from dwconv_cli.calls import UNREADABLE, read_call
 from dwconv_cli.errors import LayerError
-from dwconv_cli.limits import REQUIRED, TYPES, Limit, frozen, is_plain
+from dwconv_cli.limits import REQUIRED, TYPES, Limit, frozen, is_plain, shown
+from dwconv_cli.serialized import LAYER_KEYS, OWN, check_origin, serialized, unwrapped
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-OWN = "dwconv_cli"
-# Where Keras's own objects live, by the first part of the module's name; Keras 2 wrote no module at all.
-_KERAS_PACKAGES = frozenset({"builtins", "keras", "keras_core", "tensorflow", "tf_keras"})
 
 
 @dataclass(frozen=True)
@@ -228,12 +225,12 @@ class Registry(Generic[F]):
         for key in given:
             if key not in entry.arguments:
                 raise LayerError(
-                    f"{self.kind} {canonical}: unknown argument {_shown(key)}; it takes {entry.takes}"
+                    f"{self.kind} {canonical}: unknown argument {shown(key)}; it takes {entry.takes}"
                 )
             given[key] = frozen(given[key])
             wanted = entry.fault(key, given[key])
             if wanted is not None:
-                raise LayerError(f"{self.kind} {canonical}: {key} must be {wanted}, got {_shown(given[key])}")
+                raise LayerError(f"{self.kind} {canonical}: {key} must be {wanted}, got {shown(given[key])}")
         for key, value in entry.arguments.items():
             if value is REQUIRED and key not in given:
                 raise LayerError(f"{self.kind} {canonical}: {key} is missing; it takes {entry.takes}")
@@ -246,44 +243,32 @@ class Registry(Generic[F]):
         canonical = self._aliases.get(name)
         if canonical is None:
             choices = ", ".join(self.names())
-            raise LayerError(f"unknown {self.kind} {_shown(name)}; choose one of: {choices}")
+            raise LayerError(f"unknown {self.kind} {shown(name)}; choose one of: {choices}")
         return canonical
 
     def parse(self, text: str) -> Choice:
-        """Read ``name`` or ``name(key=value, …)``; values are literals.
+        """Read ``name`` or ``name(key=value, …)``; values are literals, and words without quotes are names.
 
         Raises
         ------
         LayerError
             If the text has another form, or names something unknown.
         """
-        name, bracket, rest = text.strip().partition("(")
-        if not bracket:
+        name, values = read_call(self.kind, text)
+        if not values:
             return self.choose(name)
-        wanted = LayerError(f"{self.kind} {_shown(text)}: write name or name(key=value, …)")
-        if len(text) > 1000:
-            raise wanted
-        try:
-            call = ast.parse(f"f({rest}", mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise wanted from None
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-            raise wanted
-        name = name.strip()
         known = list(self.arguments(self._canonical(name)))
-        if len(call.args) > len(known):
-            raise LayerError(
-                f"{self.kind} {_shown(text)}: {len(call.args)} values given, it takes {len(known)}"
-            )
+        unnamed = sum(not key for key, _ in values)
+        if unnamed > len(known):
+            raise LayerError(f"{self.kind} {shown(text)}: {unnamed} values given, it takes {len(known)}")
         given: dict[str, Any] = {}
-        pairs = [*zip(known, call.args, strict=False), *((k.arg or "", k.value) for k in call.keywords)]
-        for key, node in pairs:
-            if not key or key in given:
-                raise wanted
-            try:
-                given[key] = ast.literal_eval(node)
-            except (ValueError, TypeError, RecursionError, MemoryError, SyntaxError):
-                raise LayerError(f"{self.kind} {name}: {key} must be a number, a string or a list") from None
+        for place, (typed, value) in enumerate(values):
+            key = typed or known[place]
+            if key in given:
+                raise LayerError(f"{self.kind} {shown(text)}: {key} is given twice")
+            if value is UNREADABLE:
+                raise LayerError(f"{self.kind} {name}: {key} must be a number, a string or a list")
+            given[key] = value
         return self.choose(name, given)
 
     def function(self, choice: Choice) -> Callable[..., Any]:
@@ -314,15 +299,15 @@ class Registry(Generic[F]):
             if not (value is None and key in self.optional)
         }
         if not entry.in_keras or (self.functions and REQUIRED in entry.arguments.values()):
-            return _serialized(OWN, choice.name, config)
+            return serialized(OWN, choice.name, config)
         if not self.functions:
-            return _serialized(self.module, entry.class_name, config)
+            return serialized(self.module, entry.class_name, config)
         if not choice.arguments:
             return choice.name
         for class_name, layer in self._layers.items():
             if layer.entry == choice.name and layer.holds(values):
-                return _serialized("keras.layers", class_name, config)
-        return _serialized(OWN, choice.name, config)
+                return serialized("keras.layers", class_name, config)
+        return serialized(OWN, choice.name, config)
 
     def from_config(self, value: Any) -> Choice:
         """The entry that a Keras config names.
@@ -342,12 +327,12 @@ class Registry(Generic[F]):
             return self.choose(value.name, dict(value.arguments))
         if isinstance(value, str):
             if ">" in value:
-                self._check_origin({"registered_name": value, "module": None}, value)
+                check_origin(self.kind, {"registered_name": value, "module": None}, value)
             return self.choose(value)
         class_name = value.get("class_name") if isinstance(value, Mapping) else None
         if not isinstance(value, Mapping) or not isinstance(class_name, str):
-            raise LayerError(f"{self.kind}: expected a name or a serialized object, got {_shown(value)}")
-        self._check_origin(value, class_name)
+            raise LayerError(f"{self.kind}: expected a name or a serialized object, got {shown(value)}")
+        check_origin(self.kind, value, class_name)
         config = value.get("config")
         if class_name == "Activation" and self.functions and isinstance(config, Mapping):
             inner = config.get("activation")
@@ -357,44 +342,6 @@ class Registry(Generic[F]):
             return self.from_config(config)
         config = {} if config is None else config
         if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
-            raise LayerError(f"{self.kind} {_shown(class_name)}: cannot read its config {_shown(config)}")
-        skipped = {*self.ignored, *(_LAYER_KEYS if class_name in self._layers else ())}
-        return self.choose(class_name, {k: _unwrapped(v) for k, v in config.items() if k not in skipped})
-
-    def _check_origin(self, value: Mapping[Any, Any], class_name: str) -> None:
-        """Refuse another package's object even if it bears a name of this catalogue."""
-        module, registered = value.get("module", "keras"), value.get("registered_name")
-        package = registered.partition(">")[0] if isinstance(registered, str) and ">" in registered else OWN
-        known = isinstance(module, str) and module.partition(".")[0] in _KERAS_PACKAGES | {OWN}
-        if not known or package != OWN:
-            own_name = registered if isinstance(registered, str) and registered else class_name
-            where = f" of {_shown(module)}" if isinstance(module, str) else ""
-            raise LayerError(
-                f"{self.kind} {_shown(own_name)}{where}: a custom object, whose code is not in the file; "
-                "give the option on the command line instead"
-            )
-
-
-# Objects in which Keras keeps an argument, and where in them it is.
-_WRAPPERS = {"__numpy__": "value", "__tensor__": "value", "SeedGenerator": "seed"}
-# What every Keras layer carries in its config; a layer that serves as an activation has no use for them.
-_LAYER_KEYS = ("name", "trainable", "dtype", "activity_regularizer", "batch_input_shape", "batch_shape")
-
-
-def _serialized(module: str, class_name: str, config: dict[str, Any]) -> dict[str, Any]:
-    registered = f"{OWN}>{class_name}" if module == OWN else None
-    return {"module": module, "class_name": class_name, "config": config, "registered_name": registered}
-
-
-def _unwrapped(value: Any) -> Any:
-    """A config value out of the objects in which Keras wraps arrays and seeds."""
-    if not isinstance(value, Mapping):
-        return value
-    class_name, inner = value.get("class_name"), value.get("config")
-    key = _WRAPPERS.get(class_name) if isinstance(class_name, str) else None
-    return inner[key] if key is not None and isinstance(inner, Mapping) and key in inner else value
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:56] + " ..."
+            raise LayerError(f"{self.kind} {shown(class_name)}: cannot read its config {shown(config)}")
+        skipped = {*self.ignored, *(LAYER_KEYS if class_name in self._layers else ())}
+        return self.choose(class_name, {k: unwrapped(v) for k, v in config.items() if k not in skipped})

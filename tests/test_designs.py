@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dwconv_cli.errors import LayerError
-from dwconv_cli.initializers import INITIALIZERS
+from dwconv_cli.initializers import INITIALIZERS, initialized
 
 DESIGNS = {
     "firwin": "firwin(cutoff=0.5)",
@@ -122,6 +122,10 @@ def test_delta_keeps_data_under_same_padding(size: int) -> None:
         ("firwin(cutoff=8, fs=50, pass_zero=False)", 16, 1),
         ("firwin(cutoff=(6, 14), fs=50, pass_zero='bandpass')", 10, 1),
         ("firwin(cutoff=[6, 14], fs=50, pass_zero='bandstop')", 1, 10),
+        ("firwin(cutoff=[6, 14], fs=50, pass_zero=bandpass)", 10, 1),
+        ("firwin(cutoff=[6, 14], fs=50, pass_zero=bandstop, window=hann)", 1, 10),
+        ("firwin(cutoff=[6, 14], fs=50, pass_zero=bandpass, window=(kaiser, 4))", 10, 1),
+        ("firwin(cutoff=[8], fs=50)", 1, 16),
     ],
 )
 def test_firwin_passes_and_stops(text: str, passed: float, stopped: float) -> None:
@@ -143,7 +147,9 @@ def test_firwin_passes_and_stops(text: str, passed: float, stopped: float) -> No
         ("firwin(cutoff=5, fs=50, window='nope')", "firwin of 5 taps, .*window"),
         ("firwin(cutoff=5, fs=50, window=(1, 2))", "firwin of 5 taps"),
         ("firwin(cutoff=5, fs=50, pass_zero='x')", "firwin of 5 taps, .*pass_zero"),
-        ("firwin(cutoff=(9, 5), fs=50)", "firwin of 5 taps"),
+        ("firwin(cutoff=(9, 5), fs=50, pass_zero=bandpass)", "firwin of 5 taps"),
+        ("firwin(cutoff=[5, 15], fs=360)", "2 cutoffs .* add pass_zero=bandpass .* or pass_zero=bandstop"),
+        ("firwin(cutoff=5, fs=50, window=(chebwin, 1e9))", "firwin of 5 taps"),
         ("savgol(polyorder=5)", "deriv=0 and polyorder=5 with 5 taps; it needs deriv <= polyorder < taps"),
         ("savgol(deriv=4)", "it needs deriv <= polyorder"),
         ("savgol(polyorder=-1)", "polyorder must be at least 0"),
@@ -177,3 +183,17 @@ def test_one_tap() -> None:
 def test_a_bias_is_no_kernel(text: str) -> None:
     with pytest.raises(LayerError, match=r"not an array of shape \(12,\)"):
         INITIALIZERS.function(INITIALIZERS.parse(text))((12,), "float32")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "firwin(cutoff=5, fs=50, window=(gaussian, 0))",
+        "savgol(deriv=3, fs=1e308)",
+        "random_uniform(minval=-1e308, maxval=1e308)",
+        "orthogonal(gain=1e300)",
+    ],
+)
+def test_numbers_beyond_the_dtype(text: str) -> None:
+    with pytest.raises(LayerError, match="gives NaN or infinity in float32; use smaller arguments"):
+        initialized(INITIALIZERS.parse(text), (9, 2, 1), "float32", None)

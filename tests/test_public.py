@@ -68,6 +68,11 @@ def test_each_name_is_there(name: str) -> None:
         assert value.__module__.startswith("dwconv_cli.")
 
 
+def test_no_module_stands_in_the_way_of_a_name() -> None:
+    """A module that bears a public name would take its place in the package as soon as anything imports it."""
+    assert not {f"dwconv_cli.{name}" for name in PUBLIC} & set(MODULES)
+
+
 def test_star_import() -> None:
     space: dict[str, Any] = {}
     exec("from dwconv_cli import *", space)

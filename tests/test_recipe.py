@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from dwconv_cli import LayerSpec, Recipe, Weights
 from dwconv_cli.errors import DwconvError, InputError, LayerError, ShapeError
-from dwconv_cli.initializers import INITIALIZERS
-from dwconv_cli.recipe import initialized
+from dwconv_cli.initializers import INITIALIZERS, initialized
 from dwconv_cli.registry import Choice
 from dwconv_cli.weights import checksum
 

@@ -69,7 +69,7 @@ def command(**given: Any) -> int:
     _protect(given)
     recipe = options.recipe_of({**given, **_source(source, given["bias"])})
     from dwconv_cli.pipeline import make_weights
-    from dwconv_cli.save_weights import save_weights
+    from dwconv_cli.saving import save_weights
 
     made, losses = make_weights(recipe, given["channels"], given["like"], given["input_format"])
     save_weights(

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 NEEDED = (
     "dwconv_cli.cli.apply", "dwconv_cli.cli.init_weights", "dwconv_cli.cli.inspect", "dwconv_cli.cli.render",
     "dwconv_cli.pipeline", "dwconv_cli.live", "dwconv_cli.formats.h5", "dwconv_cli.formats.npz",
-    "dwconv_cli.hdf5.write", "dwconv_cli.save_weights", "dwconv_cli.keras_files", "numpy.random",
+    "dwconv_cli.hdf5.write", "dwconv_cli.saving", "dwconv_cli.keras_files", "numpy.random",
     # Imported where they are used, when a child may have given up the right to read them.
     "concurrent.futures.thread", "difflib", "encodings.cp437", "encodings.idna", "hashlib", "shlex", "tempfile",
     "zipfile",
