@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from dwconv_cli.arguments import instance, location, mapping, one_of, several, shown, whole_number
-from dwconv_cli.attributes import carried_attributes
+from dwconv_cli.attributes import Kept, carried_attributes, carried_surroundings
 from dwconv_cli.engine import Convolution
 from dwconv_cli.errors import LayerError, ShapeError
-from dwconv_cli.formats import Output, open_reader
+from dwconv_cli.formats import Output, Writer, open_reader
 from dwconv_cli.formats.storage import OPTIONS, storage_options
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import to_config
@@ -204,6 +204,7 @@ class Job:
                 self._shape, dtype.itemsize, self._axes.channels_first, reader.storage, self._settings.storage
             ),
         )
+        self._describe(writer)
         try:
             told = self._settings.progress
             Transfer(
@@ -226,6 +227,28 @@ class Job:
         self.report.nonfinite = {"input": self._tally.input, "output": self._tally.output}
         self.report.status = "ok"
         self.report.seconds = time.perf_counter() - self._started
+
+    def _describe(self, writer: Writer) -> None:
+        """From HDF5 to HDF5, hand on labels and scales of the dimensions and attributes of the groups."""
+        if not (hasattr(self._reader, "surroundings") and hasattr(writer, "describe")):
+            return
+        layer, rank = self._conv.layer, self._axes.rank
+        batch, steps, channels = self._axes.canonical(self._shape) if rank > 1 else (1, self._shape[0], 1)
+        kept = self._axes.select(
+            Kept(batch),
+            Kept(steps, self._steps.start, layer.strides),
+            Kept(channels, repeats=layer.depth_multiplier),
+        )
+        found = carried_surroundings(self._reader.surroundings(), kept, layer.strides)
+        self.report.notes += found.notes
+        along_steps = found.dimensions[self._axes.select("batch", "steps", "channels").index("steps")]
+        if layer.padding == "valid" and layer.kernel_size > 1:
+            self.report.notes += [
+                f"{scale.name}: an output has the value of the first step that it is made of; "
+                "--padding same keeps outputs at their steps"
+                for scale in along_steps.scales
+            ]
+        writer.describe(found)
 
     def _attributes(self) -> dict[str, Any]:
         """The input's, and how this output is made."""

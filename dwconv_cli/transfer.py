@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from dwconv_cli.regularizers import REGULARIZERS
 from dwconv_cli.streaming import StreamingConv
 
 Array = np.ndarray[Any, Any]
+T = TypeVar("T")
 
 # Large enough that reading and writing go at full speed, small enough for the last-level cache.
 BLOCK_BYTES = 4 << 20
@@ -61,8 +62,8 @@ class Axes:
         batch, first, second = (1,) * (3 - self.rank) + shape if self.rank > 1 else (1, shape[0], 1)
         return (batch, second, first) if self.channels_first else (batch, first, second)
 
-    def select(self, batch: slice, steps: slice, channels: slice) -> tuple[slice, ...]:
-        """The same selection along the array's own axes."""
+    def select(self, batch: T, steps: T, channels: T) -> tuple[T, ...]:
+        """What stands for each axis, such as a slice, in the order of the array's own axes."""
         if self.rank == 1:
             return (steps,)
         pair = (channels, steps) if self.channels_first else (steps, channels)

@@ -124,18 +124,6 @@ def test_attributes_are_carried_over(tmp_path: Path, kernel: Path) -> None:
         assert isinstance(after["empty"], h5py.Empty)
 
 
-def test_dimension_scales_are_not_carried_over(tmp_path: Path, kernel: Path) -> None:
-    path = recording(tmp_path / "a.h5", attributes={"units": "g"})
-    with h5py.File(path, "r+") as file:
-        file["time"] = np.arange(20.0)
-        file["time"].make_scale("time")
-        file["/imu/acc"].dims[0].attach_scale(file["time"])
-        file["/imu/acc"].dims[0].label = "steps"
-    run("apply", f"{path}::/imu/acc", "-q", "-k", kernel, "-o", tmp_path / "o.h5").done()
-    with h5py.File(tmp_path / "o.h5") as file:
-        assert own(file["/imu/acc"].attrs) <= {"units", "DIMENSION_LABELS"}
-
-
 @pytest.mark.parametrize(
     "name, value, after",
     [

@@ -16,6 +16,7 @@ from dwconv_cli.formats.runs import Selection, whole
 from dwconv_cli.formats.sink import FileSink, exists
 from dwconv_cli.formats.source import reason
 from dwconv_cli.hdf5.chunks import ChunkReader, ChunkWriter, codec_of
+from dwconv_cli.hdf5.dimensions import ancestors
 from dwconv_cli.hdf5.undisturbed import undisturbed
 
 Array = np.ndarray[Any, Any]
@@ -49,6 +50,7 @@ class H5Reader:
         try:
             self._dataset = hdf5.dataset(self._file, name, allow_external=allow_external)
             self.name = f"{path}::{name}"
+            self._name = name
             self.shape: tuple[int, ...] = self._dataset.shape
             self.dtype: np.dtype[Any] = self._dataset.dtype
             self.chunks: tuple[int, ...] | None = self._dataset.chunks
@@ -59,6 +61,10 @@ class H5Reader:
         except BaseException:
             self._file.close()
             raise
+
+    def surroundings(self) -> hdf5.Surroundings:
+        """What belongs to the dataset: labels and scales of its dimensions, attributes of its groups."""
+        return hdf5.surroundings(self._dataset, self._name)
 
     def spool(self) -> None:
         """Nothing to do: datasets are read in any order."""
@@ -116,6 +122,8 @@ class H5Output:
                     shutil.copyfileobj(old, new, 1 << 20)
             except OSError as error:
                 raise OutputError(f"{sink.name}: {reason(error)}") from error
+        # Attributes of the groups that are made here; None before there are any.
+        self._groups: dict[str, dict[str, Any] | None] = {} if keep else {"/": None}
         self._trap = write.Trap(sink.fd, sink.name)
         with undisturbed():
             self._file = write.open_writable(self._trap, keep is not None)
@@ -138,8 +146,18 @@ class H5Output:
                     raise exists(f"{self._sink.name}::{name}")
                 # What is replaced stays until the new one is complete.
                 name = f"{name}.{os.urandom(6).hex()}"
+            new = [path for path in ancestors(final)[1:] if path not in self._file]
             dataset = write.create_dataset(self._file, name, shape, dtype, attributes or {}, options or {})
+            self._groups |= dict.fromkeys(new)
             return H5Writer(self, dataset, final)
+
+    def describe_groups(self, groups: Mapping[str, Mapping[str, Any]]) -> None:
+        """Give the groups that were made here the attributes of those of the same name in `groups`."""
+        from dwconv_cli.hdf5.describing import merge_attributes
+
+        for path, attributes in groups.items():
+            if path in self._groups:
+                self._groups[path] = merge_attributes(self._file[path], attributes, self._groups[path])
 
     def check(self) -> None:
         """Raise what the disk said, if it said something.
@@ -183,6 +201,11 @@ class H5Writer:
         self.dtype: np.dtype[Any] = dataset.dtype
         codec = codec_of(dataset)
         self._side_by_side = ChunkWriter(dataset, codec) if codec else None
+        self._surroundings: hdf5.Surroundings | None = None
+
+    def describe(self, surroundings: hdf5.Surroundings) -> None:
+        """Give the dataset what belongs to it at :meth:`commit`."""
+        self._surroundings = surroundings
 
     def spool(self) -> None:
         """Nothing to do: datasets are written in any order."""
@@ -198,14 +221,22 @@ class H5Writer:
         self._output.check()
 
     def commit(self) -> None:
-        """Give the dataset its name; the file is committed as a whole."""
+        """Give the dataset its name and what belongs to it; the file is committed as a whole."""
+        from dwconv_cli.hdf5.describing import add_dimensions, detach_scales
+
         with undisturbed():
             if self._side_by_side is not None:
                 self._side_by_side.finish()
             if self._dataset.name != self._name:
                 file = self._dataset.file
+                detach_scales(file[self._name])
                 del file[self._name]
                 file.move(self._dataset.name, self._name)
+        if self._surroundings is not None:
+            add_dimensions(self._dataset, self._surroundings.dimensions)
+            with undisturbed():
+                self._output.describe_groups(self._surroundings.groups)
+        with undisturbed():
             self._release()
 
     def abort(self) -> None:
@@ -216,4 +247,4 @@ class H5Writer:
 
     def _release(self) -> None:
         # HDF5 writes what it holds back when the last reference goes, which must not be just anywhere.
-        self._dataset = self._side_by_side = None
+        self._dataset = self._side_by_side = self._surroundings = None

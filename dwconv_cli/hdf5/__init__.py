@@ -8,10 +8,12 @@ and dataset.
     door     open a file; errors            names    from a name to an object, link by link
     listing  what a file holds              guard    what a dataset must satisfy
     virtual  data that lies elsewhere       content  read blocks, attributes, storage
+    dimensions   labels and scales of axes, attributes of groups        describing   the same, written
     heaps    text that HDF5 would never finish reading    pack  small files made in memory
 """
 
 from dwconv_cli.hdf5.content import attribute, attributes, describe, read, read_array
+from dwconv_cli.hdf5.dimensions import Dimension, Surroundings, surroundings
 from dwconv_cli.hdf5.door import errors, open_file, open_stream, shown
 from dwconv_cli.hdf5.guard import dataset
 from dwconv_cli.hdf5.listing import Entry, children, datasets, walk
@@ -20,7 +22,9 @@ from dwconv_cli.hdf5.pack import pack
 from dwconv_cli.hdf5.virtual import other_files
 
 __all__ = [
+    "Dimension",
     "Entry",
+    "Surroundings",
     "attribute",
     "attributes",
     "children",
@@ -36,5 +40,6 @@ __all__ = [
     "read",
     "read_array",
     "shown",
+    "surroundings",
     "walk",
 ]

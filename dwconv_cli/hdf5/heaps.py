@@ -92,6 +92,19 @@ def _objects(stream: IO[bytes], start: int, header: bytes) -> dict[int, int] | N
     return lengths
 
 
+def collection_objects(stream: IO[bytes], start: int) -> dict[int, tuple[int, int]]:
+    """Place and length of each object of the collection at byte `start`, by its index; empty if there is none."""
+    stream.seek(start)
+    header = _read(stream, _HEADER_BYTES)
+    if not _HEADER.match(header):
+        return {}
+    places, place = {}, start + _HEADER_BYTES
+    for index, length in (_objects(stream, start, header) or {}).items():
+        places[index] = (place + _OBJECT.size, length)
+        place += _OBJECT.size + -(-length // 8) * 8
+    return places
+
+
 def _overlong(part: bytes, address: int, lengths: dict[int, int]) -> bool:
     """Whether a reference (length, address of the collection, index) claims more than the object it names has."""
     for found in re.finditer(re.escape(struct.pack("<Q", address)), part):

@@ -96,7 +96,7 @@ class Trap(io.RawIOBase):
 def open_writable(trap: Trap, existing: bool) -> h5py.File:
     """An HDF5 file over `trap`, new or with what is in it already."""
     require_memory()
-    with _errors(repr(trap)):
+    with writing(repr(trap)):
         mode = "r+" if existing else "w"
         return h5py.File(trap, mode, libver=LIBRARY, rdcc_nbytes=CHUNK_CACHE, rdcc_nslots=10_007)
 
@@ -120,7 +120,7 @@ def create_dataset(
     ------
     OutputError
     """
-    with _errors(f"{file_name(file)}::{shown(name)}"):
+    with writing(f"{file_name(file)}::{shown(name)}"):
         dataset = file.create_dataset(name, shape, dtype, track_times=False, **_with_plugin(options))
         for key, value in attributes.items():
             dataset.attrs[key] = value
@@ -157,7 +157,7 @@ def is_taken(file: h5py.File, name: str) -> bool:
     OutputError
         If something else has it, which is not ours to replace.
     """
-    with _errors(f"{file_name(file)}::{shown(name)}"):
+    with writing(f"{file_name(file)}::{shown(name)}"):
         kind = file.get(name, getclass=True, getlink=True)
         if kind is None:
             return False
@@ -167,7 +167,7 @@ def is_taken(file: h5py.File, name: str) -> bool:
 
 
 @contextmanager
-def _errors(name: str) -> Iterator[None]:
+def writing(name: str) -> Iterator[None]:
     """Turn whatever h5py raises inside into an OutputError."""
     try:
         yield
