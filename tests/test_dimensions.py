@@ -104,7 +104,7 @@ def test_long_scales_go_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_valid_says_which_time() -> None:
     source(Path("a.h5")).close()
-    (report,) = run("apply", "a.h5::/imu/acc", "-k", "k.npy", "-o", "b.h5", "--json").done().reports
+    (report,) = run("apply", "a.h5::/imu/acc", "-k", "k.npy", "-o", "b.h5", "--json").reports
     assert any("/imu/time" in note and "--padding same" in note for note in report["notes"])
     (report,) = (
         run("apply", "a.h5::/imu/acc", "-k", "k.npy", "--padding", "same", "-o", "c.h5", "--json")
@@ -195,7 +195,7 @@ def test_scales_that_cannot_be_carried_are_told(make: Any) -> None:
         scale = make(file)
         scale.make_scale("far")
         file["imu/acc"].dims[0].attach_scale(scale)
-    (report,) = run("apply", "a.h5::/imu/acc", "-k", "k.npy", *SAME, "-o", "b.h5", "--json").done().reports
+    (report,) = run("apply", "a.h5::/imu/acc", "-k", "k.npy", *SAME, "-o", "b.h5", "--json").reports
     assert any("/far" in note for note in report["notes"])
     with h5py.File("b.h5") as file:
         assert dimensions(file["imu/acc"])[0] == ("time", [list(TIME)])
@@ -208,7 +208,7 @@ def test_what_is_no_list_of_scales_is_left_out() -> None:
         attributes["DIMENSION_LABELS"] = 3
         for name in ("time", "axis"):
             file["imu"][name].attrs["REFERENCE_LIST"] = np.arange(6)
-    (report,) = run("apply", "a.h5::/imu/acc", "-k", "k.npy", *SAME, "-o", "b.h5", "--json").done().reports
+    (report,) = run("apply", "a.h5::/imu/acc", "-k", "k.npy", *SAME, "-o", "b.h5", "--json").reports
     assert any("REFERENCE_LIST" in note for note in report["notes"])
     with h5py.File("b.h5") as file:
         assert dimensions(file["imu/acc"]) == [("", []), ("", [])]
