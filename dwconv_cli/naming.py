@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dwconv_cli.errors import DwconvError, LayerError, OutputError
 from dwconv_cli.formats import FORMATS, Address, format_of
 from dwconv_cli.protection import ReadFiles
-from dwconv_cli.templates import check_inside, fields_of, filled_name, filled_path, has_fields
+from dwconv_cli.templates import check_inside, encodable, fields_of, filled_name, filled_path, has_fields
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _target(source: Address, output: str | None, directory: str | None, given_fo
             )
         return Target(source, Address(address.path), makes_directory=makes_directory)
     bare = address.name is None
-    name = (address.name or source.name or fields_of(source)["stem"]).strip("/")
+    name = encodable((address.name or source.name or fields_of(source)["stem"]).strip("/"))
     if found.name == "hdf5":
         name = "/" + name
     else:

@@ -97,6 +97,11 @@ def check_inside(name: str, source: Address) -> None:
             raise _leading_out(source, part)
 
 
+def encodable(name: str) -> str:
+    """A name as a file can hold it: bytes that are no UTF-8, as in names of files, are written like ``\\xff``."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _below(parent: str) -> str:
     return "/".join(part for part in parent.split("/") if part not in ("", ".", ".."))
 

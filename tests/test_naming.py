@@ -223,6 +223,23 @@ def test_an_output_that_is_read_otherwise(tmp_path: Path, kernel: Path, option: 
     assert not (tmp_path / "o.npy").exists()
 
 
+@pytest.mark.parametrize("output", ["out.h5", "out.npz", "out.h5::/{stem}", "out.npz::{stem}"])
+def test_names_that_are_no_utf_8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: Path, output: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = os.fsdecode(b"r\xff\xc3\xbc.npy")
+    save(tmp_path / source, X)
+    arguments = ("apply", source, "-q", "-k", kernel, "-o", output)
+    run(*arguments).done()
+    path = output.partition("::")[0]
+    with h5py.File(path) if path.endswith("h5") else np.load(path) as file:
+        assert list(file) == ["r\\xffü"]
+        np.testing.assert_array_equal(file["r\\xffü"][...], Y)
+    run(*arguments, "--skip-existing").done()
+    run(*arguments).failed(4, "exists")
+
+
 # Through the command line
 
 
