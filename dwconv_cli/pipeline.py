@@ -72,7 +72,9 @@ def apply_file(
     recipe, settings = instance("recipe", recipe, Recipe), _settings(settings)
     source = complete(Address.parse(location("input", input)), settings.input_format)
     place = None if output is None else location("output", output)
-    (target,) = targets([source], place, None, settings.output_format, *_beside(recipe, settings, [source]))
+    (target,) = targets(
+        [source], place, None, settings.output_format, *files_beside(recipe, settings, [source])
+    )
     (report,) = apply_group([target], recipe, settings, keep_going=False)
     if report.cause is not None:
         raise report.cause
@@ -130,7 +132,7 @@ def apply_many(
             sources.extend(complete(address, settings.input_format) for address in matches)
         except DwconvError as error:
             failed.append(failure(text, error))
-    beside = _beside(recipe, settings, sources)
+    beside = files_beside(recipe, settings, sources)
     if failed and not keep_going:
         targets(sources, None, None, None, *beside)
         return _all_of(failed[:1])
@@ -148,7 +150,9 @@ def _settings(settings: Settings | None) -> Settings:
     return Settings() if settings is None else instance("settings", settings, Settings)
 
 
-def _beside(recipe: Recipe, settings: Settings, sources: Sequence[Address]) -> tuple[list[str], list[str]]:
+def files_beside(
+    recipe: Recipe, settings: Settings, sources: Sequence[Address]
+) -> tuple[list[str], list[str]]:
     """Paths of all that a run reads and writes besides its inputs and outputs."""
     weights = (recipe.kernel, recipe.bias, recipe.weights)
     addresses = [Address.parse(address) for address in weights if address is not None]

@@ -20,6 +20,8 @@ from dwconv_cli.words import FORMAT_NAMES, NAN_MODES
 if TYPE_CHECKING:
     from dwconv_cli.cli.progress import Progress
     from dwconv_cli.job import Settings
+    from dwconv_cli.live import Raw
+    from dwconv_cli.naming import Target
     from dwconv_cli.recipe import Recipe
     from dwconv_cli.report import Report
 
@@ -129,20 +131,28 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
 
 
 def _live(recipe: Recipe, settings: Settings, given: dict[str, Any]) -> Generator[Report, None, None]:
-    """The one report of a stream of headerless samples."""
+    """The one report of a stream of headerless samples; what is to be refused is refused before it is asked for."""
     from dwconv_cli.formats import Address
-    from dwconv_cli.formats.sink import FileSink
-    from dwconv_cli.formats.standard import standard_input, standard_output
-    from dwconv_cli.live import Raw, filter_live
-    from dwconv_cli.naming import Target
+    from dwconv_cli.live import Raw
+    from dwconv_cli.naming import targets
+    from dwconv_cli.pipeline import files_beside
 
     raw = Raw(given["raw"], given["channels"], given["block_steps"] or 1)
-    target = Target(Address("-"), Address.parse(given["output"]))
-    path = given["output"]
+    path, source = given["output"], Address("-")
     if path != "-" and not path.lower().endswith(".npy"):
         raise click.UsageError(
             f"-o {path}: a stream of unknown length goes to an .npy file, or as samples to '-o -'"
         )
+    (target,) = targets([source], path, None, None, *files_beside(recipe, settings, [source]))
+    return _filtered(target, raw, recipe, settings)
+
+
+def _filtered(target: Target, raw: Raw, recipe: Recipe, settings: Settings) -> Generator[Report, None, None]:
+    from dwconv_cli.formats.sink import FileSink
+    from dwconv_cli.formats.standard import standard_input, standard_output
+    from dwconv_cli.live import filter_live
+
+    path = "-" if target.output is None else target.output.path
     sink = standard_output() if path == "-" else FileSink(path, settings.overwrite)
     yield filter_live(standard_input(), sink, target, raw, recipe, settings)
 

@@ -14,6 +14,8 @@ from dwconv_cli.words import DATA_FORMATS, FORMAT_NAMES, KERNEL_LAYOUTS
 if TYPE_CHECKING:
     from dwconv_cli.recipe import Resolved
 
+_WAYS = {**options.WAYS, "kernel": "--from", "weights": "--from"}
+
 
 @click.command("init-weights")
 @click.option(
@@ -67,7 +69,9 @@ def command(**given: Any) -> int:
     if given["output"] == "-" and (given["as_json"] or sys.stdout.isatty()):
         raise click.UsageError("standard output is not free for weights; name a file, or redirect it")
     _protect(given)
-    recipe = options.recipe_of({**given, **_source(source, given["bias"])})
+    if given["input_format"] is not None and given["like"] is None:
+        raise click.UsageError("--input-format is for --like; leave it out")
+    recipe = options.recipe_of({**given, **_source(source, given["bias"])}, _WAYS)
     from dwconv_cli.pipeline import make_weights
     from dwconv_cli.saving import save_weights
 

@@ -105,6 +105,7 @@ def _check(targets: tuple[str, ...], recipe: Recipe | None, given: dict[str, Any
         raise click.UsageError("--stats needs a recording; name one")
     if given["fs"] is not None and not 0 < given["fs"] < float("inf"):
         raise click.BadParameter(f"{given['fs']} is no sampling rate", param_hint="--fs")
+    options.check_stream_format(targets, given["input_format"])
     reads = [*targets, *(given[key] for key in ("kernel", "bias", "weights", "config"))]
     if reads.count("-") > 1:
         raise click.UsageError("standard input can be read once; '-' stands in several places")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -151,25 +151,38 @@ def replayable(context: click.Context) -> list[str]:
     return words
 
 
-def recipe_of(given: dict[str, Any]) -> Recipe:
+# Where weights come from, and the options of a command for it.
+WAYS = {"kernel": "--kernel", "weights": "--weights", "kernel_size": "--kernel-size"}
+_FRESH_ONLY = ("seed", "depthwise_initializer", "bias_initializer")
+
+
+def recipe_of(given: dict[str, Any], ways: Mapping[str, str] = WAYS) -> Recipe:
     """The recipe that a command's options amount to.
 
     Parameters
     ----------
     given : dict
         The options by name; those of the layer that were not given are None.
+    ways : mapping
+        What the command calls the options that say where the weights come from.
 
     Raises
     ------
     click.UsageError
-        If not exactly one source of weights is named.
+        If not exactly one source of weights is named, or an option says nothing about it.
     """
-    named = named_weights(given)
+    named = named_weights(given, ways)
     config = load_config(given["config"]) if given.get("config") else None
     if not named and not (config and _has_kernel_size(config)):
-        raise click.UsageError(
-            "no weights; give --kernel FILE, --weights FILE, or --kernel-size K for fresh ones"
-        )
+        files = ", ".join(dict.fromkeys(f"{ways[key]} FILE" for key in ("kernel", "weights")))
+        raise click.UsageError(f"no weights; give {files}, or --kernel-size K for fresh ones")
+    if named and named != ways["kernel_size"]:
+        for name in _FRESH_ONLY:
+            if given.get(name) is not None:
+                option = "--" + name.replace("_", "-")
+                raise click.UsageError(
+                    f"{option} is for fresh weights, and {named} gives weights that are there; leave out one of them"
+                )
     from dwconv_cli.keras_home import default_data_format
     from dwconv_cli.recipe import Recipe
 
@@ -191,6 +204,17 @@ def recipe_of(given: dict[str, Any]) -> Recipe:
     )
 
 
+def check_stream_format(inputs: Sequence[str], input_format: str | None) -> None:
+    """Refuse a format for standard input that it cannot have.
+
+    Raises
+    ------
+    click.UsageError
+    """
+    if input_format not in (None, "npy") and "-" in inputs:
+        raise click.UsageError("standard input is an .npy stream; leave out --input-format, or name a file")
+
+
 def files_read(given: dict[str, Any]) -> list[str]:
     """Files that options read, besides recordings and weights."""
     from dwconv_cli.keras_home import default_data_format
@@ -200,7 +224,7 @@ def files_read(given: dict[str, Any]) -> list[str]:
     return [path for path in named if path not in (None, "-")]
 
 
-def named_weights(given: dict[str, Any]) -> str | None:
+def named_weights(given: dict[str, Any], ways: Mapping[str, str] = WAYS) -> str | None:
     """The option that says where the weights come from, if one does.
 
     Raises
@@ -208,12 +232,15 @@ def named_weights(given: dict[str, Any]) -> str | None:
     click.UsageError
         If several do, or --bias stands alone.
     """
-    ways = ("kernel", "weights", "kernel_size")
-    named = ["--" + way.replace("_", "-") for way in ways if given.get(way) is not None]
+    named = [option for key, option in ways.items() if given.get(key) is not None]
     if len(named) > 1:
         raise click.UsageError(f"{' and '.join(named)} exclude each other; the weights come from one place")
-    if given.get("bias") is not None and named != ["--kernel"]:
-        raise click.UsageError("--bias goes with --kernel; a file given with --weights holds its own")
+    if given.get("bias") is not None and given.get("kernel") is None:
+        raise click.UsageError(
+            f"--bias goes with a kernel; give the kernel with {ways['kernel']}, or leave out --bias"
+        )
+    if named == [ways["kernel_size"]] and given.get("kernel_layout") not in (None, "keras"):
+        raise click.UsageError("--kernel-layout is for a kernel that is read; leave it out")
     return named[0] if named else None
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from dwconv_cli.cli import options
+
 
 def check(inputs: tuple[str, ...], listed: list[str] | None, given: dict[str, Any]) -> None:
     """Refuse options that contradict each other.
@@ -30,6 +32,11 @@ def check(inputs: tuple[str, ...], listed: list[str] | None, given: dict[str, An
         raise click.UsageError("--json and '-o -' both want standard output; use --report FILE for the JSON")
     if output == "-" and not given["dry_run"] and sys.stdout.isatty():
         raise click.UsageError("standard output is a terminal; redirect it to a file or a pipe")
+    if given["overwrite"] and given["skip_existing"]:
+        raise click.UsageError(
+            "--overwrite replaces outputs that exist, --skip-existing keeps them; leave out one of them"
+        )
+    options.check_stream_format((*inputs, *(listed or ())), given["input_format"])
     if given["raw"] is None and (given["channels"] is not None or given["block_steps"] is not None):
         raise click.UsageError("--channels and --block-steps go with --raw; other inputs know their shape")
     if given["raw"] is not None and (inputs != ("-",) or listed or given["channels"] is None):
@@ -38,5 +45,23 @@ def check(inputs: tuple[str, ...], listed: list[str] | None, given: dict[str, An
         raise click.UsageError(
             "--raw reads a stream of unknown length: it needs -o, and no --slice or --dry-run"
         )
+    if given["raw"] is not None:
+        _check_raw(given)
     if given["null"] and given["files_from"] is None:
         raise click.UsageError("-0 goes with --files-from")
+
+
+# What a stream of headerless samples into .npy or samples has no use for.
+_NOT_RAW = (
+    *("input_format", "output_format", "skip_existing", "allow_external", "memory_limit"),
+    *("chunks", "compression", "shuffle", "fletcher32"),
+)
+
+
+def _check_raw(given: dict[str, Any]) -> None:
+    """Refuse what would be ignored for headerless samples."""
+    if given["data_format"] == "channels_first":
+        raise click.UsageError("--raw samples are interleaved, channels last; leave out --data-format")
+    for name in _NOT_RAW:
+        if given[name]:
+            raise click.UsageError(f"--{name.replace('_', '-')} says nothing for --raw; leave it out")
