@@ -33,6 +33,8 @@ from dwconv_cli.side_by_side import UNBROKEN, side_by_side
 from dwconv_cli.transfer import Axes
 
 _CONSTRAINTS = ("depthwise_constraint", "bias_constraint")
+# What else can be done about an output that exists already.
+_PASS_OVER = "--skip-existing to pass over it"
 
 
 def apply_file(
@@ -319,10 +321,10 @@ def check_target(target: Target, settings: Settings, inside: Members = members) 
     if output is None or output.is_stream:
         return False
     if output.name is None or target.bare or not os.path.exists(output.path):
-        check_absent(output.path, settings.overwrite)
+        check_absent(output.path, settings.overwrite, advice=_PASS_OVER)
         return False
     if not settings.overwrite and output.name in inside(output.path, settings.output_format):
-        raise exists(str(output))
+        raise exists(str(output), _PASS_OVER)
     return True
 
 

@@ -781,12 +781,12 @@ def test_a_report_file_beside_each_stream(batch: Path) -> None:
         "--output-dir",
         "out",
         "--report",
-        "r.json",
+        "all.json",
     )
-    assert [json.loads(line) for line in (batch / "r.json").read_text().splitlines()] == ran.reports
-    quiet = run("apply", "r*.npy", "-q", "-k", "k.npy", "--output-dir", "o2", "--report", "r.json").failed(3)
+    assert [json.loads(line) for line in (batch / "all.json").read_text().splitlines()] == ran.reports
+    quiet = run("apply", "r*.npy", "-q", "-k", "k.npy", "--output-dir", "o2", "--report", "q.json").failed(3)
     assert quiet.out == b""
-    assert len((batch / "r.json").read_text().splitlines()) == 3
+    assert len((batch / "q.json").read_text().splitlines()) == 3
 
 
 def test_tables_go_to_standard_error_in_plain_text(place: Path) -> None:

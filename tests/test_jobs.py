@@ -75,6 +75,7 @@ def test_the_same_bits_and_reports_as_with_one_job(place: Path, more: tuple[str,
         found.append((told(ran.reports), contents(sorted((place / "out").iterdir()))))
         if more[:1] == ("--report",):
             assert (place / "r.ndjson").read_bytes() == ran.out
+            (place / "r.ndjson").unlink()
         (place / "out").rename(place / f"out{jobs}")
     assert [report["status"] for report in found[0][0]] == ["ok"] * 150
     assert found[0][0] == found[1][0]

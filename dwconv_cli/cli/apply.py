@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from dwconv_cli.cli import options, say, writing
+from dwconv_cli.cli import options, say
 from dwconv_cli.cli.files_from import listed_in
+from dwconv_cli.cli.log import Log
 from dwconv_cli.cli.rules import check
 from dwconv_cli.cli.values import size, storage_of
 from dwconv_cli.words import FORMAT_NAMES, NAN_MODES
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     help="Where to; for many inputs {stem} {name} {suffix} {parent} {dataset}.",
 )
 @click.option("--output-dir", metavar="DIR", help="Where to, under the inputs' file names.")
-@click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
+@click.option("--overwrite", is_flag=True, help="Replace existing outputs, and --report's file.")
 @click.option("--skip-existing", is_flag=True, help="Pass over inputs whose output exists.")
 @click.option("--output-format", type=click.Choice(FORMAT_NAMES), help="Where a suffix does not tell.")
 @options.input_options
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
 @click.option("--keep-going/--fail-fast", default=False, help="After an input fails (fail-fast).")
 @click.option("--dry-run", is_flag=True, help="Look at headers, report, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per input on standard output.")
-@click.option("--report", "report_file", metavar="FILE", help="The same objects into FILE.")
+@click.option("--report", "report_file", metavar="FILE", help="The same objects into FILE; '-' is --json.")
 @click.option("--progress/--no-progress", default=None, help="(on a terminal, when the work is long)")
 @click.option("-q", "--quiet", is_flag=True, help="No report on standard error.")
 @click.option("-v", "--verbose", is_flag=True, help="Say why the algorithm was chosen.")
@@ -92,6 +92,8 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
     dwconv apply 'day*/rec.h5::/imu/*' -w layer.npz --output-dir filtered
     cat rec.npy | dwconv apply - -k taps.npy -o - | dwconv apply - -k taps.npy -o out.npy
     """
+    if given["report_file"] == "-":
+        given |= {"report_file": None, "as_json": True}
     listed = listed_in(given["files_from"], given["null"])
     check(inputs, listed, given)
     if given["seed"] is None and given["kernel"] is None and given["weights"] is None:
@@ -100,6 +102,7 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
     recipe = options.recipe_of(given)
     from dwconv_cli.pipeline import apply_many
 
+    log = Log(given)
     recipe.load()
     progress = _progress(given["progress"], given["quiet"])
     settings = _settings(given, progress)
@@ -114,9 +117,9 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
             directory=given["output_dir"],
             keep_going=given["keep_going"],
         )
-    failed = False
+    failed, cause = False, None
     # Closed, so that no job goes on when its report cannot be written.
-    with _Log(given) as log, contextlib.closing(reports):
+    with log, contextlib.closing(reports):
         for report in reports:
             if progress is not None:
                 progress.clear()
@@ -124,9 +127,13 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
             if report.cause is None:
                 continue
             if not given["keep_going"]:
-                raise report.cause
+                # The reports are published before it is raised.
+                cause = report.cause
+                break
             failed = True
             say(str(report.cause))
+    if cause is not None:
+        raise cause
     return int(failed)
 
 
@@ -176,7 +183,7 @@ def _settings(given: dict[str, Any], progress: Progress | None) -> Settings:
         nan=given["nan"],
         options=_replayable(given),
         also_read=options.files_read(given),
-        also_written=[given["report_file"]] if given["report_file"] not in (None, "-") else [],
+        also_written=[given["report_file"]] if given["report_file"] is not None else [],
         progress=progress,
     )
 
@@ -193,47 +200,3 @@ def _progress(wanted: bool | None, quiet: bool) -> Progress | None:
 
         return Progress()
     return None
-
-
-class _Log:
-    """Where reports go: a table on standard error, JSON on standard output, JSON into a file."""
-
-    def __init__(self, given: dict[str, Any]) -> None:
-        self._json = given["as_json"]
-        self._quiet = given["quiet"]
-        self._verbose = given["verbose"]
-        self._path = given["report_file"]
-        self._file: TextIO | None = None
-        # Many recordings share a layer, and so its notes, which are said once.
-        self._said: set[str] = set()
-
-    def __enter__(self) -> _Log:
-        if self._path is not None:
-            with writing(self._path):
-                self._file = open(self._path, "w", encoding="utf-8")
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._file is not None:
-            # What was written is flushed; what could not be was told of.
-            with contextlib.suppress(OSError):
-                self._file.close()
-
-    def add(self, report: Report) -> None:
-        entry = report.to_json()
-        line = json.dumps(entry)
-        if self._file is not None:
-            with writing(self._path):
-                self._file.write(line + "\n")
-                self._file.flush()
-        if self._json:
-            with writing("standard output"):
-                click.echo(line)
-            for note in [] if self._quiet else report.notes:
-                if note not in self._said:
-                    self._said.add(note)
-                    say(note, "note")
-        elif not self._quiet and report.status != "failed":
-            from dwconv_cli.cli.render import report_table
-
-            report_table(entry, sys.stderr, self._verbose)

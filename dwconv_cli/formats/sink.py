@@ -175,12 +175,12 @@ class StreamSink:
         """A stream cannot be taken back; the reader sees it end early."""
 
 
-def exists(path: str) -> OutputError:
+def exists(path: str, advice: str = "write to another name") -> OutputError:
     """The refusal of a target that is there already."""
-    return OutputError(f"{path}: exists already; use --overwrite to replace it, or --skip-existing")
+    return OutputError(f"{path}: exists already; use --overwrite to replace it, or {advice}")
 
 
-def check_absent(path: str, overwrite: bool) -> None:
+def check_absent(path: str, overwrite: bool, **advice: str) -> None:
     """Refuse an existing target early, and a directory always.
 
     Raises
@@ -188,9 +188,9 @@ def check_absent(path: str, overwrite: bool) -> None:
     OutputError
     """
     if os.path.isdir(path):
-        raise OutputError(f"{path}: is a directory; use --output-dir, or name a file in it")
+        raise OutputError(f"{path}: is a directory; name a file in it")
     if not overwrite and os.path.lexists(path) and not _is_special(path):
-        raise exists(path)
+        raise exists(path, **advice)
 
 
 def _is_special(path: str) -> bool:

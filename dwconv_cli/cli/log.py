@@ -1,0 +1,85 @@
+"""Where the reports of ``dwconv apply`` go."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dwconv_cli.cli import say, writing
+
+if TYPE_CHECKING:
+    from dwconv_cli.formats.sink import FileSink
+    from dwconv_cli.report import Report
+
+
+class Log:
+    """A table on standard error, JSON on standard output, JSON into a file; a context manager.
+
+    The file appears when all reports are in it, those of inputs that failed too.
+
+    Parameters
+    ----------
+    given : dict
+        The command's options.
+
+    Raises
+    ------
+    OutputError
+        If the file exists and may not be replaced, or cannot be written.
+    """
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self._json = given["as_json"]
+        self._quiet = given["quiet"]
+        self._verbose = given["verbose"]
+        self._path, self._overwrite = given["report_file"], given["overwrite"]
+        self._sink: FileSink | None = None
+        self._end = 0
+        # Many recordings share a layer, and so its notes, which are said once.
+        self._said: set[str] = set()
+        if self._path is not None:
+            from dwconv_cli.formats.sink import check_absent
+
+            check_absent(self._path, self._overwrite)
+
+    def __enter__(self) -> Log:
+        if self._path is not None:
+            from dwconv_cli.formats.sink import FileSink
+
+            self._sink = FileSink(self._path, self._overwrite)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._sink is None:
+            return
+        try:
+            if kind is None:
+                self._sink.commit()
+        finally:
+            self._sink.abort()
+
+    def add(self, report: Report) -> None:
+        """Tell of one input."""
+        entry = report.to_json()
+        line = json.dumps(entry)
+        if self._sink is not None:
+            data = memoryview(f"{line}\n".encode())
+            self._sink.write_at(data, self._end)
+            self._end += len(data)
+        if self._json:
+            with writing("standard output"):
+                click.echo(line)
+            for note in [] if self._quiet else report.notes:
+                if note not in self._said:
+                    self._said.add(note)
+                    say(note, "note")
+        elif not self._quiet and report.status != "failed":
+            from dwconv_cli.cli.render import report_table
+
+            report_table(entry, sys.stderr, self._verbose)
