@@ -21,6 +21,7 @@ from dwconv_cli.formats.storage import OPTIONS, storage_options
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import to_config
 from dwconv_cli.naming import Target
+from dwconv_cli.orientation import attributes_note, shape_note
 from dwconv_cli.provenance import made_by
 from dwconv_cli.recipe import Recipe, Resolved
 from dwconv_cli.regularizers import REGULARIZERS
@@ -171,12 +172,12 @@ class Job:
             threads=settings.threads,
         )
         taken = self._steps.stop - self._steps.start
-        self._shape = layer.restored_shape(
-            self._axes.rank,
-            batch,
-            layer.activated_steps(layer.output_steps(taken)),
-            self._conv.output_channels,
-        )
+        doubt = shape_note(taken, channels, layer.effective_kernel_size, layer.data_format)
+        try:
+            kept = layer.activated_steps(layer.output_steps(taken))
+        except ShapeError as error:
+            raise ShapeError(f"{error}; {doubt}" if doubt else str(error)) from error
+        self._shape = layer.restored_shape(self._axes.rank, batch, kept, self._conv.output_channels)
         self._tally = Tally(layer.activity_regularizer, batch, settings.nan, reader.name)
         left, right = layer.pad_amounts(taken)
         dtype = self._conv.precision.output
@@ -191,6 +192,9 @@ class Job:
             padding={"left": left, "right": right},
             **layer_report(found, self._conv),
         )
+        if self._axes.rank > 1:
+            doubts = (doubt, attributes_note(reader.attributes, layer.data_format))
+            self.report.notes += filter(None, doubts)
 
     def run(self, output: Output) -> None:
         """Filter the recording into `output` and complete the report."""
@@ -204,8 +208,8 @@ class Job:
                 self._shape, dtype.itemsize, self._axes.channels_first, reader.storage, self._settings.storage
             ),
         )
-        self._describe(writer)
         try:
+            self._describe(writer)
             told = self._settings.progress
             Transfer(
                 reader,

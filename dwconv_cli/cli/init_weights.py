@@ -86,6 +86,9 @@ def command(**given: Any) -> int:
         output_format=given["output_format"],
     )
     entry, notes = {**made.entry, "address": given["output"]}, _notes(made, given["output"])
+    if given["output_layout"] == "torch":
+        taps, channels, multiplier = made.weights.kernel.shape
+        entry["kernel_shape"] = [channels * multiplier, 1, taps]
     if given["as_json"]:
         from dwconv_cli.layer_config import to_config
 

@@ -127,17 +127,17 @@ def _descriptions(
         "kernel_layout": given["kernel_layout"],
     }
     if targets:
-        yield from describe_all(targets, **chosen, data_format=_data_format(given))
+        yield from describe_all(targets, **chosen, **_data_format(given))
     elif given["input_shape"] is not None:
         yield describe(_shape(given["input_shape"]), **chosen)
     else:
         yield describe(None, **chosen)
 
 
-def _data_format(given: dict[str, Any]) -> str:
+def _data_format(given: dict[str, Any]) -> dict[str, str | None]:
     from dwconv_cli.keras_home import default_data_format
 
-    return str(given["data_format"] or default_data_format().value)
+    return {"data_format": given["data_format"], "default_format": default_data_format().value}
 
 
 def _shape(text: str) -> tuple[int, ...]:

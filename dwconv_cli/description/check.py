@@ -10,6 +10,7 @@ import numpy as np
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer import LayerSpec
 from dwconv_cli.layer_config import from_config, inner_config, to_config
+from dwconv_cli.orientation import shape_note
 from dwconv_cli.plan import plan_conv, problem_of
 from dwconv_cli.precision import is_exact, precision
 from dwconv_cli.recipe import Recipe
@@ -49,9 +50,9 @@ def check(
     Returns
     -------
     dict
-        ``output``, ``layer``, ``layer_source``, ``weights``, ``padding``, ``effective_kernel_size``, ``algorithm`` and ``notes`` as in
-        a report; ``receptive_field`` in steps; ``delay`` in ``steps`` and, with `fs`, in ``seconds``: how far an
-        output lags the middle of the steps it is made of.
+        ``output``, ``layer``, ``layer_source``, ``weights``, ``padding``, ``effective_kernel_size``, ``algorithm`` and
+        ``notes`` as in a report; ``receptive_field`` in steps; ``delay`` in ``steps`` and, with `fs`, in ``seconds``:
+        how far an output lags the middle of the steps it is made of.
 
     Raises
     ------
@@ -65,7 +66,11 @@ def check(
         found = precision(dtype, kernel, layer.dtype)
         exact = is_exact(dtype, kernel)
         plan = plan_conv(problem_of(layer, channels, found.compute.name, exact), algorithm)
-        output = layer.output_shape(shape)
+        doubt = shape_note(steps, channels, layer.effective_kernel_size, data_format)
+        try:
+            output = layer.output_shape(shape)
+        except ShapeError as error:
+            raise ShapeError(f"{error}; {doubt}" if doubt else str(error)) from error
         # The engine would refuse such a regularizer.
         Tally(layer.activity_regularizer, 1)
     except (LayerError, ShapeError) as error:
@@ -83,7 +88,7 @@ def check(
         "receptive_field": size,
         "delay": in_time(left - (size - 1) / 2, fs),
         "algorithm": {"name": plan.algorithm, "reason": plan.reason},
-        "notes": notes,
+        "notes": [*notes, doubt] if doubt else notes,
     }
 
 

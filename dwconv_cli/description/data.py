@@ -11,6 +11,7 @@ from dwconv_cli.description.stats import channel_stats
 from dwconv_cli.errors import ShapeError
 from dwconv_cli.formats import Address, Reader, complete, open_reader
 from dwconv_cli.job import steps_of
+from dwconv_cli.orientation import attributes_note, stated_format
 from dwconv_cli.recipe import Recipe
 from dwconv_cli.report import array_entry
 from dwconv_cli.transfer import Axes
@@ -21,7 +22,8 @@ def describe_data(
     address: Address,
     recipe: Recipe | None,
     *,
-    data_format: str,
+    data_format: str | None = None,
+    default_format: str = "channels_last",
     stats: bool = False,
     fs: float | None = None,
     steps: slice = slice(None),
@@ -29,11 +31,17 @@ def describe_data(
     input_format: str | None = None,
     allow_external: bool = False,
 ) -> dict[str, Any]:
-    """A recording, and with a `recipe` what its layer makes of it; see :func:`~dwconv_cli.description.describe`."""
+    """A recording, and with a `recipe` what its layer makes of it; see :func:`~dwconv_cli.description.describe`.
+
+    Without a recipe, an output of ours is read as its attributes say it was made.
+    """
     address = complete(address, input_format)
     options = {"allow_external": True} if allow_external else {}
     reader = open_reader(address, input_format, **options)
     try:
+        if recipe is not None:
+            data_format = recipe.data_format()
+        data_format = data_format or stated_format(reader.attributes) or default_format
         return _described(reader, address, recipe, data_format, stats, fs, steps, algorithm)
     finally:
         reader.close()
@@ -78,6 +86,8 @@ def _described(
     }
     if recipe is not None:
         found |= check(recipe, shape, reader.dtype, str(address), algorithm=algorithm, fs=fs)
+        doubt = attributes_note(reader.attributes, data_format) if len(shape) > 1 else None
+        found["notes"] += [doubt] if doubt else []
     if stats:
         found["stats"] = channel_stats(reader, axes, taken)
     return found

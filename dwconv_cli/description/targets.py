@@ -30,6 +30,7 @@ def describe(
     *,
     recipe: Recipe | None = None,
     data_format: str | None = None,
+    default_format: str = "channels_last",
     stats: bool = False,
     fs: float | None = None,
     steps: slice = slice(None),
@@ -53,7 +54,9 @@ def describe(
     recipe : Recipe, optional
         A layer to hold against the data: nothing is computed, and fresh weights are not even made.
     data_format : str, optional
-        Of a recording without `recipe`; channels_last by default.
+        Of a recording without `recipe`; by default what its attributes say, where dwconv made it.
+    default_format : str
+        Where neither `data_format` nor attributes say anything.
     stats : bool
         Read the recording once for the statistics of its channels.
     fs : float, optional
@@ -106,7 +109,8 @@ def describe(
         found = describe_data(
             address,
             recipe,
-            data_format=recipe.data_format() if recipe else data_format or "channels_last",
+            data_format=data_format,
+            default_format=default_format,
             stats=stats,
             fs=fs,
             steps=steps,
