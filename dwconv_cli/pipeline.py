@@ -20,6 +20,7 @@ from dwconv_cli.formats import (
     open_output,
     open_reader,
     other_files,
+    written,
 )
 from dwconv_cli.formats.sink import check_absent, exists
 from dwconv_cli.formats.source import reason
@@ -231,7 +232,7 @@ def apply_group(
     """Filter the recordings that go into one output file; the file appears whole or not at all."""
     reports: list[Report] = []
     opened: Output | None = None
-    inside = cache(members)
+    inside = cache(written)
     try:
         for target in group:
             if settings.skip_existing and _is_done(target, settings, inside):
@@ -303,7 +304,7 @@ def make_directory(path: str) -> None:
 Members = Callable[[str, str | None], list[str]]
 
 
-def check_target(target: Target, settings: Settings, inside: Members = members) -> bool:
+def check_target(target: Target, settings: Settings, inside: Members = written) -> bool:
     """Refuse an output that exists already; True if its file exists and the output is to be added to it.
 
     Parameters
@@ -311,7 +312,7 @@ def check_target(target: Target, settings: Settings, inside: Members = members) 
     target : Target
     settings : Settings
     inside : callable
-        Path and format to the names in that file; :func:`members`, or what remembers its answers.
+        Path and format to the names in that file; :func:`~dwconv_cli.formats.written`, or what remembers its answers.
 
     Raises
     ------
@@ -350,7 +351,7 @@ def _open(group: Sequence[Target], settings: Settings) -> Output:
     if settings.storage and format_of(first, settings.output_format, output=True).name != "hdf5":
         raise LayerError(f"{first}: {', '.join(settings.storage)} are for HDF5 outputs; leave them out")
     # Every target of the group is in the same file.
-    inside = cache(members)
+    inside = cache(written)
     group = [t for t in group if not (settings.skip_existing and _is_done(t, settings, inside))]
     adding = [check_target(target, settings, inside) for target in group]
     names = frozenset(target.output.name or "" for target in group if target.output and settings.overwrite)

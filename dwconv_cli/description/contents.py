@@ -89,6 +89,13 @@ def is_model(path: str) -> bool:
 def _hdf5(path: str, name: str | None, allow_external: bool) -> dict[str, Any]:
     from dwconv_cli import hdf5
 
+    hdf5.rehearse(_inside, path, name, allow_external)
+    return _inside(path, name, allow_external)
+
+
+def _inside(path: str, name: str | None, allow_external: bool) -> dict[str, Any]:
+    from dwconv_cli import hdf5
+
     with hdf5.open_file(path) as file:
         group = hdf5.find(file, name or "/", allow_external=allow_external)
         entries = []

@@ -171,6 +171,7 @@ def _kind(address: Address, given: str | None, allow_external: bool) -> str:
 def _is_group(path: str, name: str, allow_external: bool) -> bool:
     from dwconv_cli import hdf5
 
+    hdf5.rehearse(_is_group, path, name, allow_external)
     with hdf5.open_file(path) as file:
         return not hasattr(hdf5.find(file, name, allow_external=allow_external), "shape")
 

@@ -232,6 +232,20 @@ def members(path: str, given: str | None = None) -> list[str]:
     return found(path) if found else []
 
 
+def written(path: str, given: str | None = None) -> list[str]:
+    """Names of the arrays in a file that is to be added to.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be read: it is the output that the user has to look at.
+    """
+    try:
+        return members(path, given)
+    except InputError as error:
+        raise OutputError(f"{error}; write to another file") from error
+
+
 def complete(address: Address, given: str | None = None) -> Address:
     """`address` with the name of the only array in its file, where the name was left out.
 

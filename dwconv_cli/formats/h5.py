@@ -22,11 +22,20 @@ from dwconv_cli.hdf5.undisturbed import undisturbed
 Array = np.ndarray[Any, Any]
 
 
+@hdf5.rehearsed
 def members(path: str) -> list[str]:
     """Absolute names of the numeric datasets of rank 1 to 3 in a file, in its order."""
     with hdf5.open_file(path) as file, hdf5.errors(path):
         ranks = {entry.name: len(entry.shape or ()) for entry in hdf5.walk(file)}
         return [name for name in hdf5.datasets(file) if 1 <= ranks.get(name, 0) <= 3]
+
+
+def _look(path: str, name: str, allow_external: bool) -> None:
+    """What becomes of a dataset, for a process that may die of it."""
+    with contextlib.closing(H5Reader(path, name, allow_external)) as reader:
+        hdf5.read_through(reader._dataset)
+        if reader._side_by_side is not None:
+            reader._side_by_side.touch()
 
 
 class H5Reader:
@@ -45,6 +54,7 @@ class H5Reader:
     fortran = False
 
     def __init__(self, path: str, name: str, allow_external: bool = False) -> None:
+        hdf5.rehearse(_look, path, name, allow_external)
         self._file = hdf5.open_file(path)
         self._before = os.fstat(self._file.id.get_vfd_handle())
         try:
@@ -88,7 +98,7 @@ class H5Reader:
     def close(self) -> None:
         """Release the file."""
         # All was read by now, or another error is on its way.
-        with contextlib.suppress(OSError, RuntimeError):
+        with contextlib.suppress(InputError):
             self._file.close()
 
 
@@ -115,8 +125,12 @@ class H5Output:
         self._sink = sink
         self._replace = replace
         if keep:
-            with hdf5.open_file(keep):
-                pass
+            try:
+                with hdf5.open_file(keep):
+                    pass
+            except InputError as error:
+                # What cannot be read cannot be added to, and it is the output that the user has to look at.
+                raise OutputError(f"{error}; write to another file") from error
             try:
                 with open(keep, "rb") as old, open(sink.fd, "wb", closefd=False) as new:
                     shutil.copyfileobj(old, new, 1 << 20)

@@ -10,6 +10,7 @@ and dataset.
     virtual  data that lies elsewhere       content  read blocks, attributes, storage
     dimensions   labels and scales of axes, attributes of groups        describing   the same, written
     heaps    text that HDF5 would never finish reading    pack  small files made in memory
+    rehearsal  what is about to be done with a file, tried in a process that may die of it
 """
 
 from dwconv_cli.hdf5.content import attribute, attributes, describe, read, read_array
@@ -19,6 +20,7 @@ from dwconv_cli.hdf5.guard import dataset
 from dwconv_cli.hdf5.listing import Entry, children, datasets, walk
 from dwconv_cli.hdf5.names import find
 from dwconv_cli.hdf5.pack import pack
+from dwconv_cli.hdf5.rehearsal import distrust, read_through, rehearse, rehearsed
 from dwconv_cli.hdf5.virtual import other_files
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "dataset",
     "datasets",
     "describe",
+    "distrust",
     "errors",
     "find",
     "open_file",
@@ -39,6 +42,9 @@ __all__ = [
     "pack",
     "read",
     "read_array",
+    "read_through",
+    "rehearse",
+    "rehearsed",
     "shown",
     "surroundings",
     "walk",

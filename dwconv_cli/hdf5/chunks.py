@@ -115,6 +115,13 @@ class ChunkReader:
         while waiting:
             self._take(waiting.popleft(), selection, out)
 
+    def touch(self) -> None:
+        """Fetch every chunk, as reading does, and leave it as it is."""
+        shape = self._dataset.shape
+        if all(shape):
+            for corner in _corners(tuple(slice(0, side) for side in shape), self._codec.shape):
+                self._stored(corner)
+
     def _stored(self, corner: tuple[int, ...]) -> bytes:
         try:
             # h5py 3.14 does not take its own lock here, and another thread may be writing.

@@ -5,18 +5,21 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, cast
 from weakref import WeakValueDictionary
 
 import h5py
+from h5py._objects import phil
 
 from dwconv_cli.errors import DwconvError, InputError
 from dwconv_cli.printable import printable
 
 LINK_KINDS = {h5py.h5l.TYPE_SOFT: "soft link", h5py.h5l.TYPE_EXTERNAL: "external link"}
 SPARE_BYTES = 8 << 20
+# Called at every step of the work on a file, by which a rehearsal knows that it gets on.
+progress: list[Callable[[], None]] = []
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -33,9 +36,15 @@ def require_memory() -> None:
 
 @contextmanager
 def errors(file: h5py.HLObject | str | os.PathLike[str], name: str = "") -> Iterator[None]:
-    """Turn whatever h5py raises inside into an InputError that names the file and the object."""
+    """Turn whatever h5py raises inside into an InputError that names the file and the object.
+
+    h5py's lock is held meanwhile: between some of its calls h5py lets go of it while HDF5 still works on what they
+    share, and two threads there end by SIGSEGV. Nothing may wait inside for a thread that needs HDF5.
+    """
     try:
-        yield
+        with phil:
+            _tell()
+            yield
     except (DwconvError, MemoryError):
         raise
     except Exception as error:
@@ -43,6 +52,11 @@ def errors(file: h5py.HLObject | str | os.PathLike[str], name: str = "") -> Iter
         where = f"{path}::{shown(name)}" if name else path
         reason = shown(" ".join(str(error).split())) or type(error).__name__
         raise InputError(f"{where}: HDF5 cannot read it: {reason}") from error
+
+
+def _tell() -> None:
+    for tell in progress:
+        tell()
 
 
 def file_name(obj: h5py.HLObject) -> str:
@@ -53,6 +67,23 @@ def file_name(obj: h5py.HLObject) -> str:
 def encode(part: str) -> bytes:
     """Return a link's name as the bytes in the file; h5py decodes what is no UTF-8 with surrogate escapes."""
     return part.encode("utf-8", "surrogateescape")
+
+
+class _File(h5py.File):  # type: ignore[misc]
+    """A file whose closing fails as everything else does."""
+
+    def close(self) -> None:
+        """Close the file.
+
+        Raises
+        ------
+        InputError
+            The system reports an error of the disk only now.
+        """
+        if not self.id:
+            return
+        with errors(file_name(self)):
+            super().close()
 
 
 def open_file(path: str | os.PathLike[str], *, swmr: bool = False) -> h5py.File:
@@ -84,8 +115,9 @@ def open_file(path: str | os.PathLike[str], *, swmr: bool = False) -> h5py.File:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
         raise InputError(f"{shown(path)}: {error}") from error
+    _tell()
     try:
-        return h5py.File(path, "r", swmr=swmr, libver="latest" if swmr else None)
+        return _File(path, "r", swmr=swmr, libver="latest" if swmr else None)
     except Exception as error:
         raise InputError(f"{path}: {_open_reason(str(error), swmr)}") from error
 
@@ -140,8 +172,9 @@ def open_stream(stream: IO[bytes], label: str) -> h5py.File:
     _streams[repr(labelled)] = labelled
     if not _has_signature(stream, stream.seek(0, io.SEEK_END)):
         raise InputError(f"{labelled!r}: not an HDF5 file")
+    _tell()
     try:
-        return h5py.File(labelled, "r")
+        return _File(labelled, "r")
     except Exception as error:
         raise InputError(f"{labelled!r}: {_open_reason(str(error), False)}") from error
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import h5py
+from h5py._objects import phil
 
 from dwconv_cli.errors import InputError, MissingExtraError, UnsafeFileError
 from dwconv_cli.hdf5.door import errors, file_name, shown
@@ -24,9 +25,6 @@ MAX_CHUNK_BYTES = 256 << 20
 MAX_EXPANSION = 2000
 # Below this a file may declare what it likes: it is read in blocks, so size costs time only.
 FREE_BYTES = 1 << 30
-
-# HDF5 has one list of plugin folders for all threads.
-_plugin_paths = threading.Lock()
 
 # Filters hdf5plugin brings, by their number in the HDF Group's registry.
 PLUGIN_FILTERS = {
@@ -143,6 +141,8 @@ def check_storage(data: h5py.Dataset, where: str, allow_external: bool, depth: i
     if layout == h5py.h5d.VIRTUAL:
         check_virtual(data, plist, where, allow_external, depth, check_storage)
         return
+    if layout == h5py.h5d.CHUNKED:
+        _check_chunk(plist.get_chunk(), data, where)
     declared, stored = (data.size or 0) * data.id.get_type().get_size(), data.id.get_storage_size()
     size = data.file.id.get_filesize()
     if stored > size:
@@ -150,14 +150,19 @@ def check_storage(data: h5py.Dataset, where: str, allow_external: bool, depth: i
     if declared > max(FREE_BYTES, MAX_EXPANSION * stored):
         raise UnsafeFileError(f"{where}: declares {declared} bytes, but only {stored} are stored")
     if layout == h5py.h5d.CHUNKED:
-        chunk = data.id.get_type().get_size()
-        for side in plist.get_chunk():
-            chunk *= side
-        if chunk > MAX_CHUNK_BYTES:
-            raise UnsafeFileError(
-                f"{where}: has chunks of {chunk} bytes, more than {MAX_CHUNK_BYTES}; repack it with h5repack -l"
-            )
         _check_filters(plist, where)
+
+
+def _check_chunk(sides: tuple[int, ...], data: h5py.Dataset, where: str) -> None:
+    # Before HDF5 looks for a chunk: it divides by these sides, one for each of the dataset's axes.
+    rank = data.id.get_space().get_simple_extent_ndims()
+    if len(sides) != rank or 0 in sides:
+        raise InputError(f"{where}: damaged; its chunks are {sides} in a dataset of {rank} dimensions")
+    size = math.prod(sides) * data.id.get_type().get_size()
+    if size > MAX_CHUNK_BYTES:
+        raise UnsafeFileError(
+            f"{where}: has chunks of {size} bytes, more than {MAX_CHUNK_BYTES}; repack it with h5repack -l"
+        )
 
 
 def filters(plist: Any) -> list[tuple[int, str, tuple[int, ...]]]:
@@ -198,7 +203,8 @@ def _no_plugin_search() -> Iterator[None]:
     if os.environ.get("HDF5_PLUGIN_PATH"):
         yield
         return
-    with _plugin_paths:
+    # HDF5 has one list of plugin folders for all threads.
+    with phil:
         paths = [h5py.h5pl.get(index) for index in range(h5py.h5pl.size())]
         for _ in paths:
             h5py.h5pl.remove(0)

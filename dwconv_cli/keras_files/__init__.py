@@ -51,13 +51,20 @@ def is_keras_file(path: str | os.PathLike[str]) -> bool:
     if not name.endswith(_HDF5_SUFFIXES) or not os.path.isfile(path):
         return False
     from dwconv_cli import hdf5
-    from dwconv_cli.keras_files import legacy, store
 
     try:
-        with hdf5.open_file(path) as file:
-            return legacy.is_legacy(file) or store.is_store(file)
+        hdf5.rehearse(_is_keras_inside, path)
+        return _is_keras_inside(path)
     except InputError:
         return False
+
+
+def _is_keras_inside(path: str | os.PathLike[str]) -> bool:
+    from dwconv_cli import hdf5
+    from dwconv_cli.keras_files import legacy, store
+
+    with hdf5.open_file(path) as file:
+        return legacy.is_legacy(file) or store.is_store(file)
 
 
 def read_layers(path: str | os.PathLike[str], possible: bool = False) -> list[KerasLayer]:
@@ -83,6 +90,13 @@ def read_layers(path: str | os.PathLike[str], possible: bool = False) -> list[Ke
     UnsafeFileError
         It reaches outside itself or is far larger than it should be.
     """
+    from dwconv_cli import hdf5
+
+    hdf5.rehearse(_read_layers, path, possible)
+    return _read_layers(path, possible)
+
+
+def _read_layers(path: str | os.PathLike[str], possible: bool) -> list[KerasLayer]:
     import zipfile
 
     from dwconv_cli import hdf5

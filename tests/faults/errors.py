@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
-from faults.bench import Bench, Trial, need_strace
+from faults.bench import Bench, Ran, Trial, need_strace, shown
 from faults.cases import NAMING, STDOUT, Arena, arenas
 
 # Call -> the errors it may give.
@@ -12,11 +13,8 @@ WRITES = {
     "pwrite64": ("EIO", "ENOSPC", "EINTR", "EDQUOT"),
     "ftruncate": ("EIO", "ENOSPC"),
     "fsync": ("EIO", "ENOSPC", "EINTR"),
-    "renameat2": ("EIO", "ENOSPC", "EXDEV", "EINTR", "EPERM", "EINVAL"),
-    "renameat": ("EIO", "ENOSPC", "EXDEV", "EINTR"),
-    "unlinkat": ("EIO",),
-    "fchmod": ("EIO", "EPERM"),
-    "close": ("EIO",),
+from faults.bench import Bench, Ran, Trial, need_strace, shown
+from faults.cases import NAMING, STDOUT, Arena, arenas
     "dup": ("EMFILE",),
 }
 READS = {
@@ -43,6 +41,8 @@ def rows(bench: Bench) -> Iterator[Trial]:
             yield from _tried(bench, arena, READS, {3}, only)
         elif arena.case.stdin.startswith(("in", "raw")):
             yield from _tried(bench, arena, READS, {3}, [arena.case.stdin])
+        # The message tells which file it was, and the code must fit it.
+        yield from _tried(bench, arena, {"close": ("EIO",)}, {3, 4}, ())
         yield from _tried(bench, arena, {"openat": OPENS}, {3, 4, 5}, ())
 
 
@@ -73,6 +73,16 @@ def _tried(
         if call == "openat" or (call == "unlinkat" and more):
             # A file whose removal fails stays.
             allowed = codes | {2}
-        fault = arena.fault(ran, allowed, temporary=call == "unlinkat")
+from faults.bench import Bench, Ran, Trial, need_strace, shown
+from faults.cases import NAMING, STDOUT, Arena, arenas
         where = f" of {only[0]}" if only else ""
         yield Trial(f"{arena.case.name}: {error} at {call} {when}{where}", fault)
+
+
+def _misnamed(ran: Ran) -> str | None:
+    """What is wrong with a code for an input beside the name of an output, or the other way round."""
+    output = "out/" in ran.err or "standard output" in ran.err
+    input_ = not output and re.search(r"\b(in|raw|k)\.\w+|\bmany/", ran.err)
+    if (output and ran.code == 3) or (input_ and ran.code == 4):
+        return f"the code is not that of the file: {shown(ran)}"
+    return None

@@ -19,6 +19,7 @@ ROWS = {
     "injected errors": "errors",
     "full disk": "disk",
     "malformed": "malformed",
+    "mutants": "mutants",
     "unsafe": "unsafe",
     "signals": "signals",
     "races": "races",
