@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-MAX_BYTES = 1 << 30
+# More than a million taps for eight channels in float64.
+MAX_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,7 +258,10 @@ def _read(address: str, given_format: str | None) -> tuple[Array, Mapping[str, A
     reader = open_reader(complete(Address.parse(address), given_format), given_format)
     try:
         if int(np.prod(reader.shape, dtype=object)) * reader.dtype.itemsize > MAX_BYTES:
-            raise InputError(f"{address}: {reader.shape} {reader.dtype} is too large for weights")
+            raise InputError(
+                f"{address}: {reader.shape} {reader.dtype} is too large for weights, which have at most"
+                f" {MAX_BYTES >> 20} MiB; a recording goes before the options"
+            )
         array = np.empty(reader.shape, reader.dtype.newbyteorder("="))
         reader.read(whole(reader.shape), array)
         reader.finish()

@@ -288,8 +288,8 @@ def other_files(address: Address, given: str | None = None) -> list[str]:
         return []
     from dwconv_cli import hdf5
 
-    with hdf5.open_file(address.path) as file:
-        return hdf5.other_files(file, address.name)
+    hdf5.rehearse(hdf5.other_files_of, address.path, address.name)
+    return hdf5.other_files_of(address.path, address.name)
 
 
 def open_reader(address: Address, given: str | None = None, **options: Any) -> Reader:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import zipfile
-import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
@@ -16,11 +15,11 @@ from dwconv_cli.formats.npy import NpyReader, NpyWriter
 from dwconv_cli.formats.sink import Sink, StreamSink, exists
 from dwconv_cli.formats.source import StreamSource, reason
 from dwconv_cli.words import LAYER_CONFIG
+from dwconv_cli.zips import DAMAGE, open_archive, open_member
 
 MAX_MEMBERS = 100_000
 # A layer's config stands in the comment of its kernel, where readers of arrays do not meet it.
 MAX_COMMENT = 65_535
-_ZIP_ERRORS = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError)
 
 
 def open_zip(path: str) -> zipfile.ZipFile:
@@ -32,14 +31,14 @@ def open_zip(path: str) -> zipfile.ZipFile:
         If it is no zip file, or malformed.
     """
     try:
-        archive = zipfile.ZipFile(path)
-    except _ZIP_ERRORS as error:
-        hint = "not a zip file" if isinstance(error, zipfile.BadZipFile) else reason(error)
+        archive = open_archive(path, MAX_MEMBERS)
+    except DAMAGE as error:
+        hint = reason(error) if str(error) != "File is not a zip file" else "not a zip file"
         raise InputError(f"{path}: {hint}") from error
     names = archive.namelist()
-    if len(names) > MAX_MEMBERS or len(set(names)) != len(names):
+    if len(set(names)) != len(names):
         archive.close()
-        raise UnsafeFileError(f"{path}: has duplicate members, or more than {MAX_MEMBERS}; write it again")
+        raise UnsafeFileError(f"{path}: has duplicate members; write it again")
     return archive
 
 
@@ -64,9 +63,9 @@ class NpzReader(NpyReader):
         self._archive = self._opened.enter_context(open_zip(path))
         label = f"{path}::{name}"
         try:
-            stream = self._opened.enter_context(self._archive.open(f"{name}.npy"))
-            super().__init__(StreamSource(stream, label), label)
             info = self._archive.getinfo(f"{name}.npy")
+            stream = self._opened.enter_context(open_member(self._archive, info))
+            super().__init__(StreamSource(stream, label), label)
             size = info.file_size
             if size != self._end:
                 raise InputError(f"{label}: holds {size} bytes, its header needs {self._end}")
@@ -77,7 +76,7 @@ class NpzReader(NpyReader):
             self._opened.close()
             names = ", ".join(members(path)[:20])
             raise InputError(f"{label}: no such member; the file has: {names}") from None
-        except (InputError, *_ZIP_ERRORS) as error:
+        except DAMAGE as error:
             self._opened.close()
             raise (
                 error if isinstance(error, InputError) else InputError(f"{label}: {reason(error)}")
@@ -170,10 +169,15 @@ class NpzOutput:
                 copy = zipfile.ZipInfo(info.filename, info.date_time)
                 copy.compress_type, copy.comment = info.compress_type, info.comment
                 try:
-                    with old.open(info) as source, self._archive.open(copy, "w", force_zip64=True) as target:
+                    with (
+                        open_member(old, info) as source,
+                        self._archive.open(copy, "w", force_zip64=True) as target,
+                    ):
                         while block := source.read(1 << 20):
                             target.write(block)
-                except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+                except OutputError:
+                    raise
+                except DAMAGE as error:
                     raise OutputError(
                         f"{path}::{info.filename}: cannot be carried over: {reason(error)}; write to another file"
                     ) from error

@@ -21,7 +21,7 @@ from dwconv_cli.hdf5.listing import Entry, children, datasets, walk
 from dwconv_cli.hdf5.names import find
 from dwconv_cli.hdf5.pack import pack
 from dwconv_cli.hdf5.rehearsal import distrust, read_through, rehearse, rehearsed
-from dwconv_cli.hdf5.virtual import other_files
+from dwconv_cli.hdf5.virtual import other_files_of
 
 __all__ = [
     "Dimension",
@@ -38,7 +38,7 @@ __all__ = [
     "find",
     "open_file",
     "open_stream",
-    "other_files",
+    "other_files_of",
     "pack",
     "read",
     "read_array",

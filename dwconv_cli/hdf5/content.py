@@ -13,9 +13,11 @@ from dwconv_cli.hdf5.door import errors, file_name, shown
 from dwconv_cli.hdf5.guard import filters, is_bfloat16
 from dwconv_cli.hdf5.heaps import check_heaps
 
-MAX_ARRAY_BYTES = 256 << 20
+MAX_ARRAY_BYTES = 64 << 20
 MAX_ATTRIBUTES = 10_000
 MAX_ATTRIBUTE_BYTES = 64 << 20
+# Of all that is copied from one object; a larger one is left out.
+MAX_COPIED_BYTES = 32 << 20
 # A variable-length array may name one large heap object many times over: few elements, or a file too small to matter.
 MAX_VLEN_ELEMENTS = 256
 MAX_VLEN_BYTES = 1 << 30
@@ -102,13 +104,15 @@ def attributes(obj: h5py.HLObject) -> dict[str, Any]:
     InputError
         An attribute cannot be read.
     """
-    found = {}
+    found, left = {}, MAX_COPIED_BYTES
     with errors(obj, obj.name or ""):
         for name in islice(obj.attrs, MAX_ATTRIBUTES):
             if name in _SCALE_ATTRIBUTES or name.startswith(("_Netcdf4", "_NCProperties")):
                 continue
-            if _attribute_trouble(obj, name) is None:
-                found[name] = obj.attrs[name]
+            if _attribute_trouble(obj, name, left) is None:
+                found[name] = value = obj.attrs[name]
+                # Of text of varying length the size is known only now.
+                left -= len(value) if isinstance(value, str | bytes) else getattr(value, "nbytes", 0)
     return found
 
 
@@ -131,7 +135,7 @@ def attribute(obj: h5py.HLObject, name: str) -> Any:
         return obj.attrs[name]
 
 
-def _attribute_trouble(obj: h5py.HLObject, name: str) -> str | None:
+def _attribute_trouble(obj: h5py.HLObject, name: str, limit: int = MAX_ATTRIBUTE_BYTES) -> str | None:
     info = obj.attrs.get_id(name)
     kind = info.get_type()
     if kind.detect_class(h5py.h5t.REFERENCE):
@@ -141,8 +145,8 @@ def _attribute_trouble(obj: h5py.HLObject, name: str) -> str | None:
         return "holds arrays of varying length"
     space = info.get_space()
     count = 0 if space.get_simple_extent_type() == h5py.h5s.NULL else space.get_simple_extent_npoints()
-    if count * kind.get_size() > MAX_ATTRIBUTE_BYTES:
-        return f"has {count * kind.get_size()} bytes, more than {MAX_ATTRIBUTE_BYTES}"
+    if count * kind.get_size() > limit or limit < 0:
+        return f"has {count * kind.get_size()} bytes, more than {limit}"
     variable = kind.get_class() == h5py.h5t.STRING and kind.is_variable_str()
     if variable and count > MAX_VLEN_ELEMENTS and count * obj.file.id.get_filesize() > MAX_VLEN_BYTES:
         return f"has {count} elements of varying length"

@@ -91,6 +91,12 @@ def other_files(file: h5py.File, name: str) -> list[str]:
     return sorted(paths - {file_name(file)})
 
 
+def other_files_of(path: str, name: str) -> list[str]:
+    """The same for a file by its path."""
+    with open_file(path) as file:
+        return other_files(file, name)
+
+
 def _collect(data: Any, paths: set[str], depth: int) -> None:
     here = file_name(data)
     paths.add(here)

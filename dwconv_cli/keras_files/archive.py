@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from dwconv_cli.hdf5 import shown
 from dwconv_cli.keras_files.layers import CLASSES, KerasLayer
 from dwconv_cli.keras_files.store import Store
 from dwconv_cli.keras_json import MAX_BYTES, find_layers, load_json
+from dwconv_cli.zips import DAMAGE, open_archive, open_member
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MAX_MEMBERS = 10_000
@@ -49,7 +49,7 @@ def read_archive(path: Path, possible: bool = False) -> list[KerasLayer]:
             raise InputError(f"{path / CONFIG}: {error.strerror or error}") from error
         with hdf5.open_file(path / WEIGHTS) as file:
             return _layers(text, file, str(path), possible)
-    with _errors(path), zipfile.ZipFile(path) as archive:
+    with _errors(path), open_archive(str(path), MAX_MEMBERS) as archive:
         members = _members(archive, path)
         with _spool(archive, members[CONFIG], MAX_BYTES, path) as stream:
             config = stream.read()
@@ -73,24 +73,13 @@ def _errors(path: Path) -> Iterator[None]:
         yield
     except DwconvError:
         raise
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-        ValueError,
-    ) as error:
+    except DAMAGE as error:
         raise InputError(f"{path}: the archive cannot be read: {shown(str(error)) or 'cut short'}") from error
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    infos = archive.infolist()
-    if len(infos) > MAX_MEMBERS:
-        raise UnsafeFileError(f"{path}: {len(infos)} members, more than {MAX_MEMBERS}")
     members: dict[str, zipfile.ZipInfo] = {}
-    for info in infos:
+    for info in archive.infolist():
         if info.filename in members:
             raise UnsafeFileError(f"{path}: the member {shown(info.filename)} is there twice")
         members[info.filename] = info
@@ -115,7 +104,7 @@ def _spool(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int, path: Pa
     spool: Any = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
     try:
         # zipfile unpacks no more than the member declares, and then tests the checksum.
-        with archive.open(info) as member:
+        with open_member(archive, info) as member:
             while step := member.read(_STEP):
                 spool.write(step)
         spool.seek(0)

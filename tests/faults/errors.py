@@ -13,8 +13,10 @@ WRITES = {
     "pwrite64": ("EIO", "ENOSPC", "EINTR", "EDQUOT"),
     "ftruncate": ("EIO", "ENOSPC"),
     "fsync": ("EIO", "ENOSPC", "EINTR"),
-from faults.bench import Bench, Ran, Trial, need_strace, shown
-from faults.cases import NAMING, STDOUT, Arena, arenas
+    "renameat2": ("EIO", "ENOSPC", "EXDEV", "EINTR", "EPERM", "EINVAL"),
+    "renameat": ("EIO", "ENOSPC", "EXDEV", "EINTR"),
+    "unlinkat": ("EIO",),
+    "fchmod": ("EIO", "EPERM"),
     "dup": ("EMFILE",),
 }
 READS = {
@@ -73,8 +75,7 @@ def _tried(
         if call == "openat" or (call == "unlinkat" and more):
             # A file whose removal fails stays.
             allowed = codes | {2}
-from faults.bench import Bench, Ran, Trial, need_strace, shown
-from faults.cases import NAMING, STDOUT, Arena, arenas
+        fault = arena.fault(ran, allowed, temporary=call == "unlinkat") or _misnamed(ran)
         where = f" of {only[0]}" if only else ""
         yield Trial(f"{arena.case.name}: {error} at {call} {when}{where}", fault)
 
