@@ -6,36 +6,30 @@ import contextlib
 import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 
 from dwconv_cli.arguments import Location, instance, location, several, whole_number
-from dwconv_cli.errors import DwconvError, LayerError, OutputError, exit_code
+from dwconv_cli.errors import DwconvError, LayerError
 from dwconv_cli.formats import (
     Address,
-    Output,
     complete,
     expand,
-    format_of,
     members,
-    open_output,
+    no_recordings,
     open_reader,
     other_files,
-    written,
 )
-from dwconv_cli.formats.sink import check_absent, exists
-from dwconv_cli.formats.source import reason
-from dwconv_cli.job import Job, Settings, weight_losses
+from dwconv_cli.group import apply_group, failure, make_directory
+from dwconv_cli.job import Settings, weight_losses
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import inner_config
 from dwconv_cli.naming import Target, targets
 from dwconv_cli.recipe import Recipe, Resolved
 from dwconv_cli.report import Report
-from dwconv_cli.side_by_side import UNBROKEN, side_by_side
+from dwconv_cli.side_by_side import side_by_side
 from dwconv_cli.transfer import Axes
 
 _CONSTRAINTS = ("depthwise_constraint", "bias_constraint")
-# What else can be done about an output that exists already.
-_PASS_OVER = "--skip-existing to pass over it"
 
 
 def apply_file(
@@ -129,10 +123,16 @@ def apply_many(
     folder = None if directory is None else location("directory", directory)
     sources: list[Address] = []
     failed: list[Report] = []
+    notes: dict[str, str] = {}
+    passed_over = partial(no_recordings, given=settings.input_format)
     for text in (location("each of inputs", one) for one in several("inputs", inputs, "addresses")):
+        left_out: list[Address] = []
         try:
-            matches = expand(text, lambda path: members(path, settings.input_format))
+            matches = expand(text, lambda path: members(path, settings.input_format), passed_over, left_out)
             sources.extend(complete(address, settings.input_format) for address in matches)
+            if left_out:
+                # Said with the first of those that the wildcards match.
+                notes[str(sources[-len(matches)])] = _left_out_note(text, len(matches), left_out)
         except DwconvError as error:
             failed.append(failure(text, error))
     beside = files_beside(recipe, settings, sources)
@@ -146,7 +146,27 @@ def apply_many(
         raise LayerError("several jobs cannot share standard input; name it once, or use one job")
     if folder is not None and not settings.dry_run:
         make_directory(folder)
-    return _all_of(failed, list(groups.values()), recipe, settings, keep_going, run)
+    reports = _all_of(failed, list(groups.values()), recipe, settings, keep_going, run)
+    return _with_notes(reports, notes) if notes else reports
+
+
+def _left_out_note(text: str, matches: int, left_out: Sequence[Address]) -> str:
+    names = ", ".join(str(address.name) for address in left_out[:5])
+    more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
+    return (
+        f"{text} leaves out {len(left_out)} of {matches + len(left_out)} datasets, dimension scales and what is not "
+        f"numeric data of rank 1 to 3: {names}{more}"
+    )
+
+
+def _with_notes(
+    reports: Generator[Report, None, None], notes: dict[str, str]
+) -> Generator[Report, None, None]:
+    with contextlib.closing(reports):
+        for report in reports:
+            note = notes.pop(report.input["address"], None)
+            report.notes += [note] if note else []
+            yield report
 
 
 def _settings(settings: Settings | None) -> Settings:
@@ -224,143 +244,6 @@ def _watched(
             tell(address, done, total)
 
     return apply_group(group, recipe, replace(settings, progress=told), keep_going)
-
-
-def apply_group(
-    group: Sequence[Target], recipe: Recipe, settings: Settings, keep_going: bool
-) -> list[Report]:
-    """Filter the recordings that go into one output file; the file appears whole or not at all."""
-    reports: list[Report] = []
-    opened: Output | None = None
-    inside = cache(written)
-    try:
-        for target in group:
-            if settings.skip_existing and _is_done(target, settings, inside):
-                reports.append(skipped(target))
-                continue
-            try:
-                with Job(target, recipe, settings) as job:
-                    if settings.dry_run:
-                        check_target(target, settings)
-                    else:
-                        opened = opened or _open(group, settings)
-                        job.run(opened)
-                reports.append(job.report)
-            except (DwconvError, MemoryError) as error:
-                reports.append(failure(str(target.source), error, target.output))
-                if not keep_going:
-                    break
-        if opened is not None:
-            if any(report.status == "ok" for report in reports) and (keep_going or reports[-1].cause is None):
-                with UNBROKEN:
-                    opened.commit()
-            else:
-                opened.abort()
-                _take_back(reports)
-    except BaseException as error:
-        if opened is not None:
-            opened.abort()
-        if not isinstance(error, DwconvError):
-            raise
-        return [failure(str(target.source), error, target.output) for target in group]
-    return reports
-
-
-def _take_back(reports: list[Report]) -> None:
-    """Say of what was filtered before another one failed that their common output is not there."""
-    cause = reports[-1]
-    for report in reports:
-        if report.status == "ok" and cause.error:
-            message = f"{report.input['address']}: not written, since {cause.input['address']} failed"
-            report.status, report.error = "failed", {"code": cause.error["code"], "message": message}
-
-
-def failure(source: str, error: BaseException, output: Address | None = None) -> Report:
-    """The report of an input that failed."""
-    return Report(
-        status="failed",
-        input={"address": source},
-        output=None if output is None else {"address": str(output)},
-        error={"code": exit_code(error), "message": str(error) or type(error).__name__},
-        cause=error,
-    )
-
-
-def make_directory(path: str) -> None:
-    """Create a directory for outputs, and those above it.
-
-    Raises
-    ------
-    OutputError
-    """
-    try:
-        os.makedirs(path, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise OutputError(f"{path}: there is a file in the way; name another directory") from error
-    except OSError as error:
-        raise OutputError(f"{path}: {reason(error)}") from error
-
-
-Members = Callable[[str, str | None], list[str]]
-
-
-def check_target(target: Target, settings: Settings, inside: Members = written) -> bool:
-    """Refuse an output that exists already; True if its file exists and the output is to be added to it.
-
-    Parameters
-    ----------
-    target : Target
-    settings : Settings
-    inside : callable
-        Path and format to the names in that file; :func:`~dwconv_cli.formats.written`, or what remembers its answers.
-
-    Raises
-    ------
-    OutputError
-    """
-    output = target.output
-    if output is None or output.is_stream:
-        return False
-    if output.name is None or target.bare or not os.path.exists(output.path):
-        check_absent(output.path, settings.overwrite, advice=_PASS_OVER)
-        return False
-    if not settings.overwrite and output.name in inside(output.path, settings.output_format):
-        raise exists(str(output), _PASS_OVER)
-    return True
-
-
-def skipped(target: Target) -> Report:
-    """The report of an input whose output exists."""
-    return Report(
-        status="skipped", input={"address": str(target.source)}, output={"address": str(target.output)}
-    )
-
-
-def _is_done(target: Target, settings: Settings, inside: Members) -> bool:
-    output = target.output
-    if output is None or output.is_stream or not os.path.exists(output.path):
-        return False
-    return output.name is None or output.name in inside(output.path, settings.output_format)
-
-
-def _open(group: Sequence[Target], settings: Settings) -> Output:
-    first_target = group[0]
-    first = first_target.output
-    if first is None:
-        raise LayerError("no output given; say where to write to")
-    if settings.storage and format_of(first, settings.output_format, output=True).name != "hdf5":
-        raise LayerError(f"{first}: {', '.join(settings.storage)} are for HDF5 outputs; leave them out")
-    # Every target of the group is in the same file.
-    inside = cache(written)
-    group = [t for t in group if not (settings.skip_existing and _is_done(t, settings, inside))]
-    adding = [check_target(target, settings, inside) for target in group]
-    names = frozenset(target.output.name or "" for target in group if target.output and settings.overwrite)
-    if first_target.makes_directory:
-        make_directory(os.path.dirname(first.path) or ".")
-    with UNBROKEN:
-        return open_output(
-            first.path, settings.output_format, overwrite=settings.overwrite, keep=all(adding), replace=names
-        )
 
 
 def make_weights(

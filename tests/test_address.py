@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from helpers_cli import run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -193,3 +194,43 @@ def test_very_many_candidates_are_cut(tmp_path: Path) -> None:
     np.savez(path, **{f"array{n:03}": np.zeros(1) for n in range(100)})
     with pytest.raises(InputError, match="and 80 more"):
         complete(Address(str(path)))
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A laboratory's file: recordings, their time stamps as dimension scales, and what is no recording."""
+    monkeypatch.chdir(tmp_path)
+    np.save("k.npy", np.ones(2, "f4"))
+    with h5py.File("lab.h5", "w") as file:
+        for name in ("acc", "gyro"):
+            data = file.create_dataset(f"run1/{name}", data=np.arange(60, dtype="f4").reshape(20, 3))
+            scale = file.create_dataset(f"run1/times/{name}", data=np.arange(20.0))
+            scale.make_scale("time")
+            data.dims[0].attach_scale(scale)
+        file["run1/note"] = "text"
+        file["run1/rate"] = 50.0
+        file["run1/video"] = np.zeros((2, 2, 2, 2))
+        file["run2/note"] = "text"
+    return tmp_path
+
+
+def test_wildcards_leave_out_what_is_no_recording_and_say_so(lab: Path) -> None:
+    arguments = ("-k", "k.npy", "-o", "{dataset}.npy", "--overwrite")
+    ran = run("apply", "lab.h5::/run1/**", *arguments, "--json")
+    assert ran.code == 0
+    assert [report["input"]["address"] for report in ran.reports] == [
+        "lab.h5::/run1/acc",
+        "lab.h5::/run1/gyro",
+    ]
+    assert [any("leaves out 5 of 7" in note for note in report["notes"]) for report in ran.reports] == [
+        True,
+        False,
+    ]
+    assert ran.err.count("leaves out 5 of 7") == 1
+    assert "/run1/note" in ran.err
+    assert "leaves out" in run("apply", "lab.h5::/run1/**", *arguments).err
+    # What matches nothing else, and what is named, is told or taken.
+    run("apply", "lab.h5::/run1/times/*", *arguments).failed(3, "dimension scales", "without wildcards")
+    run("apply", "lab.h5::/run2/*", *arguments).failed(3, "/run2/note")
+    run("apply", "lab.h5::/run1/times/acc", *arguments, "-q").done()
+    assert "leaves out" not in run("apply", "lab.h5::/run1/[ag][cy]*", *arguments).err

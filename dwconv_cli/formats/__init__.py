@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from dwconv_cli.arguments import one_of
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.address import STREAM, Address, expand
 from dwconv_cli.formats.npy import NpyReader, NpyWriter
+from dwconv_cli.formats.protocols import Output, Reader, Writer
 from dwconv_cli.formats.sink import FileSink, Sink
 from dwconv_cli.formats.source import StreamSource, open_source
 from dwconv_cli.formats.standard import standard_input, standard_output
@@ -25,69 +26,6 @@ from dwconv_cli.formats.standard import standard_input, standard_output
 __all__ = ["FORMATS", "Address", "Output", "Reader", "Writer", "expand", "open_output", "open_reader"]
 
 Array = np.ndarray[Any, Any]
-
-
-class Reader(Protocol):
-    """Blocks of one array."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    fortran: bool
-    sequential: bool
-    chunks: tuple[int, ...] | None
-    attributes: dict[str, Any]
-    storage: dict[str, Any]
-
-    def read(self, selection: tuple[slice, ...], out: Array) -> None:
-        """Copy the selected part into `out`, cast to its dtype."""
-
-    def spool(self) -> None:
-        """Make it readable in any order."""
-
-    def finish(self) -> None:
-        """Check the end; call when all was read."""
-
-    def close(self) -> None:
-        """Release what is open."""
-
-
-class Writer(Protocol):
-    """Blocks into one array."""
-
-    sequential: bool
-
-    def spool(self) -> None:
-        """Take blocks in any order; called before the first."""
-
-    def write(self, selection: tuple[slice, ...], block: Array) -> None:
-        """Put `block` at `selection`."""
-
-    def commit(self) -> None:
-        """Complete this array."""
-
-    def abort(self) -> None:
-        """Give this array up."""
-
-
-class Output(Protocol):
-    """A file to be: it appears whole at :meth:`commit`, or not at all."""
-
-    def writer(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        attributes: Any = None,
-        options: Any = None,
-    ) -> Writer:
-        """A writer of one array of known shape."""
-
-    def commit(self) -> None:
-        """Make the file appear."""
-
-    def abort(self) -> None:
-        """Leave things as they were."""
 
 
 class NpyOutput:
@@ -244,6 +182,15 @@ def written(path: str, given: str | None = None) -> list[str]:
         return members(path, given)
     except InputError as error:
         raise OutputError(f"{error}; write to another file") from error
+
+
+def no_recordings(path: str, pattern: str, given: str | None = None) -> list[str]:
+    """Names in a file that match a pattern, and that wildcards leave out: dimension scales and no numeric data."""
+    if format_of(Address(path), given).name != "hdf5":
+        return []
+    from dwconv_cli.formats.h5 import no_recordings
+
+    return no_recordings(path, pattern)
 
 
 def complete(address: Address, given: str | None = None) -> Address:

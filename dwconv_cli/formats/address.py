@@ -52,7 +52,12 @@ class Address:
         return os.path.splitext(self.path)[1].lower()
 
 
-def expand(text: Location, members: Callable[[str], list[str]]) -> list[Address]:
+def expand(
+    text: Location,
+    members: Callable[[str], list[str]],
+    no_recordings: Callable[[str, str], list[str]] | None = None,
+    left_out: list[Address] | None = None,
+) -> list[Address]:
     """The addresses that `text` names, with wildcards on both sides of ``::`` resolved, in sorted order.
 
     In a path and in a name alike ``*`` stays within one level and ``**`` crosses levels. What exists under its
@@ -63,6 +68,10 @@ def expand(text: Location, members: Callable[[str], list[str]]) -> list[Address]
     text : str or path
     members : callable
         Path to the names inside that file.
+    no_recordings : callable, optional
+        Path and pattern to the matching names inside that file that wildcards leave out.
+    left_out : list of Address, optional
+        Gets what was left out.
 
     Raises
     ------
@@ -80,13 +89,23 @@ def expand(text: Location, members: Callable[[str], list[str]]) -> list[Address]
     if address.name is None or not has_wildcards(address.name):
         return [Address(path, address.name) for path in paths]
     found: list[Address] = []
+    others: list[Address] = []
     pattern = name_pattern(address.name)
     for path in paths:
         names = members(path)
         if address.name in names:
             found.append(Address(path, address.name))
-        else:
-            found.extend(Address(path, name) for name in names if pattern.fullmatch(name))
+            continue
+        unwanted = frozenset(no_recordings(path, address.name)) if no_recordings else frozenset()
+        others += [Address(path, name) for name in sorted(unwanted)]
+        found += [Address(path, name) for name in names if pattern.fullmatch(name) and name not in unwanted]
+    if not found and others:
+        raise InputError(
+            f"{address}: matches only dimension scales and what is not numeric data of rank 1 to 3 "
+            f"({others[0].name}); name a dataset without wildcards"
+        )
+    if left_out is not None:
+        left_out += others
     if not found:
         raise InputError(f"{address}: no name in the file matches")
     return found

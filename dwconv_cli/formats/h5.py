@@ -12,6 +12,7 @@ import numpy as np
 
 from dwconv_cli import hdf5
 from dwconv_cli.errors import InputError, OutputError
+from dwconv_cli.formats.patterns import name_pattern
 from dwconv_cli.formats.runs import Selection, whole
 from dwconv_cli.formats.sink import FileSink, exists
 from dwconv_cli.formats.source import reason
@@ -36,6 +37,22 @@ def _look(path: str, name: str, allow_external: bool) -> None:
         hdf5.read_through(reader._dataset)
         if reader._side_by_side is not None:
             reader._side_by_side.touch()
+
+
+@hdf5.rehearsed
+def no_recordings(path: str, pattern: str) -> list[str]:
+    """Names of the datasets that match a pattern but are dimension scales, or no numeric data of rank 1 to 3."""
+    matching = name_pattern(pattern)
+    with hdf5.open_file(path) as file, hdf5.errors(path):
+        return [
+            entry.name
+            for entry in hdf5.walk(file)
+            if entry.kind == "dataset"
+            and matching.fullmatch(entry.name)
+            and not (
+                entry.numeric and 1 <= len(entry.shape or ()) <= 3 and not hdf5.is_scale(file, entry.name)
+            )
+        ]
 
 
 class H5Reader:

@@ -14,7 +14,7 @@ and dataset.
 """
 
 from dwconv_cli.hdf5.content import attribute, attributes, describe, read, read_array
-from dwconv_cli.hdf5.dimensions import Dimension, Surroundings, surroundings
+from dwconv_cli.hdf5.dimensions import Dimension, Surroundings, is_scale, surroundings
 from dwconv_cli.hdf5.door import errors, open_file, open_stream, shown
 from dwconv_cli.hdf5.guard import dataset
 from dwconv_cli.hdf5.listing import Entry, children, datasets, walk
@@ -36,6 +36,7 @@ __all__ = [
     "distrust",
     "errors",
     "find",
+    "is_scale",
     "open_file",
     "open_stream",
     "other_files_of",

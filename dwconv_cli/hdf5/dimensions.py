@@ -11,7 +11,7 @@ import numpy as np
 
 from dwconv_cli.errors import InputError
 from dwconv_cli.hdf5.content import attribute, attributes, describe, read
-from dwconv_cli.hdf5.door import errors, file_name, shown
+from dwconv_cli.hdf5.door import encode, errors, file_name, shown
 from dwconv_cli.hdf5.guard import check_storage
 from dwconv_cli.hdf5.listing import is_numeric
 from dwconv_cli.hdf5.texts import texts
@@ -25,6 +25,18 @@ BLOCK_BYTES = 4 << 20
 _LABELS, _LIST, _USERS = "DIMENSION_LABELS", "DIMENSION_LIST", "REFERENCE_LIST"
 # netCDF-4 keeps the length of a dimension that has no values in a scale of this name.
 _NO_VALUES = "This is a netCDF dimension but not a netCDF variable"
+
+
+def is_scale(file: h5py.File, name: str) -> bool:
+    """Whether a dataset holds the values along a dimension of others.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    with errors(file, name):
+        return bool(h5py.h5ds.is_scale(h5py.h5d.open(file.id, encode(name))))
 
 
 @dataclass(frozen=True)
