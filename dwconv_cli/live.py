@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from dwconv_cli.ending import ASK, Ending
 from dwconv_cli.engine import Array, Convolution
 from dwconv_cli.errors import InputError, LayerError, ShapeError
 from dwconv_cli.formats.npy import GrowingNpyWriter, bytes_of, numeric_dtype
@@ -20,9 +21,6 @@ from dwconv_cli.recipe import Recipe
 from dwconv_cli.report import Report, array_entry
 from dwconv_cli.streaming import StreamingConv
 from dwconv_cli.transfer import Tally
-
-# Bytes to ask for at once; a pipe gives what it has.
-ASK = 1 << 20
 
 
 class Source(Protocol):
@@ -58,6 +56,8 @@ def filter_live(
     raw: Raw,
     recipe: Recipe,
     settings: Settings,
+    ending: Ending | None = None,
+    tell: Callable[[str], object] | None = None,
 ) -> Report:
     """Filter a stream to its end.
 
@@ -71,6 +71,10 @@ def filter_live(
     raw : Raw
     recipe : Recipe
     settings : Settings
+    ending : Ending, optional
+        Has a signal end `source`, which it reads.
+    tell : callable, optional
+        Called with a note if a signal did.
 
     Returns
     -------
@@ -106,14 +110,25 @@ def filter_live(
     else:
         writer = output
     written = steps = 0
+    blocks = _Blocks(source, dtype, raw, ending)
+    notes = []
     try:
-        for block in _blocks(source, dtype, raw):
+        for block in blocks:
             space = stream.space(len(block))
             with np.errstate(all="ignore"):
                 space[0] = block
             tally.took(space)
             steps += len(block)
             written = _put(writer, stream.advance(len(block)), tally, written)
+        if ending is not None and ending.name is not None:
+            notes.append(_ended(ending.name, steps, blocks.rest))
+            if tell is not None:
+                tell(notes[0])
+        elif blocks.rest:
+            raise InputError(
+                f"standard input: ended {blocks.rest} bytes into a step of {blocks.frame}; "
+                "check --raw and --channels"
+            )
         written = _put(writer, stream.advance(0, last=True), tally, written)
         if isinstance(writer, GrowingNpyWriter):
             writer.finish(written)
@@ -139,6 +154,7 @@ def filter_live(
         nonfinite={"input": tally.input, "output": tally.output},
         seconds=time.perf_counter() - started,
     )
+    report.notes = [*report.notes, *notes]
     report.add_activity(tally.penalty)
     return report
 
@@ -154,27 +170,51 @@ def _put(writer: Any, outputs: Array, tally: Tally, written: int) -> int:
     return written + len(block)
 
 
-def _blocks(source: Source, dtype: np.dtype[Any], raw: Raw) -> Iterator[Array]:
-    """Steps as they come, at least `block_steps` at a time but for the last."""
-    frame = dtype.itemsize * raw.channels
-    held = bytearray()
-    while True:
+def _ended(name: str, steps: int, rest: int) -> str:
+    """What is said of a recording that a signal ended."""
+    unfinished = f", without {rest} bytes of an unfinished one" if rest else ""
+    return f"{name} ended the recording after {steps} steps{unfinished}; a second signal would abort"
+
+
+class _Blocks:
+    """Steps as they come, at least `block_steps` at a time but for the last.
+
+    Attributes
+    ----------
+    frame : int
+        Bytes of a step.
+    rest : int
+        Bytes that the stream ended with and that are no whole step.
+    """
+
+    def __init__(self, source: Source, dtype: np.dtype[Any], raw: Raw, ending: Ending | None) -> None:
+        self._source, self._dtype, self._raw, self._ending = source, dtype, raw, ending
+        self.frame = dtype.itemsize * raw.channels
+        self.rest = 0
+
+    def __iter__(self) -> Iterator[Array]:
+        unread = bytearray()
+        for piece in self._pieces():
+            unread += piece
+            count = len(unread) // self.frame
+            if count >= self._raw.block_steps:
+                yield self._first(unread, count - count % self._raw.block_steps)
+        count, self.rest = divmod(len(unread), self.frame)
+        if count:
+            yield self._first(unread, count)
+
+    def _first(self, unread: bytearray, count: int) -> Array:
+        """The first `count` steps of what is unread, taken out of it."""
+        taken = bytes(unread[: count * self.frame])
+        del unread[: count * self.frame]
+        return np.frombuffer(taken, self._dtype).reshape(count, self._raw.channels)
+
+    def _pieces(self) -> Iterator[bytes]:
         try:
-            taken = source.read(ASK)
+            if self._ending is not None:
+                yield from self._ending.pieces()
+            else:
+                while piece := self._source.read(ASK):
+                    yield piece
         except OSError as error:
             raise InputError(f"standard input: {reason(error)}") from error
-        if not taken:
-            break
-        held += taken
-        count = len(held) // frame
-        if count >= raw.block_steps:
-            count -= count % raw.block_steps
-            yield np.frombuffer(bytes(held[: count * frame]), dtype).reshape(count, raw.channels)
-            del held[: count * frame]
-    count, rest = divmod(len(held), frame)
-    if count:
-        yield np.frombuffer(bytes(held[: count * frame]), dtype).reshape(count, raw.channels)
-    if rest:
-        raise InputError(
-            f"standard input: ended {rest} bytes into a step of {frame}; check --raw and --channels"
-        )

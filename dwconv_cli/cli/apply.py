@@ -19,6 +19,7 @@ from dwconv_cli.words import FORMAT_NAMES, NAN_MODES
 
 if TYPE_CHECKING:
     from dwconv_cli.cli.progress import Progress
+    from dwconv_cli.ending import Ending
     from dwconv_cli.job import Settings
     from dwconv_cli.live import Raw
     from dwconv_cli.naming import Target
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
 @click.option("--skip-existing", is_flag=True, help="Pass over inputs whose output exists.")
 @click.option("--output-format", type=click.Choice(FORMAT_NAMES), help="Where a suffix does not tell.")
 @options.input_options
-@click.option("--raw", metavar="DTYPE", help="'-' is headerless samples, e.g. f4 or '<i2', interleaved.")
+@click.option(
+    "--raw", metavar="DTYPE", help="'-' is headerless samples, e.g. f4 or '<i2'; SIGINT once ends them."
+)
 @click.option("--channels", type=options.COUNT, metavar="C", help="With --raw: samples of a step.")
 @click.option(
     "--block-steps", type=options.COUNT, metavar="N", help="With --raw: wait for N steps at a time (1)."
@@ -94,6 +97,7 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
     """
     if given["report_file"] == "-":
         given |= {"report_file": None, "as_json": True}
+    ending = _ending(given)
     listed = listed_in(given["files_from"], given["null"])
     check(inputs, listed, given)
     if given["seed"] is None and given["kernel"] is None and given["weights"] is None:
@@ -107,7 +111,7 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
     progress = _progress(given["progress"], given["quiet"])
     settings = _settings(given, progress)
     if given["raw"] is not None:
-        reports = _live(recipe, settings, given)
+        reports = _live(recipe, settings, given, ending, log)
     else:
         reports = apply_many(
             (*inputs, *(listed or ())),
@@ -137,7 +141,19 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
     return int(failed)
 
 
-def _live(recipe: Recipe, settings: Settings, given: dict[str, Any]) -> Generator[Report, None, None]:
+def _ending(given: dict[str, Any]) -> Ending | None:
+    """What a signal ends, from now on: what comes while the command gets ready belongs to the recording."""
+    if given["raw"] is None:
+        return None
+    from dwconv_cli.ending import ending_of_standard_input
+
+    ending = ending_of_standard_input()
+    return None if ending is None else click.get_current_context().with_resource(ending)
+
+
+def _live(
+    recipe: Recipe, settings: Settings, given: dict[str, Any], ending: Ending | None, log: Log
+) -> Generator[Report, None, None]:
     """The one report of a stream of headerless samples; what is to be refused is refused before it is asked for."""
     from dwconv_cli.formats import Address
     from dwconv_cli.live import Raw
@@ -151,17 +167,19 @@ def _live(recipe: Recipe, settings: Settings, given: dict[str, Any]) -> Generato
             f"-o {path}: a stream of unknown length goes to an .npy file, or as samples to '-o -'"
         )
     (target,) = targets([source], path, None, None, *files_beside(recipe, settings, [source]))
-    return _filtered(target, raw, recipe, settings)
+    return _filtered(target, raw, recipe, settings, ending, log)
 
 
-def _filtered(target: Target, raw: Raw, recipe: Recipe, settings: Settings) -> Generator[Report, None, None]:
+def _filtered(
+    target: Target, raw: Raw, recipe: Recipe, settings: Settings, ending: Ending | None, log: Log
+) -> Generator[Report, None, None]:
     from dwconv_cli.formats.sink import FileSink
     from dwconv_cli.formats.standard import standard_input, standard_output
     from dwconv_cli.live import filter_live
 
     path = "-" if target.output is None else target.output.path
     sink = standard_output() if path == "-" else FileSink(path, settings.overwrite)
-    yield filter_live(standard_input(), sink, target, raw, recipe, settings)
+    yield filter_live(standard_input(), sink, target, raw, recipe, settings, ending, log.note)
 
 
 def _settings(given: dict[str, Any], progress: Progress | None) -> Settings:

@@ -76,10 +76,14 @@ class Log:
             with writing("standard output"):
                 click.echo(line)
             for note in [] if self._quiet else report.notes:
-                if note not in self._said:
-                    self._said.add(note)
-                    say(note, "note")
+                self.note(note)
         elif not self._quiet and report.status != "failed":
             from dwconv_cli.cli.render import report_table
 
             report_table(entry, sys.stderr, self._verbose)
+
+    def note(self, note: str) -> None:
+        """Say a note now, and not again."""
+        if note not in self._said:
+            self._said.add(note)
+            say(note, "note")

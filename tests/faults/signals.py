@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from faults.bench import Bench, Ran, Skip, Trial, need_strace, shown
-from faults.cases import NAMING, Arena, arenas, furnish, signal_of
+from faults.cases import CHANNELS, NAMING, Arena, arenas, expected, furnish, signal_of
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 CALLS = (
@@ -137,10 +137,23 @@ def _stalled(bench: Bench) -> Iterator[Trial]:
             ran = bench.run(args, folder, **options, signal=(0.5, number), seconds=PROMPT)
             os.close(held)
             left = [path.name for path in (folder / "out").iterdir()]
-            fault = "did not end" if ran.late else None if ran.code == code else shown(ran)
-            yield Trial(f"{number.name} while {name} stalls", fault or (f"left {left}" if left else None))
+            fault = "did not end" if ran.late else None
+            if name == "raw samples":
+                # They have no other end than the signal.
+                if not fault and (ran.code or not _recorded(folder / "out" / "a.npy", data)):
+                    fault = f"not the recording: {shown(ran)}"
+            elif not fault and (ran.code != code or left):
+                fault = f"left {left}; {shown(ran)}"
+            yield Trial(f"{number.name} while {name} stalls", fault)
             for path in (folder / "out").iterdir():
                 path.unlink()
+
+
+def _recorded(path: Path, data: bytes) -> bool:
+    """Whether an output is that of raw samples."""
+    return path.exists() and np.array_equal(
+        np.load(path), expected(np.frombuffer(data, "f4").reshape(-1, CHANNELS))
+    )
 
 
 def _long(bench: Bench) -> Path:
