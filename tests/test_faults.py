@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
-from faults.bench import Bench
-from faults.cases import CASES
+from faults import damage, malformed
+from faults.bench import Bench, Ran
+from faults.cases import CASES, expected
 from faults.run import ROWS, run_row
 
 # Row -> trials of each kind; what takes minutes is left to the harness.
@@ -42,3 +46,30 @@ def test_every_row_exists() -> None:
     names = [case.name for case in CASES]
     assert len(set(names)) == len(names)
     assert set(names) > KINDS
+
+
+def judged(tmp_path: Path, damage_at: int, result: str) -> str | None:
+    """What the harness thinks of an HDF5 file with one flipped byte and an output of `result`."""
+    data = bytearray(damage.h5_bytes(tmp_path))
+    whole = damage.small()
+    place = data.index(whole.tobytes()) + damage_at if damage_at >= 0 else 9
+    data[place] ^= 0xFF
+    path = tmp_path / "flipped.h5"
+    path.write_bytes(data)
+    if result == "filtered":
+        with h5py.File(path) as file:
+            whole = file["x"][()]
+    elif result == "wrong":
+        whole = whole + 1
+    stream = io.BytesIO()
+    np.save(stream, expected(whole))
+    ran = Ran(0, stream.getvalue(), "", 0, 0, 0, False, [])
+    return malformed.as_read_by("h5py", malformed._h5py_reads)(bytes(data), ran)
+
+
+@pytest.mark.parametrize(
+    "damage_at, result, good",
+    [(7, "filtered", True), (7, "as it was", True), (7, "wrong", False), (-1, "wrong", False)],
+)
+def test_flipped_bytes_are_held_against_h5py(tmp_path: Path, damage_at: int, result: str, good: bool) -> None:
+    assert (judged(tmp_path, damage_at, result) is None) == good

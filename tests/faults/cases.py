@@ -56,7 +56,8 @@ class Case:
 
 
 def _apply(name: str, *words: str, source: str = "in.npy", **options: Any) -> Case:
-    args = ("apply", source, "-k", "k.npy", *SMALL_BLOCKS, "-q", *words)
+    blocks = () if "--raw" in words else SMALL_BLOCKS
+    args = ("apply", source, "-k", "k.npy", *blocks, "-q", *words)
     return Case(name, args, reads=None if source == "-" else source, **options)
 
 
@@ -100,7 +101,7 @@ def kernel() -> Array:
 def expected(x: Array) -> Array:
     """The filtered recording, by definition."""
     k, steps = kernel()[:, :, 0], len(x) - TAPS + 1
-    total = np.zeros((steps, x.shape[1]), "f4")
+    total = np.zeros((steps, x.shape[1]), np.promote_types(x.dtype, np.float32))
     for tap in range(TAPS):
         total += k[tap] * x[tap : tap + steps]
     return total

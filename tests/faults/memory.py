@@ -27,13 +27,14 @@ def rows(bench: Bench) -> Iterator[Trial]:
     folder = bench.place("memory")
     np.save(folder / "k.npy", kernel())
     base = ("-k", "k.npy", "-q", "--overwrite", "--memory-limit", LIMIT)
+    live = ("-k", "k.npy", "-q")
     ways = {
         "npy to npy": ("apply", "in.npy", *base, "-o", "out.npy"),
         "npy to h5": ("apply", "in.npy", *base, "-o", "out.h5::/x"),
         "npy to npz": ("apply", "in.npy", *base, "-o", "out.npz::x"),
         "h5 to h5 with gzip": ("apply", "in.h5::/x", *base, "-o", "out.h5::/x", "--compression", "gzip:1"),
         "standard input to output": ("apply", "-", *base, "-o", "-"),
-        "raw samples": ("apply", "-", "--raw", "f4", "--channels", "4", *base, "-o", "-"),
+        "raw samples": ("apply", "-", "--raw", "f4", "--channels", "4", *live, "-o", "-"),
         "inspect --stats": ("inspect", "in.npy", "--stats"),
     }
     peaks: dict[str, list[int]] = {name: [] for name in ways}

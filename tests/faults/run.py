@@ -28,7 +28,6 @@ ROWS = {
     "properties": "properties",
     "mutation check": "mutation",
 }
-MOST_SHOWN = 40
 
 
 class Outcome(NamedTuple):
@@ -93,16 +92,13 @@ class _Enough(Exception):  # noqa: N818 - it is no error
 
 
 class _Told:
-    """Prints the first faults of a row."""
+    """Prints the faults of a row."""
 
     def __init__(self, fail_fast: bool) -> None:
-        self._left = MOST_SHOWN
         self._fail_fast = fail_fast
 
     def __call__(self, trial: Trial) -> None:
-        if self._left > 0:
-            print(f"    FAILED {trial.name}: {trial.fault}", flush=True)
-        self._left -= 1
+        print(f"    FAILED {trial.name}: {trial.fault}", flush=True)
         if self._fail_fast:
             raise _Enough
 
