@@ -69,7 +69,7 @@ def judged(tmp_path: Path, damage_at: int, result: str) -> str | None:
 
 @pytest.mark.parametrize(
     "damage_at, result, good",
-    [(7, "filtered", True), (7, "as it was", True), (7, "wrong", False), (-1, "wrong", False)],
+    [(5, "filtered", True), (5, "as it was", True), (5, "wrong", False), (-1, "wrong", False)],
 )
 def test_flipped_bytes_are_held_against_h5py(tmp_path: Path, damage_at: int, result: str, good: bool) -> None:
     assert (judged(tmp_path, damage_at, result) is None) == good
