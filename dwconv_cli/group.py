@@ -35,7 +35,7 @@ def apply_group(
             try:
                 with Job(target, recipe, settings) as job:
                     if settings.dry_run:
-                        check_target(target, settings)
+                        _rehearse(target, job, settings)
                     else:
                         opened = opened or _open(group, settings)
                         job.run(opened)
@@ -137,13 +137,30 @@ def _is_done(target: Target, settings: Settings, inside: Members) -> bool:
     return output.name is None or output.name in inside(output.path, settings.output_format)
 
 
+def _check_storage(output: Address, settings: Settings) -> None:
+    if settings.storage and format_of(output, settings.output_format, output=True).name != "hdf5":
+        asked = " and ".join(key for key in settings.storage if key != "compression_opts")
+        raise LayerError(f"{output}: {asked}: for HDF5 outputs only; leave that out, or write to an .h5 file")
+
+
+def _rehearse(target: Target, job: Job, settings: Settings) -> None:
+    """Look at the target as a run would, and raise what it would raise."""
+    check_target(target, settings)
+    if target.output is None:
+        return
+    from dwconv_cli.formats.dry import check_output
+
+    _check_storage(target.output, settings)
+    nbytes = (job.report.output or {}).get("nbytes", 0)
+    check_output(target.output, settings.output_format, job.storage(), nbytes, target.makes_directory)
+
+
 def _open(group: Sequence[Target], settings: Settings) -> Output:
     first_target = group[0]
     first = first_target.output
     if first is None:
         raise LayerError("no output given; say where to write to")
-    if settings.storage and format_of(first, settings.output_format, output=True).name != "hdf5":
-        raise LayerError(f"{first}: {', '.join(settings.storage)} are for HDF5 outputs; leave them out")
+    _check_storage(first, settings)
     # Every target of the group is in the same file.
     inside = cache(written)
     group = [t for t in group if not (settings.skip_existing and _is_done(t, settings, inside))]

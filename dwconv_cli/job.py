@@ -196,6 +196,18 @@ class Job:
             doubts = (doubt, attributes_note(reader.attributes, layer.data_format))
             self.report.notes += filter(None, doubts)
 
+    def storage(self) -> dict[str, Any]:
+        """h5py's options for the output.
+
+        Raises
+        ------
+        ShapeError
+            If the chunks asked for do not fit it.
+        """
+        itemsize = self._conv.precision.output.itemsize
+        asked = self._settings.storage
+        return storage_options(self._shape, itemsize, self._axes.channels_first, self._reader.storage, asked)
+
     def run(self, output: Output) -> None:
         """Filter the recording into `output` and complete the report."""
         reader, address, dtype = self._reader, self._target.output, self._conv.precision.output
@@ -204,9 +216,7 @@ class Job:
             self._shape,
             dtype,
             self._attributes(),
-            storage_options(
-                self._shape, dtype.itemsize, self._axes.channels_first, reader.storage, self._settings.storage
-            ),
+            self.storage(),
         )
         try:
             self._describe(writer)

@@ -144,6 +144,7 @@ def _target(source: Address, output: str | None, directory: str | None, given_fo
         if given_format is not None:
             path = os.path.splitext(path)[0] + FORMATS[given_format].suffixes[0]
         address = Address(path, source.name)
+        makes_directory = True
     else:
         address = Address.parse(output or "")
         makes_directory = has_fields(address.path)

@@ -40,6 +40,27 @@ def _look(path: str, name: str, allow_external: bool) -> None:
 
 
 @hdf5.rehearsed
+def check_name(path: str, name: str) -> None:
+    """Refuse a name for a new dataset where something else is in its way.
+
+    Raises
+    ------
+    OutputError
+    """
+    from dwconv_cli.hdf5 import write
+
+    with hdf5.open_file(path) as file:
+        parts = name.strip("/").split("/")
+        for number in range(1, len(parts)):
+            above = "/" + "/".join(parts[:number])
+            if above in file and not hasattr(file[above], "keys"):
+                raise OutputError(
+                    f"{path}::{above}: is a dataset, which holds no others; write to another name"
+                )
+        write.is_taken(file, name)
+
+
+@hdf5.rehearsed
 def no_recordings(path: str, pattern: str) -> list[str]:
     """Names of the datasets that match a pattern but are dimension scales, or no numeric data of rank 1 to 3."""
     matching = name_pattern(pattern)

@@ -68,7 +68,7 @@ class FileSink:
         self.name = path
         self._draft: Draft | None = None
         self._stream = -1
-        self.sequential = _is_special(path)
+        self.sequential = is_special(path)
         check_absent(path, overwrite)
         try:
             if self.sequential:
@@ -189,11 +189,11 @@ def check_absent(path: str, overwrite: bool, **advice: str) -> None:
     """
     if os.path.isdir(path):
         raise OutputError(f"{path}: is a directory; name a file in it")
-    if not overwrite and os.path.lexists(path) and not _is_special(path):
+    if not overwrite and os.path.lexists(path) and not is_special(path):
         raise exists(path, **advice)
 
 
-def _is_special(path: str) -> bool:
+def is_special(path: str) -> bool:
     """Whether `path` leads to a device, pipe or socket, if need be through links that are no paths (/dev/stdout)."""
     try:
         mode = os.stat(path).st_mode

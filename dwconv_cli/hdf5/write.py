@@ -121,13 +121,13 @@ def create_dataset(
     OutputError
     """
     with writing(f"{file_name(file)}::{shown(name)}"):
-        dataset = file.create_dataset(name, shape, dtype, track_times=False, **_with_plugin(options))
+        dataset = file.create_dataset(name, shape, dtype, track_times=False, **with_plugin(options))
         for key, value in attributes.items():
             dataset.attrs[key] = value
     return dataset
 
 
-def _with_plugin(options: Mapping[str, Any]) -> dict[str, Any]:
+def with_plugin(options: Mapping[str, Any]) -> dict[str, Any]:
     """`options` with a compression that HDF5 has as a plugin only in the form that h5py takes.
 
     Raises
