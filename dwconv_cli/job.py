@@ -17,6 +17,7 @@ from dwconv_cli.attributes import Kept, carried_attributes, carried_surroundings
 from dwconv_cli.engine import Convolution
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.formats import Output, Writer, open_reader
+from dwconv_cli.formats.checksum import Checksum
 from dwconv_cli.formats.storage import OPTIONS, storage_options
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import to_config
@@ -54,6 +55,8 @@ class Settings:
         Whether HDF5 data may lie in other files.
     dry_run : bool
         Look at headers only.
+    checksum : bool
+        Read each input file once more before and after, and fail if its content has changed.
     threads : int, optional
         All processors by default; the jobs share them.
     memory_limit : int
@@ -85,6 +88,7 @@ class Settings:
     storage: Mapping[str, Any] = field(default_factory=dict)
     allow_external: bool = False
     dry_run: bool = False
+    checksum: bool = False
     threads: int | None = None
     memory_limit: int = MEMORY_LIMIT
     jobs: int = 1
@@ -104,7 +108,7 @@ class Settings:
         for name in ("input_format", "output_format"):
             if getattr(self, name) is not None:
                 put(self, name, one_of(name, getattr(self, name), FORMAT_NAMES))
-        for name in ("overwrite", "skip_existing", "allow_external", "dry_run"):
+        for name in ("overwrite", "skip_existing", "allow_external", "dry_run", "checksum"):
             instance(name, getattr(self, name), bool)
         instance("steps", self.steps, slice)
         if self.steps.step not in (None, 1):
@@ -140,21 +144,24 @@ class Job:
         self._settings = settings
         self._started = time.perf_counter()
         options = {"allow_external": True} if settings.allow_external else {}
-        self._reader = open_reader(target.source, settings.input_format, **options)
-        try:
-            self._look(recipe, settings)
-        except (LayerError, ShapeError) as error:
-            self._reader.close()
-            raise type(error)(f"{target.source}: {error}") from error
-        except BaseException:
-            self._reader.close()
-            raise
+        self._checksum: Checksum | None = None
+        with contextlib.ExitStack() as opened:
+            if settings.checksum and not settings.dry_run:
+                self._checksum = opened.enter_context(contextlib.closing(Checksum(target.source.path)))
+            self._reader = opened.enter_context(
+                contextlib.closing(open_reader(target.source, settings.input_format, **options))
+            )
+            try:
+                self._look(recipe, settings)
+            except (LayerError, ShapeError) as error:
+                raise type(error)(f"{target.source}: {error}") from error
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Job:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._reader.close()
+        self._opened.close()
 
     def _look(self, recipe: Recipe, settings: Settings) -> None:
         reader, output = self._reader, self._target.output
@@ -232,6 +239,8 @@ class Job:
                 progress=None if told is None else partial(told, str(self._target.source)),
             ).run()
             reader.finish()
+            if self._checksum is not None:
+                self._checksum.verify()
             writer.commit()
         except BaseException:
             with contextlib.suppress(Exception):

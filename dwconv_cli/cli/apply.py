@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     callback=lambda c, p, v: size(v),
     help="Of working buffers, e.g. 64MiB. (256MiB)",
 )
+@click.option("--checksum", is_flag=True, help="Fail if an input's content changes: two more readings.")
 @click.option(
     "--files-from", metavar="FILE", help="Read inputs from FILE, one a line; '-' is standard input."
 )
@@ -195,6 +196,7 @@ def _settings(given: dict[str, Any], progress: Progress | None) -> Settings:
         storage=storage_of(given),
         allow_external=given["allow_external"],
         dry_run=given["dry_run"],
+        checksum=given["checksum"],
         threads=given["threads"],
         jobs=given["jobs"],
         memory_limit=given["memory_limit"] or Settings.memory_limit,

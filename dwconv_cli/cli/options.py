@@ -123,7 +123,7 @@ _BYSTANDERS = frozenset(
     (
         *("inputs", "files_from", "null", "output", "output_dir", "overwrite", "skip_existing"),
         *("keep_going", "dry_run", "as_json", "report_file", "quiet", "verbose", "progress"),
-        *("jobs", "threads", "memory_limit"),
+        *("jobs", "threads", "memory_limit", "checksum"),
     )
 )
 

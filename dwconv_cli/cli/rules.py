@@ -47,6 +47,8 @@ def check(inputs: tuple[str, ...], listed: list[str] | None, given: dict[str, An
         )
     if given["raw"] is not None:
         _check_raw(given)
+    if given["checksum"] and "-" in (*inputs, *(listed or ())):
+        raise click.UsageError("--checksum reads inputs again, which a stream cannot be; leave it out")
     if given["null"] and given["files_from"] is None:
         raise click.UsageError("-0 goes with --files-from")
 

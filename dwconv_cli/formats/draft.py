@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from dwconv_cli.formats.source import state
+
 # What link() and renameat2() say where the file system, or the kernel, does not have them.
 _UNKNOWN = (errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 # Linux's flag for: fail if the new name exists.
@@ -189,11 +191,6 @@ class Draft:
                 with contextlib.suppress(OSError):
                     os.close(fd)
         self._kept = self._folder = -1
-
-
-def state(status: os.stat_result) -> tuple[int, ...]:
-    """What shows that a file is still the same one, and was not changed by ordinary means."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _opened_folder(path: str) -> tuple[int, bool]:

@@ -15,7 +15,7 @@ from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.patterns import name_pattern
 from dwconv_cli.formats.runs import Selection, whole
 from dwconv_cli.formats.sink import FileSink, exists
-from dwconv_cli.formats.source import reason
+from dwconv_cli.formats.source import changed, reason, state
 from dwconv_cli.hdf5.chunks import ChunkReader, ChunkWriter, codec_of
 from dwconv_cli.hdf5.dimensions import ancestors
 from dwconv_cli.hdf5.undisturbed import undisturbed
@@ -94,7 +94,7 @@ class H5Reader:
     def __init__(self, path: str, name: str, allow_external: bool = False) -> None:
         hdf5.rehearse(_look, path, name, allow_external)
         self._file = hdf5.open_file(path)
-        self._before = os.fstat(self._file.id.get_vfd_handle())
+        self._before = state(os.fstat(self._file.id.get_vfd_handle()))
         try:
             self._dataset = hdf5.dataset(self._file, name, allow_external=allow_external)
             self.name = f"{path}::{name}"
@@ -129,9 +129,8 @@ class H5Reader:
     def finish(self) -> None:
         """Check that the file did not change; call when all was read."""
         # Of what is open; another file may have its name by now.
-        after, before = os.fstat(self._file.id.get_vfd_handle()), self._before
-        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-            raise InputError(f"{self.name}: changed while it was read; try again when it is complete")
+        if state(os.fstat(self._file.id.get_vfd_handle())) != self._before:
+            raise changed(self.name)
 
     def close(self) -> None:
         """Release the file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import zipfile
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
@@ -13,7 +14,7 @@ import numpy as np
 from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
 from dwconv_cli.formats.npy import NpyReader, NpyWriter
 from dwconv_cli.formats.sink import Sink, StreamSink, exists
-from dwconv_cli.formats.source import StreamSource, reason
+from dwconv_cli.formats.source import StreamSource, changed, reason, state
 from dwconv_cli.words import LAYER_CONFIG
 from dwconv_cli.zips import DAMAGE, open_archive, open_member
 
@@ -61,6 +62,7 @@ class NpzReader(NpyReader):
     def __init__(self, path: str, name: str) -> None:
         self._opened = contextlib.ExitStack()
         self._archive = self._opened.enter_context(open_zip(path))
+        self._before = self._file_state()
         label = f"{path}::{name}"
         try:
             info = self._archive.getinfo(f"{name}.npy")
@@ -82,9 +84,19 @@ class NpzReader(NpyReader):
                 error if isinstance(error, InputError) else InputError(f"{label}: {reason(error)}")
             ) from error
 
+    def finish(self) -> None:
+        """Check the member's checksum, and that the file did not change."""
+        super().finish()
+        if self._file_state() != self._before:
+            raise changed(self.name)
+
     def close(self) -> None:
         super().close()
         self._opened.close()
+
+    def _file_state(self) -> tuple[int, ...]:
+        assert self._archive.fp is not None
+        return state(os.fstat(self._archive.fp.fileno()))
 
 
 class NpzOutput:

@@ -50,10 +50,7 @@ class FileSource:
 
     def __init__(self, path: str) -> None:
         self.name = path
-        try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise InputError(f"{path}: {reason(error)}") from error
+        self._fd = open_file(path)
         self._before = os.fstat(self._fd)
         self.size: int | None = self._before.st_size
 
@@ -69,9 +66,8 @@ class FileSource:
             filled += count
 
     def finish(self, end: int) -> None:
-        after = os.fstat(self._fd)
-        if (after.st_size, after.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
-            raise InputError(f"{self.name}: changed while it was read; try again when it is complete")
+        if state(os.fstat(self._fd)) != state(self._before):
+            raise changed(self.name)
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -158,6 +154,32 @@ def open_source(path: str) -> Source:
         raise
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: {reason(error)}") from error
+
+
+def open_file(path: str) -> int:
+    """A descriptor to read from.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise InputError(f"{path}: {reason(error)}") from error
+
+
+def state(status: os.stat_result) -> tuple[int, ...]:
+    """What shows that a file is still the same one and was not changed by ordinary means.
+
+    The time of its change of status cannot be put back, but other names and permissions change it too.
+    """
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def changed(name: str) -> InputError:
+    """The refusal of an input that did not stay as it was."""
+    return InputError(f"{name}: changed while it was read; try again when nothing writes, moves or links it")
 
 
 def _too_early(name: str, offset: int, missing: int) -> InputError:
