@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 import pytest
 from faults import damage, malformed
-from faults.bench import Bench, Ran
+from faults.bench import ROOT, Bench, Ran
 from faults.cases import CASES, expected
+from faults.mutation import MUTANTS, Mutant
 from faults.run import ROWS, run_row
 
 # Row -> trials of each kind; what takes minutes is left to the harness.
@@ -73,3 +74,11 @@ def judged(tmp_path: Path, damage_at: int, result: str) -> str | None:
 )
 def test_flipped_bytes_are_held_against_h5py(tmp_path: Path, damage_at: int, result: str, good: bool) -> None:
     assert (judged(tmp_path, damage_at, result) is None) == good
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutants_find_what_they_take_out(mutant: Mutant) -> None:
+    text = (ROOT / "dwconv_cli" / mutant.path).read_text(encoding="utf-8")
+    assert {old: text.count(old) for old in mutant.changes} == dict.fromkeys(mutant.changes, 1)
+    assert mutant.row in ROWS
+    assert set(mutant.cases) <= {case.name for case in CASES}
