@@ -26,7 +26,15 @@ class LayerError(DwconvError, ValueError):
 
 
 class ShapeError(DwconvError, ValueError):
-    """Data, kernel, bias or output do not fit each other."""
+    """Data, kernel, bias or output do not fit each other.
+
+    Attributes
+    ----------
+    wanted : int or None
+        Channels that a kernel is for, where the data has another number of them.
+    """
+
+    wanted: int | None = None
 
 
 class InputError(DwconvError, OSError):

@@ -29,7 +29,7 @@ from dwconv_cli.regularizers import REGULARIZERS
 from dwconv_cli.report import Report, array_entry
 from dwconv_cli.threads import available
 from dwconv_cli.transfer import MEMORY_LIMIT, Axes, Tally, Transfer
-from dwconv_cli.words import ALGORITHM_NAMES, AUTO, FORMAT_NAMES, NAN_MODES
+from dwconv_cli.words import ALGORITHM_NAMES, AUTO, DATA_FORMATS, FORMAT_NAMES, NAN_MODES
 
 # The least share of the memory for one of several jobs.
 _LEAST_MEMORY = 1 << 20
@@ -168,7 +168,7 @@ class Job:
         self._axes = Axes(len(reader.shape), recipe.data_format() == "channels_first")
         batch, steps, channels = self._axes.canonical(reader.shape)
         self._steps = steps_of(settings.steps, steps)
-        found = recipe.resolve(channels)
+        found = resolved(recipe, channels, steps, self._axes.rank)
         layer = found.layer
         self._conv = Convolution(
             layer,
@@ -283,6 +283,24 @@ class Job:
             str(self._target.source), str(output), options, self.report.layer or {}, weights["sha256"], before
         )
         return carried_attributes(before, self._conv.layer.strides) | made
+
+
+def resolved(recipe: Recipe, channels: int, steps: int, rank: int) -> Resolved:
+    """The recipe for data of so many channels and steps.
+
+    Raises
+    ------
+    LayerError, ShapeError, InputError
+        If they do not fit, or cannot be read. Where the other data format fits, the error says so.
+    """
+    try:
+        return recipe.resolve(channels)
+    except ShapeError as error:
+        if rank == 1 or error.wanted != steps:
+            raise
+        other = next(name for name in DATA_FORMATS if name != recipe.data_format())
+        text = str(error).partition("; ")[0]
+        raise ShapeError(f"{text}; read as {other} it has {steps}, so say --data-format {other}") from error
 
 
 def steps_of(wanted: slice, steps: int) -> slice:

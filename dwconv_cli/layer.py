@@ -27,7 +27,7 @@ from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.initializers import INITIALIZERS
 from dwconv_cli.registry import Choice, Registry
 from dwconv_cli.regularizers import REGULARIZERS
-from dwconv_cli.words import DATA_FORMATS, DTYPES, LARGEST, PADDINGS
+from dwconv_cli.words import DATA_FORMATS, DTYPES, LARGEST, PADDINGS, counted
 
 Entry = Converted[Choice, Choice | str | Mapping[str, Any] | None]
 OptionalEntry = Converted[Choice | None, Choice | str | Mapping[str, Any] | None]
@@ -274,7 +274,7 @@ class Weights:
         if own != channels:
             other = "channels_first" if data_format == "channels_last" else "channels_last"
             raise ShapeError(
-                f"{channels} channels ({data_format}), but the kernel {self.kernel.shape} is for {own}; "
+                f"{counted(channels, 'channel')} ({data_format}), but the kernel {self.kernel.shape} is for {own}; "
                 f"try --data-format {other} or another kernel"
             )
         return self

@@ -150,6 +150,8 @@ def _target(source: Address, output: str | None, directory: str | None, given_fo
         makes_directory = has_fields(address.path)
         name = None if address.name is None else filled_name(address.name, source)
         address = Address(filled_path(address.path, source), name)
+    if os.path.isdir(address.path):
+        raise OutputError(f"{address}: is a directory; use --output-dir {address}, or name a file in it")
     if address.is_stream:
         return Target(source, Address(address.path))
     found = format_of(address, given_format, output=True)

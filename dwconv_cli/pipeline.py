@@ -129,7 +129,7 @@ def apply_many(
         left_out: list[Address] = []
         try:
             matches = expand(text, lambda path: members(path, settings.input_format), passed_over, left_out)
-            sources.extend(complete(address, settings.input_format) for address in matches)
+            sources.extend(complete(address, settings.input_format, several=True) for address in matches)
             if left_out:
                 # Said with the first of those that the wildcards match.
                 notes[str(sources[-len(matches)])] = _left_out_note(text, len(matches), left_out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -26,7 +27,7 @@ from dwconv_cli.layer_config import (
 from dwconv_cli.layer_source import DEFAULT, SETTINGS, defaults_note, layer_source
 from dwconv_cli.registry import Choice
 from dwconv_cli.weights import LoadedWeights, checksum, load_kernel, load_weights
-from dwconv_cli.words import DTYPES, KERNEL_LAYOUTS
+from dwconv_cli.words import DTYPES, KERNEL_LAYOUTS, LARGEST
 
 FIELDS = tuple(field.name for field in fields(LayerSpec))
 # What the weights themselves decide; options and configs that differ are refused, or noted elsewhere.
@@ -260,6 +261,10 @@ class Recipe:
         asked = "dtype" in self.options and layer.dtype
         dtype = asked or weights_dtype(self._configured)
         shape = (layer.kernel_size, channels, layer.depth_multiplier)
+        if math.prod(shape) > LARGEST:
+            raise LayerError(
+                f"a kernel of shape {shape} is too large to be made; take fewer taps or channels"
+            )
         kernel = initialized(layer.depthwise_initializer, shape, dtype, self.seed)
         bias = None
         if layer.use_bias:

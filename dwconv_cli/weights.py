@@ -15,7 +15,7 @@ from dwconv_cli.formats.runs import whole
 from dwconv_cli.keras_files import is_keras_file, read_layers
 from dwconv_cli.keras_json import load_json
 from dwconv_cli.layer import Weights
-from dwconv_cli.words import KERNEL_LAYOUTS, LAYER_CONFIG
+from dwconv_cli.words import KERNEL_LAYOUTS, LAYER_CONFIG, counted
 
 if TYPE_CHECKING:
     from dwconv_cli.keras_files import KerasLayer
@@ -82,7 +82,9 @@ class LoadedWeights:
                 f"{self.address}: the kernel {shape} has depth multiplier {multiplier}, not {depth_multiplier}"
             )
         if channels is not None and not weights.shared and weights.kernel.shape[1] != channels:
-            raise ShapeError(self._misfit(channels))
+            error = ShapeError(self._misfit(channels))
+            error.wanted = weights.kernel.shape[1]
+            raise error
         if channels is not None and self.bias is not None:
             wanted = (channels * weights.kernel.shape[2],)
             if self.bias.shape != wanted:
@@ -94,10 +96,10 @@ class LoadedWeights:
     def _misfit(self, channels: int) -> str:
         shape = self.kernel.shape
         own = shape[1] if self.layout == "keras" else shape[0]
-        text = f"{self.address}: the kernel {shape} is for {own} channels, the data has {channels}"
+        text = f"{self.address}: the kernel {shape} is for {counted(own, 'channel')}, the data has {channels}"
         if self.layout == "keras" and len(shape) == 3 and shape[1] == 1 and shape[0] % channels == 0:
             return text + "; if it is torch's (C*M, 1, K), say --kernel-layout torch"
-        return text + "; try the other --data-format, or another kernel"
+        return text + f"; give a kernel for {counted(channels, 'channel')}, or one of shape (K,) for all"
 
     @property
     def sha256(self) -> str:
@@ -123,6 +125,8 @@ def load_kernel(
         If a file cannot be read.
     """
     layout = one_of("layout", layout, KERNEL_LAYOUTS)
+    if given_format is None and is_keras_file(Address.parse(kernel).path) and not is_array(kernel):
+        raise InputError(f"{kernel}: a Keras file holds layers, no bare kernel; give it with --weights")
     loaded_bias = None if bias is None else read_array(bias, given_format)
     return LoadedWeights(location("kernel", kernel), read_array(kernel, given_format), loaded_bias, layout)
 
@@ -204,11 +208,11 @@ def _from_keras(place: Address) -> LoadedWeights:
     if len(found) != 1:
         choices = ", ".join(dict.fromkeys(layer.path for layer in (found or layers or possible)))
         if found:
-            trouble = f"holds {len(found)} layers, name one after ::: {choices}"
+            trouble = f"holds {len(found)} layers, name one after '::': {choices}"
         elif layers:
             trouble = f"no layer of this name; there are: {choices}"
         elif possible:
-            trouble = f"no layer in it is surely a DepthwiseConv1D; if one is, name it after ::: {choices}"
+            trouble = f"no layer in it is surely a DepthwiseConv1D; if one is, name it after '::': {choices}"
         else:
             trouble = "it holds no DepthwiseConv1D"
         raise InputError(f"{place}: {trouble}")

@@ -14,5 +14,12 @@ FORMAT_NAMES: Final = ("npy", "npz", "hdf5")
 # No layer or recording has more of anything that is counted one by one.
 LARGEST: Final = 2**31 - 1
 NAN_MODES: Final = ("propagate", "error", "zero")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, which is in the singular for 1."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 # What a file of weights calls the config of their layer.
 LAYER_CONFIG: Final = "layer_config"

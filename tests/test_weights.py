@@ -82,11 +82,11 @@ class TestLayouts:
             ((1, 2, 3, 4), "keras", {}, "found"),
             ((0,), "keras", {}, "found"),
             ((3, 0, 2), "keras", {}, "found"),
-            ((4, 3, 2), "keras", {"channels": 6}, r"for 3 channels, the data has 6; try the other --data-format"),
+            ((4, 3, 2), "keras", {"channels": 6}, r"for 3 channels, the data has 6; give a kernel for 6 channels"),
             ((4, 3), "keras", {"channels": 6}, "for 3 channels, the data has 6"),
             ((6, 1, 4), "keras", {"channels": 6}, "torch's .*--kernel-layout torch"),
             ((6, 1, 4), "keras", {"channels": 3}, "--kernel-layout torch"),
-            ((6, 1, 4), "keras", {"channels": 4}, "try the other --data-format"),
+            ((6, 1, 4), "keras", {"channels": 4}, "for 1 channel, the data has 4; give"),
             ((4, 3, 2), "keras", {"depth_multiplier": 3}, "has depth multiplier 2, not 3"),
             ((4,), "keras", {"depth_multiplier": 2}, "has depth multiplier 1, not 2"),
             ((4, 3, 2), "torch", {"channels": 3}, r"\(C\*M, 1, K\), found \(4, 3, 2\)"),
@@ -205,7 +205,7 @@ class TestLoading:
         assert (found.config is not None) == file.endswith(".keras")
 
     @pytest.mark.parametrize(
-        "name, message", [("", "holds 2 layers, name one after ::"), ("::conv_z", "no layer of this name")]
+        "name, message", [("", "holds 2 layers, name one after '::'"), ("::conv_z", "no layer of this name")]
     )
     def test_layers_to_choose_from(self, name: str, message: str) -> None:
         with pytest.raises(InputError, match=f"{message}.*: conv_a, conv_b"):

@@ -139,6 +139,8 @@ def _run(arguments: list[str]) -> int:
                 str(error)
                 if isinstance(error, DwconvError)
                 else "out of memory; use a smaller --memory-limit"
+                if arguments[:1] == ["apply"]
+                else "out of memory; use a machine with more of it, or smaller weights"
             )
         elif code == 70:
             if isinstance(error, SystemExit):

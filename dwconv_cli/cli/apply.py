@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @click.option(
     "--raw", metavar="DTYPE", help="'-' is headerless samples, e.g. f4 or '<i2'; SIGINT once ends them."
 )
-@click.option("--channels", type=options.COUNT, metavar="C", help="With --raw: samples of a step.")
+@click.option("--channels", type=options.COUNT, metavar="C", help="With --raw: samples of a step (1).")
 @click.option(
     "--block-steps", type=options.COUNT, metavar="N", help="With --raw: wait for N steps at a time (1)."
 )
@@ -161,8 +161,10 @@ def _live(
     from dwconv_cli.naming import targets
     from dwconv_cli.pipeline import files_beside
 
-    raw = Raw(given["raw"], given["channels"], given["block_steps"] or 1)
+    raw = Raw(given["raw"], given["channels"] or 1, given["block_steps"] or 1)
     path, source = given["output"], Address("-")
+    if given["channels"] is None and not given["quiet"]:
+        say("--raw samples are taken for one channel; --channels C says how many", "note")
     if path != "-" and not path.lower().endswith(".npy"):
         raise click.UsageError(
             f"-o {path}: a stream of unknown length goes to an .npy file, or as samples to '-o -'"

@@ -135,6 +135,9 @@ def _source(address: str | None, bias: str | None) -> dict[str, Any]:
         return {"bias": bias}
     from dwconv_cli.weights import is_array
 
+    if bias and not is_array(address):
+        raise click.UsageError(f"--bias goes with a bare kernel, and {address} holds its own; leave it out")
+
     return (
         {"kernel": address, "bias": bias} if bias or is_array(address) else {"weights": address, "bias": None}
     )

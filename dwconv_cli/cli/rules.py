@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import Any
 
@@ -39,8 +40,12 @@ def check(inputs: tuple[str, ...], listed: list[str] | None, given: dict[str, An
     options.check_stream_format((*inputs, *(listed or ())), given["input_format"])
     if given["raw"] is None and (given["channels"] is not None or given["block_steps"] is not None):
         raise click.UsageError("--channels and --block-steps go with --raw; other inputs know their shape")
-    if given["raw"] is not None and (inputs != ("-",) or listed or given["channels"] is None):
-        raise click.UsageError("--raw is for '-' alone, and needs --channels C")
+    if given["raw"] is not None and (inputs != ("-",) or listed):
+        files = [path for path in (*inputs, *(listed or ())) if path != "-"]
+        raise click.UsageError(
+            "--raw reads standard input alone; write '-' for the input"
+            + (f", and < {shlex.quote(files[0])}" if files else "")
+        )
     if given["raw"] is not None and (output is None or given["dry_run"] or given["steps"] != slice(None)):
         raise click.UsageError(
             "--raw reads a stream of unknown length: it needs -o, and no --slice or --dry-run"

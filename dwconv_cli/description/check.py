@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.job import resolved
 from dwconv_cli.layer import LayerSpec
 from dwconv_cli.layer_config import from_config, inner_config, to_config
 from dwconv_cli.orientation import shape_note
@@ -62,7 +63,7 @@ def check(
     try:
         data_format = recipe.data_format()
         _, steps, channels = LayerSpec(kernel_size=1, data_format=data_format).canonical_shape(shape)
-        layer, kernel, weights, notes, source = _resolve(recipe, channels)
+        layer, kernel, weights, notes, source = _resolve(recipe, channels, steps, len(shape))
         found = precision(dtype, kernel, layer.dtype)
         exact = is_exact(dtype, kernel)
         plan = plan_conv(problem_of(layer, channels, found.compute.name, exact), algorithm)
@@ -105,12 +106,12 @@ def fresh_layer(recipe: Recipe) -> LayerSpec | None:
 
 
 def _resolve(
-    recipe: Recipe, channels: int
+    recipe: Recipe, channels: int, steps: int, rank: int
 ) -> tuple[LayerSpec, np.dtype[Any], dict[str, Any], list[str], dict[str, str]]:
     """The layer, its kernel's dtype, the entry of its weights, notes, and where the settings come from."""
     layer = fresh_layer(recipe)
     if layer is None:
-        found = recipe.resolve(channels)
+        found = resolved(recipe, channels, steps, rank)
         # A kernel given as it is has not met the data yet.
         kernel = found.weights.for_channels(channels, found.layer.data_format).kernel
         return found.layer, kernel.dtype, found.entry, found.notes, found.source

@@ -17,6 +17,7 @@ import numpy as np
 from dwconv_cli.arguments import one_of
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.address import STREAM, Address, expand
+from dwconv_cli.formats.hints import advice_for, one_colon
 from dwconv_cli.formats.npy import NpyReader, NpyWriter
 from dwconv_cli.formats.protocols import Output, Reader, Writer
 from dwconv_cli.formats.sink import FileSink, Sink
@@ -153,15 +154,24 @@ def format_of(address: Address, given: str | None = None, output: bool = False) 
         raise wrong("an empty address; name a file, or '-'")
     if os.path.isdir(address.path) or address.path.endswith("/"):
         hint = (
-            "use --output-dir" if output else f"name the files in it, e.g. '{address.path.rstrip('/')}/*.npy'"
+            "name a file in it"
+            if output
+            else f"name the files in it, e.g. '{address.path.rstrip('/')}/*.npy'"
         )
         raise wrong(f"{address.path}: is a directory; {hint}")
     for found in FORMATS.values():
         if address.suffix in found.suffixes:
             return found
-    known = " ".join(suffix for found in FORMATS.values() for suffix in found.suffixes)
+    suffixes = tuple(suffix for found in FORMATS.values() for suffix in found.suffixes)
+    if meant := one_colon(str(address), suffixes):
+        raise wrong(f"{address}: a name in a file follows two colons; write {meant}")
+    if not output and (advice := advice_for(address.path)):
+        raise wrong(f"{address.path}: {advice}")
     option = "--output-format" if output else "--input-format"
-    raise wrong(f"{address.path}: suffix {address.suffix!r} is unknown ({known}); say {option}")
+    raise wrong(
+        f"{address.path}: suffix {address.suffix!r} is unknown ({' '.join(suffixes)}); "
+        f"say {option} npy, npz or hdf5"
+    )
 
 
 def members(path: str, given: str | None = None) -> list[str]:
@@ -193,7 +203,7 @@ def no_recordings(path: str, pattern: str, given: str | None = None) -> list[str
     return no_recordings(path, pattern)
 
 
-def complete(address: Address, given: str | None = None) -> Address:
+def complete(address: Address, given: str | None = None, several: bool = False) -> Address:
     """`address` with the name of the only array in its file, where the name was left out.
 
     Raises
@@ -217,10 +227,9 @@ def complete(address: Address, given: str | None = None) -> Address:
         return Address(address.path, names[0])
     if not names:
         raise InputError(f"{address.path}: holds no numeric arrays")
+    all_of = f", or all with '{address.path}::**'" if several else ""
     shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    raise InputError(
-        f"{address.path}: holds {len(names)} arrays, name one after ::, or '::*' for all: {shown}"
-    )
+    raise InputError(f"{address.path}: holds {len(names)} arrays; name one after '::'{all_of}: {shown}")
 
 
 def other_files(address: Address, given: str | None = None) -> list[str]:

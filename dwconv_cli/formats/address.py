@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dwconv_cli.arguments import Location, location
 from dwconv_cli.errors import InputError
+from dwconv_cli.formats.hints import one_colon
 from dwconv_cli.formats.patterns import has_wildcards, matching_paths, name_pattern
 
 SEPARATOR = "::"
@@ -85,7 +86,9 @@ def expand(
     if has_wildcards(address.path) and not os.path.lexists(address.path):
         paths = matching_paths(address.path)
         if not paths:
-            raise InputError(f"{address.path}: no file matches")
+            meant = one_colon(str(address))
+            advice = f"; a name in a file follows two colons; write {meant}" if meant else ""
+            raise InputError(f"{address.path}: no file matches{advice}")
     if address.name is None or not has_wildcards(address.name):
         return [Address(path, address.name) for path in paths]
     found: list[Address] = []

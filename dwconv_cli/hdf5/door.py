@@ -86,15 +86,13 @@ class _File(h5py.File):  # type: ignore[misc]
             super().close()
 
 
-def open_file(path: str | os.PathLike[str], *, swmr: bool = False) -> h5py.File:
+def open_file(path: str | os.PathLike[str]) -> h5py.File:
     """Open an HDF5 file for reading; a context manager.
 
     Parameters
     ----------
     path : path
         A regular file. A user block and MATLAB's v7.3 header are fine.
-    swmr : bool
-        Follow a file that a writer in SWMR mode still has open.
 
     Raises
     ------
@@ -117,9 +115,9 @@ def open_file(path: str | os.PathLike[str], *, swmr: bool = False) -> h5py.File:
         raise InputError(f"{shown(path)}: {error}") from error
     _tell()
     try:
-        return _File(path, "r", swmr=swmr, libver="latest" if swmr else None)
+        return _File(path, "r")
     except Exception as error:
-        raise InputError(f"{path}: {_open_reason(str(error), swmr)}") from error
+        raise InputError(f"{path}: {_open_reason(str(error))}") from error
 
 
 class _Labelled(io.RawIOBase):
@@ -176,7 +174,7 @@ def open_stream(stream: IO[bytes], label: str) -> h5py.File:
     try:
         return _File(labelled, "r")
     except Exception as error:
-        raise InputError(f"{labelled!r}: {_open_reason(str(error), False)}") from error
+        raise InputError(f"{labelled!r}: {_open_reason(str(error))}") from error
 
 
 def _has_signature(raw: Any, size: int) -> bool:
@@ -190,12 +188,9 @@ def _has_signature(raw: Any, size: int) -> bool:
     return False
 
 
-def _open_reason(text: str, swmr: bool) -> str:
+def _open_reason(text: str) -> str:
     if "truncated file" in text:
         return f"the HDF5 file is cut short ({shown(text)})"
     if "lock" in text or "already open for" in text or "consistency flags" in text:
-        hint = "" if swmr else ", or follow a SWMR writer with --swmr"
-        return f"a writer has the file open or did not close it; wait for it{hint} ({shown(text)})"
-    if "SWMR" in text:
-        return f"cannot be followed with --swmr: it was not written for it ({shown(text)})"
+        return f"a writer has the file open or did not close it; wait until it is closed, or run h5clear -s on it if no writer is left ({shown(text)})"
     return f"not a readable HDF5 file ({shown(text)})"

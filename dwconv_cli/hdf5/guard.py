@@ -187,7 +187,7 @@ def _check_filters(plist: Any, where: str) -> None:
             importlib.import_module("hdf5plugin")
         if not _available(code):
             raise MissingExtraError(
-                f"{where}: is compressed with the HDF5 filter {code} ({name}); pip install 'dwconv-cli[hdf5plugin]'"
+                f"{where}: is compressed with the HDF5 filter {code} ({name}); pip install hdf5plugin"
             )
 
 

@@ -142,7 +142,7 @@ def with_plugin(options: Mapping[str, Any]) -> dict[str, Any]:
         import hdf5plugin
     except ImportError as error:
         raise MissingExtraError(
-            f"compression {name} needs a plugin of HDF5: pip install 'dwconv-cli[hdf5plugin]'"
+            f"compression {name} needs a plugin of HDF5: pip install hdf5plugin"
         ) from error
     level = found.pop("compression_opts", None)
     make = {"blosc": hdf5plugin.Blosc, "zstd": hdf5plugin.Zstd}[name]

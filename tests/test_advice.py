@@ -1,0 +1,247 @@
+"""Every piece of advice in an error message is typed here, and works."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import h5py
+import numpy as np
+import pytest
+from helpers_cli import run, save
+
+import dwconv_cli
+from dwconv_cli.cli import COMMANDS, group
+
+X = np.arange(60, dtype="f4").reshape(20, 3)
+SOURCE = Path(dwconv_cli.__file__).parent
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "rec.npy", X)
+    save(tmp_path / "turned.npy", X.T)
+    save(tmp_path / "k.npy", np.ones(2, "f4"))
+    save(tmp_path / "k3.npy", np.ones((2, 3), "f4"))
+    save(tmp_path / "old.npy", X)
+    (tmp_path / "s.raw").write_bytes(np.arange(40, dtype="<i2").tobytes())
+    (tmp_path / "t.csv").write_text("time,acc\n0,1.5\n1,2\n2,4\n")
+    (tmp_path / "plain.csv").write_text("0,1.5\n1,2\n2,4\n")
+    (tmp_path / "t.tsv").write_text("0\t1.5\n1\t2\n2\t4\n")
+    (tmp_path / "empty").mkdir()
+    for folder in ("d", "e"):
+        (tmp_path / folder).mkdir()
+        save(tmp_path / folder / "rec.npy", X)
+        for name in ("a.h5", ".b.h5"):
+            with h5py.File(tmp_path / folder / name, "w") as file:
+                file["imu/x"] = file["imu/y"] = file["z"] = X
+    np.savez("a.npz", one=X, two=X)
+    run("init-weights", "--kernel-size", 3, "--channels", 3, "-q", "-o", "model.keras").done()
+    run("init-weights", "--kernel-size", 3, "--channels", 3, "-q", "-o", "m.weights.h5").done()
+    np.savez("w.npz", kernel=np.ones((2, 3, 1), "f4"))
+    return tmp_path
+
+
+def replaced(old: str, new: str) -> Callable[[list[str], re.Match[str]], list[str]]:
+    """Type `new`, with groups of the advice, in place of `old`."""
+    return lambda words, advice: [advice.expand(new) if word == old else word for word in words]
+
+
+def added(*more: str) -> Callable[[list[str], re.Match[str]], list[str]]:
+    """Type more, with groups of the advice."""
+    return lambda words, advice: [*words, *(advice.expand(word) for word in more)]
+
+
+def left_out(option: str, count: int = 2) -> Callable[[list[str], re.Match[str]], list[str]]:
+    """Leave an option out, with its value."""
+
+    def edit(words: list[str], advice: re.Match[str]) -> list[str]:
+        at = words.index(option)
+        return words[:at] + words[at + count :]
+
+    return edit
+
+
+CASES: list[tuple[str, str, Callable[[list[str], re.Match[str]], list[str]]]] = [
+    # One colon, names in files.
+    ("apply d/a.h5:/z -k k.npy -o o.npy", r"write (\S+::\S+)", replaced("d/a.h5:/z", r"\1")),
+    ("apply d/a.h5:/imu/* -k k.npy -o o.h5", r"write (\S+::\S+)", replaced("d/a.h5:/imu/*", r"\1")),
+    ("apply rec.npy -k a.npz:one -o o.npy --padding same", r"write (\S+::\S+)", replaced("a.npz:one", r"\1")),
+    ("apply rec.npy -w model.keras:depthwise_conv1d -o o.npy", r"write (\S+::\S+)", replaced("model.keras:depthwise_conv1d", r"\1")),
+    ("apply rec.npy -k k.npy -o o.h5:/x", r"write (\S+::\S+)", replaced("o.h5:/x", r"\1")),
+    ("apply d/a.h5 -k k.npy -o o.h5", r"or all with '(\S+)'", replaced("d/a.h5", r"\1")),
+    ("apply d/a.h5 -k k.npy -o o.h5", r"name one after '(::)'.*: (/[a-z/]+)", replaced("d/a.h5", r"d/a.h5\1\2")),
+    ("apply a.npz -k k.npy -o o.npz", r"or all with '(\S+)'", replaced("a.npz", r"\1")),
+    # Weights.
+    ("apply rec.npy -k model.keras -o o.npy", r"give it with (--weights)", replaced("-k", r"\1")),
+    ("apply rec.npy -k m.weights.h5 -o o.npy", r"give it with (--weights)", replaced("-k", r"\1")),
+    ("apply rec.npy -k w.npz -b k.npy -w w.npz -o o.npy", r"exclude each other", lambda w, a: ["apply", "rec.npy", "-w", "w.npz", "-o", "o.npy"]),
+    ("apply rec.npy -w k3.npy -o o.npy", r"single array goes with (-k)", replaced("-w", r"\1")),
+    ("apply rec.npy -o o.npy", r"(--kernel) FILE", added(r"\1", "k.npy")),
+    ("apply rec.npy -o o.npy", r"(--weights) FILE", added(r"\1", "w.npz")),
+    ("apply rec.npy -o o.npy", r"(--kernel-size) K", added(r"\1", "3")),
+    ("apply rec.npy -w w.npz -b k3.npy -o o.npy", r"or leave out (--bias)", left_out("-b")),
+    ("apply turned.npy -k k3.npy -o o.npy", r"say (--data-format) (\w+)", added(r"\1", r"\2")),
+    ("inspect turned.npy -k k3.npy", r"say (--data-format) (\w+)", added(r"\1", r"\2")),
+    ("inspect --input-shape 3,20 -k k3.npy", r"say (--data-format) (\w+)", added(r"\1", r"\2")),
+    ("apply rec.npy -k k.npy --use-bias -o o.npy", r"give one with (--bias)", added(r"\1", "bias3.npy")),
+    ("apply rec.npy -k k.npy --seed 1 -o o.npy", r"leave out one of them", left_out("--seed")),
+    ("init-weights -o o.npz --channels 3", r"(--kernel-size) K", added(r"\1", "3")),
+    ("init-weights -o o.npz --channels 3", r"(--from) FILE", added(r"\1", "k.npy")),
+    ("init-weights -o o.npz --kernel-size 3", r"(--channels) C", added(r"\1", "3")),
+    ("init-weights -o o.npz --kernel-size 3", r"(--like) INPUT", added(r"\1", "rec.npy")),
+    ("init-weights -o o.npz --kernel-size 3 --channels 3 -b k.npy", r"or leave out (--bias)", left_out("-b")),
+    ("init-weights -o o.npz --from w.npz -b k.npy", r"leave it out", left_out("-b")),
+    ("init-weights -o old.npy --from k.npy", r"use (--overwrite)", added(r"\1")),
+    ("init-weights -o o.npy --kernel-size 3 --channels 3 --bias-initializer ones", r"or (--no-bias)", added(r"\1")),
+    ("inspect rec.npy --padding same", r"(--kernel-size) K", added(r"\1", "3")),
+    # Outputs.
+    ("apply d/rec.npy e/rec.npy -k k.npy --output-dir out", r"(-o) '([^']+)'", lambda w, a: [*w[:-2], a[1], a[2]]),
+    ("apply d/rec.npy e/rec.npy -k k.npy -o o.npy", r"(-o) '([^']+)'", replaced("o.npy", r"\2")),
+    ("apply d/rec.npy e/rec.npy -k k.npy -o -", r"(-o) '([^']+)'", replaced("-", r"\2")),
+    ("apply d/rec.npy e/rec.npy -k k.npy -o o.h5", r"(-o) '([^']+)'", replaced("o.h5", r"\2")),
+    ("apply d/a.h5::/z e/a.h5::/z -k k.npy -o o.h5", r"(-o) '([^']+)'", replaced("o.h5", r"\2")),
+    ("apply d/.b.h5::** e/.b.h5::** -k k.npy -o o.npz", r"(-o) '([^']+)'", replaced("o.npz", r"\2")),
+    ("apply d/a.h5::/imu/* d/a.h5::/z -k k.npy -o {stem}.npy", r"(-o) '([^']+)'", replaced("{stem}.npy", r"\2")),
+    ("apply ./rec.npy ../{here}/d/rec.npy -k k.npy -o o.npy", r"(-o) '([^']+)'", replaced("o.npy", r"\2")),
+    ("apply rec.npy -k k.npy -o old.npy", r"use (--overwrite)", added(r"\1")),
+    ("apply rec.npy -k k.npy -o old.npy", r"or (--skip-existing)", added(r"\1")),
+    ("apply rec.npy -k k.npy -o empty", r"use (--output-dir)", replaced("-o", r"\1")),
+    ("apply rec.npy -k k.npy", r"give (-o) FILE", added(r"\1", "o.npy")),
+    ("apply rec.npy -k k.npy", r"(-o -) for standard output", added("-o", "-")),
+    ("apply rec.npy -k k.npy", r"(--output-dir) DIR", added(r"\1", "out")),
+    ("apply rec.npy -k k.npy -o o.xyz", r"say (--output-format) (npy)", added(r"\1", r"\2")),
+    ("apply rec.npy -k k.npy -o o.npy --compression gzip", r"leave that out", left_out("--compression")),
+    ("apply rec.npy -k k.npy -o o.npy --compression gzip --shuffle", r"write to an (.h5) file", replaced("o.npy", r"o\1")),
+    ("apply rec.npy -k k.npy -o o.npy::x", r"leave out (::x)", replaced("o.npy::x", "o.npy")),
+    ("apply rec.npy -k k.npy --output-dir out --overwrite --skip-existing", r"leave out one of them", left_out("--overwrite", 1)),
+    # Inputs.
+    ("apply d -k k.npy --output-dir out", r"e\.g\. '([^']+)'", replaced("d", r"\1")),
+    ("apply rec.npy::x -k k.npy -o o.npy", r"leave out (::x)", replaced("rec.npy::x", "rec.npy")),
+    ("apply rec.npy rec.npy -k k.npy --output-dir out", r"name it once", lambda w, a: [w[0], *w[2:]]),
+    ("apply rec.npy -k k.npy -o o.npy --slice 1", r"e\.g\. \S+ or (:\d+)", replaced("1", r"\1")),
+    ("apply rec.npy -k k.npy -o o.h5 --chunks x", r"is not like (\S+)", replaced("x", "10,3")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line, pattern, edit", CASES, ids=[f"{line} -> {pattern}" for line, pattern, _ in CASES]
+)
+def test_advice_works_when_it_is_typed(
+    here: Path, line: str, pattern: str, edit: Callable[[list[str], re.Match[str]], list[str]]
+) -> None:
+    save(here / "bias3.npy", np.zeros(3, "f4"))
+    words = [word.replace("{here}", here.name) for word in shlex.split(line)]
+    ran = run(*words)
+    assert ran.code in (2, 3, 4), (ran.code, ran.err)
+    ran.failed(ran.code)
+    advice = re.search(pattern, ran.err)
+    assert advice, ran.err
+    typed = edit(words, advice)
+    done = run(*typed)
+    assert done.code == 0, (typed, done.err)
+
+
+@pytest.mark.parametrize(
+    "name, delimiter, skipped", [("t.csv", ",", 1), ("plain.csv", ",", 0), ("t.tsv", "\t", 0)]
+)
+def test_tables_are_converted_as_told(here: Path, name: str, delimiter: str, skipped: int) -> None:
+    ran = run("apply", name, "-k", "k.npy", "-o", "o.npy").failed(3, name, "python3 -c")
+    told = shlex.split(ran.err.partition(" with: ")[2])
+    subprocess.run([sys.executable, *told[1:]], check=True, cwd=here)
+    wanted = np.loadtxt(name, delimiter=delimiter, skiprows=skipped)
+    np.testing.assert_array_equal(np.load(name.rpartition(".")[0] + ".npy"), wanted)
+
+
+def test_headerless_samples(here: Path) -> None:
+    samples = (here / "s.raw").read_bytes()
+    ran = run("apply", "s.raw", "--raw", "i2", "-k", "k.npy", "-o", "o.npy").failed(2, "write '-'", "< s.raw")
+    assert ran.out == b""
+    ran = run("apply", "-", "--raw", "i2", "-k", "k.npy", "-o", "o.npy", stdin=samples)
+    assert ran.code == 0
+    assert "--channels C" in ran.err.splitlines()[0]
+    assert np.load("o.npy").shape == (39, 1)
+    run(
+        "apply", "-", "--raw", "i2", "-k", "k.npy", "-o", "p.npy", "-q", "--channels", 2, stdin=samples
+    ).done()
+    assert np.load("p.npy").shape == (19, 2)
+
+
+# No message names an option that is not there
+
+
+def options_of(name: str) -> set[str]:
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    return {word for option in command.params for word in (*option.opts, *option.secondary_opts)} | {"--help"}
+
+
+def strings(path: Path) -> list[str]:
+    """All strings in a module that are no docstrings."""
+    tree = ast.parse(path.read_text("utf-8"))
+    descriptions = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in descriptions
+    ]
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_options_in_messages_exist(path: Path) -> None:
+    known = {"--version"}.union(*(options_of(name) for name in COMMANDS))
+    for text in strings(path):
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]", text):
+            assert option in known, (option, text)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--channels", 3),
+        ("--kernel-size", 3),
+        ("--kernel-size", 3, "--from", "k.npy"),
+        ("--from", "nothing.npy"),
+        ("--from", "d/a.h5"),
+        ("--from", "a.npz"),
+        ("--from", "model.keras::no"),
+        ("--from", "d/a.h5:/z"),
+        ("--from", "t.csv"),
+        ("--from", "k.npy", "--seed", 1),
+        ("--from", "k.npy", "--use-bias"),
+        ("--from", "k3.npy", "--channels", 4),
+        ("--from", "k3.npy", "--like", "turned.npy"),
+        ("--from", "k.npy", "--depth-multiplier", 2),
+        ("--kernel-size", 3, "--channels", 3, "-b", "k.npy"),
+        ("--from", "model.keras", "-b", "k.npy"),
+        ("--kernel-size", 3, "--like", "nothing.npy"),
+        ("--kernel-size", 3, "--like", "d/a.h5"),
+        ("--kernel-size", 3, "--like", "model.keras"),
+        ("--kernel-size", 3, "--like", "-", "--config", "-"),
+        ("--kernel-size", 0, "--channels", 3),
+        ("--kernel-size", 3, "--channels", 3, "-o", "old.npy"),
+        ("--kernel-size", 3, "--channels", 3, "-o", "d"),
+        ("--kernel-size", 3, "--channels", 3, "-o", "o.xyz"),
+        ("--kernel-size", 3, "--channels", 3, "-o", "no/o.npz"),
+        ("--kernel-size", 2**31 - 1, "--channels", 2**31 - 1),
+    ],
+    ids=str,
+)
+def test_errors_of_init_weights_name_its_own_options(here: Path, options: tuple[object, ...]) -> None:
+    ran = run("init-weights", *(() if "-o" in options else ("-o", "o.npz")), *options)
+    assert ran.code in (2, 3, 4, 5), ran.err
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]", ran.err))
+    assert named <= options_of("init-weights"), ran.err
