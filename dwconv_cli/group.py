@@ -139,8 +139,11 @@ def _is_done(target: Target, settings: Settings, inside: Members) -> bool:
 
 def _check_storage(output: Address, settings: Settings) -> None:
     if settings.storage and format_of(output, settings.output_format, output=True).name != "hdf5":
-        asked = " and ".join(key for key in settings.storage if key != "compression_opts")
-        raise LayerError(f"{output}: {asked}: for HDF5 outputs only; leave that out, or write to an .h5 file")
+        asked = [key for key in settings.storage if key != "compression_opts"]
+        verb, them = ("is", "it") if len(asked) == 1 and asked != ["chunks"] else ("are", "them")
+        raise LayerError(
+            f"{output}: {' and '.join(asked)} {verb} for HDF5 outputs; leave {them} out, or write to an .h5 file"
+        )
 
 
 def _rehearse(target: Target, job: Job, settings: Settings) -> None:

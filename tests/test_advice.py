@@ -78,6 +78,7 @@ CASES: list[tuple[str, str, Callable[[list[str], re.Match[str]], list[str]]]] = 
     ("apply rec.npy -k k.npy -o o.h5:/x", r"write (\S+::\S+)", replaced("o.h5:/x", r"\1")),
     ("apply d/a.h5 -k k.npy -o o.h5", r"or all with '(\S+)'", replaced("d/a.h5", r"\1")),
     ("apply d/a.h5 -k k.npy -o o.h5", r"name one after '(::)'.*: (/[a-z/]+)", replaced("d/a.h5", r"d/a.h5\1\2")),
+    ("apply d/a.h5::/x* -k k.npy -o o.h5", r"'(\S+)' is all", replaced("d/a.h5::/x*", r"\1")),
     ("apply a.npz -k k.npy -o o.npz", r"or all with '(\S+)'", replaced("a.npz", r"\1")),
     # Weights.
     ("apply rec.npy -k model.keras -o o.npy", r"give it with (--weights)", replaced("-k", r"\1")),
@@ -118,7 +119,7 @@ CASES: list[tuple[str, str, Callable[[list[str], re.Match[str]], list[str]]]] = 
     ("apply rec.npy -k k.npy", r"(-o -) for standard output", added("-o", "-")),
     ("apply rec.npy -k k.npy", r"(--output-dir) DIR", added(r"\1", "out")),
     ("apply rec.npy -k k.npy -o o.xyz", r"say (--output-format) (npy)", added(r"\1", r"\2")),
-    ("apply rec.npy -k k.npy -o o.npy --compression gzip", r"leave that out", left_out("--compression")),
+    ("apply rec.npy -k k.npy -o o.npy --compression gzip", r"leave it out", left_out("--compression")),
     ("apply rec.npy -k k.npy -o o.npy --compression gzip --shuffle", r"write to an (.h5) file", replaced("o.npy", r"o\1")),
     ("apply rec.npy -k k.npy -o o.npy::x", r"leave out (::x)", replaced("o.npy::x", "o.npy")),
     ("apply rec.npy -k k.npy --output-dir out --overwrite --skip-existing", r"leave out one of them", left_out("--overwrite", 1)),

@@ -110,5 +110,10 @@ def expand(
     if left_out is not None:
         left_out += others
     if not found:
-        raise InputError(f"{address}: no name in the file matches")
+        raise InputError(f"{address}: no name in the file matches{_held(paths[0], members(paths[0]))}")
     return found
+
+
+def _held(path: str, names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"; {path} holds {', '.join(names[:5])}{more} ('{path}::**' is all)" if names else ""
