@@ -24,9 +24,10 @@ from dwconv_cli.layer_config import to_config
 from dwconv_cli.naming import Target
 from dwconv_cli.orientation import attributes_note, shape_note
 from dwconv_cli.provenance import made_by
-from dwconv_cli.recipe import Recipe, Resolved
+from dwconv_cli.recipe import Recipe
 from dwconv_cli.regularizers import REGULARIZERS
 from dwconv_cli.report import Report, array_entry
+from dwconv_cli.resolved import Resolved
 from dwconv_cli.threads import available
 from dwconv_cli.transfer import MEMORY_LIMIT, Axes, Tally, Transfer
 from dwconv_cli.words import ALGORITHM_NAMES, AUTO, DATA_FORMATS, FORMAT_NAMES, NAN_MODES

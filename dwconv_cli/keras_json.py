@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -30,12 +30,15 @@ class Found:
         Where Keras keeps its variables in a weights file, e.g. ``layers/functional/layers/depthwise_conv1d_1``.
     class_name : str
     config : dict
+    alike : bool
+        Of a class of somebody's own, whose config has the keys of a DepthwiseConv1D, as a subclass's has.
     """
 
     names: tuple[str, ...]
     group: str
     class_name: str
     config: dict[str, Any]
+    alike: bool = False
 
 
 def load_json(text: str | bytes, where: str) -> Any:
@@ -83,7 +86,7 @@ def find_layers(model: Any, wanted: tuple[str, ...]) -> Iterator[Found]:
     model : object
         What ``config.json`` or the attribute ``model_config`` holds.
     wanted : tuple of str
-        Class names; classes of the same name that are not Keras's own are left out.
+        Class names of Keras's own layers; what is not Keras's is found where its config is like a DepthwiseConv1D's.
     """
     if _is_object(model):
         yield from _below(model, (), "", wanted)
@@ -96,6 +99,11 @@ def _below(
     if entry["class_name"] in wanted and _is_keras(entry):
         # A model file whose root is the layer itself has no names around it.
         yield Found(names or (_name(entry),), group, entry["class_name"], config)
+        return
+    if _is_alike(config):
+        yield Found(
+            names or (_name(entry),), group, entry["class_name"].rpartition(">")[2], config, alike=True
+        )
         return
     # Before Keras 2.2.3 the config of a Sequential was the bare list of its layers.
     fields: dict[str, Any] = {"layers": config} if isinstance(config, list) else config
@@ -120,6 +128,33 @@ def _container(value: Any, names: tuple[str, ...], group: str, wanted: tuple[str
         yield from _below(item, (*names, _name(item)), path, wanted)
 
 
+def is_model(config: object) -> bool:
+    """Whether a config is a model's, as ``model.to_json()`` gives it, rather than a layer's."""
+    return _is_object(config) and (isinstance(config["config"], list) or "layers" in config["config"])
+
+
+def pick_layer(model: object, name: str | None, where: str) -> dict[str, Any]:
+    """The config of one DepthwiseConv1D of a model's config, by its name or by those of the models around it too.
+
+    Raises
+    ------
+    InputError
+        If there is none of this name, or several and no name.
+    """
+    all_layers = find_layers(model, ("DepthwiseConv1D",))
+    listed = {"/".join(found.names): found.config for found in all_layers if not found.alike}
+    wanted = [path for path in listed if name in (None, path, path.rpartition("/")[2])]
+    if len(wanted) == 1:
+        return listed[wanted[0]]
+    choices = ", ".join(listed)
+    if not listed:
+        raise InputError(f"{where}: the config of a model without a DepthwiseConv1D")
+    raise InputError(
+        f"{where}: the config of a model with {len(listed)} DepthwiseConv1D layers; name one behind the file's name, "
+        f"e.g. FILE::{(wanted or list(listed))[0]}, of: {choices}"
+    )
+
+
 def snake_case(name: str) -> str:
     """Return the name of a class as Keras spells it in weights files: ``DepthwiseConv1D``, ``depthwise_conv1d``."""
     name = re.sub(r"\W+", "", name)
@@ -127,11 +162,29 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def policy_name(value: Any) -> str | None:
-    """Return the name of a dtype policy, which a config gives as a string or as an object."""
-    if isinstance(value, dict) and isinstance(value.get("config"), dict):
-        value = value["config"].get("name")
-    return value if isinstance(value, str) else None
+def policy_name(value: Any, layer: str | None = None) -> str | None:
+    """Return the name of a dtype policy, None where it has none; see :func:`policy`."""
+    found = policy(value, layer)
+    return found if isinstance(found, str) else None
+
+
+def policy(value: Any, layer: str | None = None) -> Any:
+    """What a dtype policy is called, which a config gives as a string, as an object, or as a map of policies.
+
+    Of a map the default counts, unless it has an entry for `layer`.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    config = value.get("config")
+    if not isinstance(config, Mapping):
+        return None
+    if value.get("class_name") != "DTypePolicyMap":
+        return config.get("name")
+    entries = config.get("policy_map")
+    for path, chosen in entries.items() if isinstance(entries, Mapping) else ():
+        if layer and str(path).rpartition("/")[2] == layer:
+            return policy(chosen)
+    return policy(config.get("default_policy"))
 
 
 def _is_object(value: Any) -> TypeGuard[dict[str, Any]]:
@@ -146,6 +199,16 @@ def _is_keras(entry: dict[str, Any]) -> bool:
     module, registered = entry.get("module"), entry.get("registered_name")
     return (module is None or str(module).split(".src")[0].startswith(_MODULES)) and (
         registered is None or str(registered).split(">")[-1] == registered
+    )
+
+
+def _is_alike(config: Any) -> bool:
+    """Whether a config is of the kind that every subclass of DepthwiseConv1D inherits."""
+    if not isinstance(config, dict) or not {"depth_multiplier", "kernel_size"} <= set(config):
+        return False
+    size = config["kernel_size"]
+    return "pointwise_initializer" not in config and (
+        isinstance(size, int) or (isinstance(size, list) and len(size) == 1)
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from dwconv_cli.activations import ACTIVATIONS
 from dwconv_cli.errors import LayerError
+from dwconv_cli.keras_json import policy
 from dwconv_cli.layer import CATALOGUES, LayerSpec
 from dwconv_cli.registry import Choice
 
@@ -66,7 +67,7 @@ def from_config(config: Mapping[str, Any], **overrides: Any) -> LayerSpec:
         if key in overrides:
             continue
         if key == "dtype":
-            known["dtype"] = policy_dtype(value)
+            known["dtype"] = policy_dtype(policy_of(config))
         elif key in _FIELDS:
             known[key] = value
         elif key not in _IGNORED:
@@ -76,11 +77,20 @@ def from_config(config: Mapping[str, Any], **overrides: Any) -> LayerSpec:
     for key, catalogue in CATALOGUES.items():
         if known.get(key) is not None:
             known[key] = catalogue.from_config(known[key])
+    if all(_is_several(known.get(key)) for key in ("strides", "dilation_rate")):
+        # Keras's documentation refuses the two together, and its layer computes them.
+        known["allow_strided_dilation"] = True
     if "activation" in known:
         if KERAS_2_KEY in config:
             known["activation"] = _KERAS_2_ACTIVATIONS.get(known["activation"], known["activation"])
         known["dtype"] = policy_dtype(_activation_policy(config["activation"])) or known.get("dtype")
     return LayerSpec(**{**known, **overrides})
+
+
+def _is_several(value: Any) -> bool:
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
+    return isinstance(value, int) and value > 1
 
 
 def _activation_policy(value: Any) -> Any:
@@ -178,6 +188,11 @@ def current(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key == "trainable" or key not in _IGNORED}
 
 
+def foreign_keys(config: Mapping[str, Any]) -> list[str]:
+    """Keys of a config that a DepthwiseConv1D does not have."""
+    return [key for key in config if key not in _FIELDS and key not in _IGNORED]
+
+
 def weights_dtype(config: Mapping[str, Any]) -> str:
     """The dtype in which Keras keeps the weights of a config's layer, which under a mixed policy is another.
 
@@ -186,9 +201,14 @@ def weights_dtype(config: Mapping[str, Any]) -> str:
     LayerError
         If the policy is unknown.
     """
-    policy = config.get("dtype")
-    mixed = str(_policy_name(policy)).startswith("mixed_")
-    return "float32" if mixed else policy_dtype(policy) or "float32"
+    name = policy_of(config)
+    return "float32" if str(name).startswith("mixed_") else policy_dtype(name) or "float32"
+
+
+def policy_of(config: Mapping[str, Any]) -> Any:
+    """What the dtype policy of a config's layer is called; None for Keras's default."""
+    name = config.get("name")
+    return policy(config.get("dtype"), name if isinstance(name, str) else None)
 
 
 def policy_dtype(value: Any) -> str | None:
@@ -199,17 +219,10 @@ def policy_dtype(value: Any) -> str | None:
     LayerError
         If the policy is unknown, or quantized.
     """
-    value = _policy_name(value)
+    value = policy(value)
     if value is None:
         return None
     if not isinstance(value, str) or value not in _POLICIES:
         choices = ", ".join(_POLICIES)
         raise LayerError(f"dtype policy {str(value)[:60]!r} cannot be computed here; known: {choices}")
     return _POLICIES[value]
-
-
-def _policy_name(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return value
-    inner = value.get("config")
-    return inner.get("name") if isinstance(inner, Mapping) else None

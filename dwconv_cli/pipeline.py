@@ -22,10 +22,10 @@ from dwconv_cli.formats import (
 from dwconv_cli.group import apply_group, failure, make_directory
 from dwconv_cli.job import Settings, weight_losses
 from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.layer_config import inner_config
 from dwconv_cli.naming import Target, targets
-from dwconv_cli.recipe import Recipe, Resolved
+from dwconv_cli.recipe import Recipe
 from dwconv_cli.report import Report
+from dwconv_cli.resolved import Resolved
 from dwconv_cli.side_by_side import side_by_side
 from dwconv_cli.transfer import Axes
 
@@ -277,11 +277,7 @@ def make_weights(
             2
         ]
     # A config that is given is asked for, and no training is to come that would meet its constraints.
-    asked = {
-        key: value
-        for key, value in inner_config(recipe.config or {}).items()
-        if key in _CONSTRAINTS and value
-    }
+    asked = {key: value for key, value in recipe.given_config.items() if key in _CONSTRAINTS and value}
     recipe = replace(recipe, options={**asked, **recipe.options})
     found = recipe.resolve(channels).stored(channels, recipe.options.get("dtype"))
     return found, weight_losses(found.layer, found.weights)

@@ -14,7 +14,10 @@ from dwconv_cli import arguments
 from dwconv_cli.arguments import Converted, Location, default, shown
 from dwconv_cli.constraints import CONSTRAINTS
 from dwconv_cli.errors import LayerError
+from dwconv_cli.formats import Address
 from dwconv_cli.initializers import INITIALIZERS, initialized
+from dwconv_cli.keras_files import is_keras_file
+from dwconv_cli.keras_json import is_model, pick_layer
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import (
     KERAS_2_KEY,
@@ -26,56 +29,13 @@ from dwconv_cli.layer_config import (
 )
 from dwconv_cli.layer_source import DEFAULT, SETTINGS, defaults_note, layer_source
 from dwconv_cli.registry import Choice
-from dwconv_cli.weights import LoadedWeights, checksum, load_kernel, load_weights
+from dwconv_cli.resolved import Resolved, weights_entry
+from dwconv_cli.weights import LoadedWeights, load_kernel, load_weights
 from dwconv_cli.words import DTYPES, KERNEL_LAYOUTS, LARGEST
 
 FIELDS = tuple(field.name for field in fields(LayerSpec))
 # What the weights themselves decide; options and configs that differ are refused, or noted elsewhere.
 _SHAPE = ("kernel_size", "depth_multiplier", "use_bias")
-
-
-@dataclass(frozen=True, eq=False)
-class Resolved:
-    """A layer and weights that fit each other and the data.
-
-    Parameters
-    ----------
-    layer : LayerSpec
-    weights : Weights
-    entry : dict
-        The report's entry of the weights.
-    notes : list of str
-        What was overridden, changed or left to defaults on the way.
-    source : dict
-        ``file``, ``typed`` or ``default`` for each setting of the layer.
-    config : mapping, optional
-        The settings that a file's or a given config holds, as far as they are known; None without a config.
-    untold : str, optional
-        That one of the notes which names the settings left to defaults.
-    """
-
-    layer: LayerSpec
-    weights: Weights
-    entry: dict[str, Any]
-    notes: list[str]
-    source: dict[str, str]
-    config: Mapping[str, Any] | None = None
-    untold: str | None = None
-
-    def stored(self, channels: int | None, dtype: str | None) -> Resolved:
-        """As a file is to hold it: a shared kernel for each of `channels` channels, numbers of `dtype`.
-
-        Raises
-        ------
-        LayerError
-            If the numbers do not fit.
-        """
-        weights = self.weights if channels is None else self.weights.for_channels(channels)
-        if dtype is not None:
-            bias = None if weights.bias is None else _cast(weights.bias, dtype)
-            weights = Weights(_cast(weights.kernel, dtype), bias, weights.shared)
-        entry = weights_entry(weights, self.entry["address"])
-        return replace(self, weights=weights, entry=entry)
 
 
 @dataclass(frozen=True)
@@ -98,9 +58,11 @@ class Recipe:
     layout : str
         ``keras`` or ``torch``.
     config : mapping, optional
-        A Keras layer config.
+        A Keras layer config, or the config of the model that `weights` belong to.
     seed : int, optional
         Of fresh weights.
+    assume_depthwise : bool
+        Take layers of somebody's own class for DepthwiseConv1D layers.
     drawn : bool
         Nobody asked for this seed, so it is worth a note.
     given : (LayerSpec, Weights), optional
@@ -121,6 +83,7 @@ class Recipe:
     layout: str = "keras"
     config: Mapping[str, Any] | None = None
     seed: int | None = None
+    assume_depthwise: bool = False
     drawn: bool = False
     given: tuple[LayerSpec, Weights] | None = None
     default_notes: tuple[str, ...] = ()
@@ -196,7 +159,8 @@ class Recipe:
             if getattr(asked, key) != value:
                 text = f"{key} is {getattr(asked, key)}, but the kernel in {self._loaded.address} has {value}"
                 raise LayerError(text)
-        use_bias = self.options.get("use_bias", weights.bias is not None)
+        asked_for = {**self.given_config, **self.options}
+        use_bias = asked_for.get("use_bias", weights.bias is not None)
         if use_bias and weights.bias is None:
             raise LayerError(
                 f"a bias is asked for, but {self._loaded.address} has none; give one with --bias"
@@ -214,17 +178,28 @@ class Recipe:
         if self.kernel is not None:
             return load_kernel(self.kernel, self.bias, self.layout)
         if self.weights is not None:
-            return load_weights(self.weights, self.layout)
+            model = self.config if is_model(self.config) else None
+            return load_weights(
+                self.weights, self.layout, assume_depthwise=self.assume_depthwise, model=model
+            )
         return None
+
+    @cached_property
+    def given_config(self) -> Mapping[str, Any]:
+        """What the given config says of the layer."""
+        if not is_model(self.config):
+            return inner_config(self.config or {})
+        if self.weights is not None and is_keras_file(Address.parse(self.weights).path):
+            return {}
+        return pick_layer(self.config, None, "config")
 
     @cached_property
     def _configured(self) -> dict[str, Any]:
         """What configs say: the weights' own, then the one given."""
         own = dict(inner_config((self._loaded.config if self._loaded else None) or {}))
-        given = inner_config(self.config or {})
-        if "activation" in given:
+        if "activation" in self.given_config:
             own.pop(KERAS_2_KEY, None)
-        return {**own, **given}
+        return {**own, **self.given_config}
 
     def _said(self) -> dict[str, Any]:
         return {**self._configured, **self.options}
@@ -241,10 +216,16 @@ class Recipe:
         notes = [] if "data_format" in self._said() else list(self.default_notes)
         if self._loaded is not None and self._loaded.note:
             notes.append(self._loaded.note)
+        layer = self._layer() if "kernel_size" in self._said() else self._layer(kernel_size=1)
+        if layer.strides > 1 and layer.dilation_rate > 1:
+            notes.append(
+                f"strides {layer.strides} with dilation_rate {layer.dilation_rate}, as the config says: Keras computes "
+                "them, although its documentation promises a ValueError, and so does dwconv"
+            )
         if self._loaded is None or not self._loaded.config:
             return notes
         theirs, ours = inner_config(self._loaded.config), self._layer()
-        for key in {**inner_config(self.config or {}), **self.options}:
+        for key in {**self.given_config, **self.options}:
             before, after = field_of(theirs, key), getattr(ours, key, None)
             if key in theirs and before != after and key not in _SHAPE:
                 notes.append(f"{key} is {before} in {self._loaded.address}, {after} as asked")
@@ -315,27 +296,6 @@ def _constrained(weights: np.ndarray[Any, Any], constraint: Choice) -> np.ndarra
         return found.astype(weights.dtype) if weights.dtype.kind in "fc" else found
 
 
-def weights_entry(weights: Weights, address: str | None = None) -> dict[str, Any]:
-    """The report's entry of weights."""
-    kernel, bias = weights.kernel[:, 0, 0] if weights.shared else weights.kernel, weights.bias
-    return {
-        "address": address,
-        "kernel_shape": list(kernel.shape),
-        "bias_shape": None if bias is None else list(bias.shape),
-        "sha256": checksum(kernel, bias),
-    }
-
-
 def _is_random(layer: LayerSpec) -> bool:
     chosen = [layer.depthwise_initializer, *([layer.bias_initializer] if layer.use_bias else [])]
     return any("seed" in INITIALIZERS.arguments(choice.name) for choice in chosen)
-
-
-def _cast(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
-    if array.dtype.kind == "c" and np.dtype(dtype).kind != "c":
-        raise LayerError(f"dtype={dtype} would drop the imaginary part; use complex64 or complex128")
-    with np.errstate(all="ignore"):
-        found: np.ndarray[Any, Any] = array.astype(dtype)
-    if not np.array_equal(np.isfinite(found), np.isfinite(array)):
-        raise LayerError(f"the weights are too large for dtype={dtype}; use a wider one")
-    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +12,10 @@ from dwconv_cli.arguments import Location, location, one_of, whole_number
 from dwconv_cli.errors import InputError, ShapeError
 from dwconv_cli.formats import Address, complete, members, open_reader
 from dwconv_cli.formats.runs import whole
-from dwconv_cli.keras_files import is_keras_file, read_layers
+from dwconv_cli.keras_files import is_keras_file
 from dwconv_cli.keras_json import load_json
 from dwconv_cli.layer import Weights
 from dwconv_cli.words import KERNEL_LAYOUTS, LAYER_CONFIG, counted
-
-if TYPE_CHECKING:
-    from dwconv_cli.keras_files import KerasLayer
 
 Array = np.ndarray[Any, Any]
 
@@ -131,7 +128,14 @@ def load_kernel(
     return LoadedWeights(location("kernel", kernel), read_array(kernel, given_format), loaded_bias, layout)
 
 
-def load_weights(address: Location, layout: str = "keras", given_format: str | None = None) -> LoadedWeights:
+def load_weights(
+    address: Location,
+    layout: str = "keras",
+    given_format: str | None = None,
+    *,
+    assume_depthwise: bool = False,
+    model: object = None,
+) -> LoadedWeights:
     """Kernel and bias from one file, with the layer's config where the file has it.
 
     Parameters
@@ -143,6 +147,10 @@ def load_weights(address: Location, layout: str = "keras", given_format: str | N
         Of the kernel, ``keras`` or ``torch``; a Keras file's is known.
     given_format : str, optional
         Where the suffix does not tell.
+    assume_depthwise : bool
+        Take layers of somebody's own class, whose code no file holds, for DepthwiseConv1D layers.
+    model : object
+        The config of the model (as parsed JSON) for a Keras file that holds weights alone.
 
     Returns
     -------
@@ -156,7 +164,11 @@ def load_weights(address: Location, layout: str = "keras", given_format: str | N
     address, layout = location("address", address), one_of("layout", layout, KERNEL_LAYOUTS)
     place = Address.parse(address)
     if is_keras_file(place.path):
-        return _from_keras(place)
+        from dwconv_cli.chosen_layer import chosen_layer
+
+        layer, note = chosen_layer(place, assume_depthwise, model)
+        address = str(Address(place.path, layer.path))
+        return LoadedWeights(address, layer.kernel, layer.bias, config=layer.config, note=note)
     names = members(place.path, given_format)
     prefix = (place.name or "").strip("/")
     prefix = f"{prefix}/" if prefix else ""
@@ -194,56 +206,6 @@ def is_array(address: Location) -> bool:
     if f"{name}/kernel".strip("/") in stripped:
         return False
     return name in stripped or len(names) == 1
-
-
-def _from_keras(place: Address) -> LoadedWeights:
-    wanted = (place.name or "").strip("/")
-    layers = read_layers(place.path)
-    found = _named(layers, wanted)
-    note = None
-    possible = [] if found else read_layers(place.path, possible=True)
-    if not found and (wanted or len(possible) == 1):
-        found = _named(possible, wanted)
-        note = "nothing in the file tells it from a Conv1D" if found else None
-    if len(found) != 1:
-        choices = ", ".join(dict.fromkeys(layer.path for layer in (found or layers or possible)))
-        if found:
-            trouble = f"holds {len(found)} layers, name one after '::': {choices}"
-        elif layers:
-            trouble = f"no layer of this name; there are: {choices}"
-        elif possible:
-            trouble = f"no layer in it is surely a DepthwiseConv1D; if one is, name it after '::': {choices}"
-        else:
-            trouble = "it holds no DepthwiseConv1D"
-        raise InputError(f"{place}: {trouble}")
-    (layer,) = found
-    if note is not None:
-        note = f"{layer.path} is taken for a DepthwiseConv1D; {note}"
-    if layer.class_name != "DepthwiseConv1D":
-        note = (
-            f"{layer.path} is a {layer.class_name}; its depthwise half is applied, without the pointwise one"
-        )
-    address = str(Address(place.path, layer.path))
-    return LoadedWeights(address, layer.kernel, layer.bias, config=layer.config, note=note)
-
-
-def _named(layers: list[KerasLayer], wanted: str) -> list[KerasLayer]:
-    """The layers of a name; all of them for no name."""
-    # A path is unique; a name may stand in several models of one file.
-    exact = [layer for layer in layers if wanted == layer.path.strip("/")]
-    found = exact or [layer for layer in layers if wanted in ("", layer.name)]
-    # One layer that several models share stands under each of them.
-    return found[:1] if all(_same(layer, found[0]) for layer in found) else found
-
-
-def _same(a: KerasLayer, b: KerasLayer) -> bool:
-    if (a.name, a.class_name, a.config) != (b.name, b.class_name, b.config) or (a.bias is None) != (
-        b.bias is None
-    ):
-        return False
-    return np.array_equal(a.kernel, b.kernel) and (
-        a.bias is None or b.bias is None or np.array_equal(a.bias, b.bias)
-    )
 
 
 def read_array(address: Location, given_format: str | None = None) -> Array:

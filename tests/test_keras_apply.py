@@ -272,18 +272,19 @@ def test_layers_that_may_be_depthwise(tmp_path: Path) -> None:
     file = store(
         tmp_path / "m.weights.h5",
         {
-            "layers/left": {"0": kernel},
+            "": {},
+            "left": {"0": kernel},
             "layers/conv1d": conv,
-            "layers/right": {"0": kernel * 2},
-            "layers/c": conv,
+            "right": {"0": kernel * 2},
+            "c": conv,
         },
-        {"layers/left": "l", "layers/conv1d": "a", "layers/right": "r", "layers/c": "conv1d_1"},
+        {"": "model", "left": "l", "layers/conv1d": "a", "right": "r", "c": "conv1d_1"},
     )
     assert read_layers(file) == []
     assert [layer.path for layer in read_layers(file, possible=True)] == ["l", "r"]
     source = save(tmp_path / "x.npy", np.ones((5, 4), "float32"))
     target = ("-o", tmp_path / "y.npy")
-    run("apply", source, "-w", file, *target).failed(3, "surely", "name it after ::: l, r")
+    run("apply", source, "-w", file, *target).failed(3, "surely", "name it after '::': l, r")
     report = run("apply", source, "-w", f"{file}::r", *target, "--json").reports[0]
     assert "r is taken for a DepthwiseConv1D; nothing in the file tells it from a Conv1D" in report["notes"]
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), np.tile(2 * kernel.sum(0).reshape(-1), (3, 1)))

@@ -113,7 +113,6 @@ def test_round_trip(layer: strategies.Layer, more: dict[str, Any]) -> None:
         ({"kernel_size": None}, "kernel_size must be"),
         ({"kernel_size": 3.0}, "kernel_size must be"),
         ({"kernel_size": 3, "padding": "reflect"}, "padding must be one of valid, same, causal"),
-        ({"kernel_size": 3, "strides": 2, "dilation_rate": 2}, "at most one"),
         ({"kernel_size": 3, "dtype": "int8"}, "dtype policy 'int8'"),
         ({"kernel_size": 3, "dtype": ["float32"]}, "dtype policy"),
         ({"kernel_size": 3, "dtype": {"config": {"name": ["float32"]}}}, "dtype policy"),

@@ -12,7 +12,7 @@ from dwconv_cli.cli import options, tell, writing
 from dwconv_cli.words import DATA_FORMATS, FORMAT_NAMES, KERNEL_LAYOUTS
 
 if TYPE_CHECKING:
-    from dwconv_cli.recipe import Resolved
+    from dwconv_cli.resolved import Resolved
 
 _WAYS = {**options.WAYS, "kernel": "--from", "weights": "--from"}
 
@@ -28,10 +28,10 @@ _WAYS = {**options.WAYS, "kernel": "--from", "weights": "--from"}
 @click.option("--kernel-size", type=int, metavar="K", help="Taps.")
 @click.option("--channels", type=options.COUNT, metavar="C", help="Channels of the data.")
 @click.option("--like", metavar="INPUT", help="As many channels as this recording has.")
-@click.option(
+@options.once(
     "--from", "source", metavar="ADDR", help="Existing weights instead: convert, project, re-layout."
 )
-@click.option("-b", "--bias", metavar="ADDR", help="With --from and a bare kernel: its bias.")
+@options.once("-b", "--bias", metavar="ADDR", help="With --from and a bare kernel: its bias.")
 @click.option(
     "--kernel-layout", type=click.Choice(KERNEL_LAYOUTS), default="keras", help="Of --from. (keras)"
 )
@@ -44,6 +44,7 @@ _WAYS = {**options.WAYS, "kernel": "--from", "weights": "--from"}
 @click.option("--depth-multiplier", type=int, metavar="M", help="Outputs for each channel (1).")
 @click.option("--data-format", type=click.Choice(DATA_FORMATS, case_sensitive=False), help="Of --like.")
 @click.option("--use-bias/--no-bias", default=None, help="(with a bias)")
+@options.assume_depthwise
 @options.catalogue_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @click.option(

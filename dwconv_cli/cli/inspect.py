@@ -125,6 +125,7 @@ def _descriptions(
         "input_format": given["input_format"],
         "allow_external": given["allow_external"],
         "kernel_layout": given["kernel_layout"],
+        "assume_depthwise": given["assume_depthwise"],
     }
     if targets:
         yield from describe_all(targets, **chosen, **_data_format(given))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,13 +25,31 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
 
-_MAX_CONFIG = 1 << 20
+_MAX_CONFIG = 16 << 20  # a model's has all of its layers
 
 COUNT = click.IntRange(1, LARGEST)
 
 
 def _choice(values: tuple[str, ...]) -> click.Choice[str]:
     return click.Choice(values, case_sensitive=False)
+
+
+def _single(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """The one value of an option; the last of several would win in silence."""
+    if len(values) > 1:
+        name = max(option.opts, key=len)
+        raise click.UsageError(f"{name} stands {len(values)} times, and there is one layer; give it once")
+    return values[0] if values else None
+
+
+def once(*names: str, **attributes: Any) -> Decorator[Any]:
+    """An option that is refused when it stands more than once."""
+    return click.option(*names, multiple=True, callback=_single, **attributes)
+
+
+assume_depthwise = click.option(
+    "--assume-depthwise", is_flag=True, help="Take a layer of somebody's own class for a DepthwiseConv1D."
+)
 
 
 # What makes a layer; the names are Keras's, and those of LayerSpec's fields.
@@ -57,20 +76,23 @@ _CATALOGUES = (
     click.option("--bias-regularizer", metavar="NAME", help="The same of the bias."),
     click.option("--depthwise-constraint", metavar="NAME", help="E.g. 'max_norm(2)': project the kernel."),
     click.option("--bias-constraint", metavar="NAME", help="The same of the bias."),
-    click.option("--config", metavar="FILE", help="A Keras layer config as JSON; '-' is standard input."),
+    once(
+        "--config",
+        metavar="FILE",
+        help="A Keras layer config as JSON, or a model's, FILE::LAYER; '-' is standard input.",
+    ),
     click.option("--seed", type=int, metavar="N", help="Of fresh weights: the same seed, the same numbers."),
     click.option("--dtype", type=_choice(DTYPES), help="Of arithmetic and output (as data and kernel need)."),
 )
 _WEIGHTS = (
-    click.option(
-        "-k", "--kernel", metavar="ADDR", help="Kernel (K, C, M), (K, C), or (K,) for all channels."
-    ),
-    click.option("-b", "--bias", metavar="ADDR", help="Bias (C*M,), with --kernel."),
-    click.option("-w", "--weights", metavar="ADDR", help="A file that holds kernel and bias together."),
+    once("-k", "--kernel", metavar="ADDR", help="Kernel (K, C, M), (K, C), or (K,) for all channels."),
+    once("-b", "--bias", metavar="ADDR", help="Bias (C*M,), with --kernel."),
+    once("-w", "--weights", metavar="ADDR", help="A file that holds kernel and bias together."),
     click.option("--kernel-size", type=int, metavar="K", help="Fresh weights of this many taps."),
     click.option(
         "--kernel-layout", type=_choice(KERNEL_LAYOUTS), default="keras", help="torch is (C*M, 1, K). (keras)"
     ),
+    assume_depthwise,
 )
 _INPUT = (
     click.option("--input-format", type=_choice(FORMAT_NAMES), help="Where a suffix does not tell."),
@@ -173,7 +195,9 @@ def recipe_of(given: dict[str, Any], ways: Mapping[str, str] = WAYS) -> Recipe:
     """
     named = named_weights(given, ways)
     config = load_config(given["config"]) if given.get("config") else None
-    if not named and not (config and _has_kernel_size(config)):
+    from dwconv_cli.keras_json import is_model
+
+    if not named and not (config and (is_model(config) or _has_kernel_size(config))):
         files = ", ".join(dict.fromkeys(f"{ways[key]} FILE" for key in ("kernel", "weights")))
         raise click.UsageError(f"no weights; give {files}, or --kernel-size K for fresh ones")
     if named and named != ways["kernel_size"]:
@@ -196,6 +220,7 @@ def recipe_of(given: dict[str, Any], ways: Mapping[str, str] = WAYS) -> Recipe:
         weights=given.get("weights"),
         layout=given.get("kernel_layout") or "keras",
         config=config,
+        assume_depthwise=given.get("assume_depthwise", False),
         seed=given.get("seed"),
         drawn=given.get("drawn", False),
         default_notes=(f"data_format is {default.value} in {default.path}",)
@@ -220,7 +245,8 @@ def files_read(given: dict[str, Any]) -> list[str]:
     from dwconv_cli.keras_home import default_data_format
 
     settings = None if given.get("data_format") else default_data_format().path
-    named = (given.get("config"), given.get("files_from"), settings)
+    config = given.get("config")
+    named = (config and _config_place(config)[0], given.get("files_from"), settings)
     return [path for path in named if path not in (None, "-")]
 
 
@@ -245,7 +271,12 @@ def named_weights(given: dict[str, Any], ways: Mapping[str, str] = WAYS) -> str 
 
 
 def load_config(path: str) -> dict[str, Any]:
-    """A Keras layer config from a JSON file, or from standard input for ``-``.
+    """A Keras layer config, or a model's, from a JSON file, or from standard input for ``-``.
+
+    Parameters
+    ----------
+    path : str
+        With ``::NAME`` behind it, that layer of a model's config.
 
     Raises
     ------
@@ -253,8 +284,9 @@ def load_config(path: str) -> dict[str, Any]:
         If it cannot be read, or is not a JSON object.
     """
     from dwconv_cli.errors import InputError
-    from dwconv_cli.keras_json import load_json
+    from dwconv_cli.keras_json import is_model, load_json, pick_layer
 
+    path, layer = _config_place(path)
     name = "standard input" if path == "-" else path
     try:
         if path == "-":
@@ -267,7 +299,17 @@ def load_config(path: str) -> dict[str, Any]:
     found = load_json(text, name)
     if not isinstance(found, dict):
         raise InputError(f"{name}: a layer's config is a JSON object")
-    return found
+    if layer is None:
+        return found
+    if not is_model(found):
+        raise InputError(f"{name}: not a model's config, so it has no layer {layer}; leave out ::{layer}")
+    return pick_layer(found, layer, name)
+
+
+def _config_place(text: str) -> tuple[str, str | None]:
+    """The file of a config, and the layer in it."""
+    path, colons, name = text.rpartition("::")
+    return (path, name) if colons and not os.path.exists(text) else (text, None)
 
 
 def _has_kernel_size(config: dict[str, Any]) -> bool:

@@ -106,6 +106,7 @@ def _model(found: dict[str, Any], stream: TextIO) -> None:
     if not rows:
         stream.write("  no DepthwiseConv1D layers\n")
     table(rows, stream, keys)
+    table(note_rows(found), stream)
 
 
 def _listing(found: dict[str, Any], stream: TextIO) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.job import resolved
 from dwconv_cli.layer import LayerSpec
-from dwconv_cli.layer_config import from_config, inner_config, to_config
+from dwconv_cli.layer_config import from_config, to_config
 from dwconv_cli.orientation import shape_note
 from dwconv_cli.plan import plan_conv, problem_of
 from dwconv_cli.precision import is_exact, precision
@@ -102,7 +102,7 @@ def fresh_layer(recipe: Recipe) -> LayerSpec | None:
     """The layer of a recipe whose weights are yet to be made; None where they exist."""
     if (recipe.given, recipe.kernel, recipe.weights) != (None, None, None):
         return None
-    return from_config({**recipe.defaults, **inner_config(recipe.config or {})}, **recipe.options)
+    return from_config({**recipe.defaults, **recipe.given_config}, **recipe.options)
 
 
 def _resolve(
@@ -122,6 +122,6 @@ def _resolve(
         "bias_shape": [outputs] if layer.use_bias else None,
         "sha256": None,
     }
-    said = {**inner_config(recipe.config or {}), **recipe.options}
+    said = {**recipe.given_config, **recipe.options}
     notes = [] if "data_format" in said else list(recipe.default_notes)
     return layer, np.dtype(layer.dtype or "float32"), entry, notes, recipe.layer_source()

@@ -10,7 +10,7 @@ from dwconv_cli.description.plain import plain
 from dwconv_cli.errors import DwconvError, InputError
 from dwconv_cli.formats import FORMATS, Address, format_of, members, open_reader
 from dwconv_cli.formats.source import reason
-from dwconv_cli.keras_files import is_keras_file, read_layers
+from dwconv_cli.keras_files import Doubt, is_keras_file, read_layers
 from dwconv_cli.layer_config import current
 from dwconv_cli.weights import checksum
 
@@ -57,8 +57,8 @@ def model(path: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``storage`` and ``layers``, each with ``address``, ``name``, ``class_name``, ``dtype``, ``weights`` as in a
-        report, and ``config``, as Keras 3 takes it.
+        ``storage``, ``notes`` and ``layers``, each with ``address``, ``name``, ``class_name``, ``dtype``,
+        ``weights`` as in a report, ``config`` as Keras 3 takes it, and the ``doubt`` that the file leaves.
     """
     layers = [
         {
@@ -73,16 +73,29 @@ def model(path: str) -> dict[str, Any]:
                 "sha256": checksum(layer.kernel, layer.bias),
             },
             "config": None if layer.config is None else plain(current(layer.config)),
+            "doubt": None if layer.doubt is Doubt.NONE else layer.doubt.value,
         }
-        for layer in read_layers(path)
+        for layer in read_layers(path, possible=True)
+        if layer.doubt is not Doubt.CONV1D
     ]
-    return {"storage": {"format": "keras"}, "layers": layers}
+    notes = []
+    if any(layer["config"] is None for layer in layers):
+        notes.append(
+            "the file does not hold the settings shown as ?; apply takes defaults where none are typed"
+        )
+    custom = [str(layer["name"]) for layer in layers if layer["doubt"] == Doubt.CUSTOM.value]
+    if custom:
+        notes.append(f"{', '.join(custom)}: {Doubt.CUSTOM.value}; take with --assume-depthwise")
+    return {"storage": {"format": "keras"}, "layers": layers, "notes": notes}
+
+
+def layer_names(path: str) -> list[str]:
+    """Names that wildcards match in a Keras file: those of the layers that are handed out unasked."""
+    return [layer.path for layer in read_layers(path)]
 
 
 def is_model(path: str) -> bool:
     """Whether a path is a Keras model, as a file or as a folder."""
-    if os.path.isdir(path):
-        return all(os.path.isfile(os.path.join(path, name)) for name in ("config.json", "model.weights.h5"))
     return is_keras_file(path)
 
 

@@ -38,6 +38,7 @@ def describe(
     input_format: str | None = None,
     allow_external: bool = False,
     kernel_layout: str = "keras",
+    assume_depthwise: bool = False,
 ) -> dict[str, Any]:
     """Say what `target` is.
 
@@ -70,6 +71,8 @@ def describe(
         Whether HDF5 data may lie in other files.
     kernel_layout : str
         Of weights found at `target`: ``keras`` or ``torch``.
+    assume_depthwise : bool
+        Take layers of somebody's own class at `target` for DepthwiseConv1D layers.
 
     Returns
     -------
@@ -104,7 +107,8 @@ def describe(
     address = target if isinstance(target, Address) else Address.parse(location("target", target))
     kind = "data" if recipe is not None or stats else _kind(address, input_format, allow_external)
     if kind == "weights":
-        found = describe_weights(Recipe(weights=str(address), layout=kernel_layout), fs)
+        recipe = Recipe(weights=str(address), layout=kernel_layout, assume_depthwise=assume_depthwise)
+        found = describe_weights(recipe, fs)
     elif kind == "data":
         found = describe_data(
             address,
@@ -189,7 +193,7 @@ def _listing(kind: str, address: Address, given: str | None, allow_external: boo
 def _names(path: str, given: str | None) -> list[str]:
     """Names inside a file that wildcards may match."""
     if given is None and contents.is_model(path):
-        return [layer["address"].removeprefix(f"{path}::") for layer in contents.model(path)["layers"]]
+        return contents.layer_names(path)
     return members(path, given)
 
 

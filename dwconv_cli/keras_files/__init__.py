@@ -11,6 +11,7 @@ Nothing here knows what a config means: configs are plain dicts, kernels plain a
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,18 +19,18 @@ from typing import TYPE_CHECKING
 from dwconv_cli.errors import InputError
 
 if TYPE_CHECKING:
-    from dwconv_cli.keras_files.layers import KerasLayer
+    from dwconv_cli.keras_files.layers import Doubt, KerasLayer
     from dwconv_cli.keras_files.write import write_keras, write_weights_h5
 
-__all__ = ["KerasLayer", "is_keras_file", "read_layers", "write_keras", "write_weights_h5"]
+__all__ = ["Doubt", "KerasLayer", "is_keras_file", "read_layers", "write_keras", "write_weights_h5"]
 
 
 def __getattr__(name: str) -> object:
     # Late, since these load h5py.
-    if name == "KerasLayer":
+    if name in ("Doubt", "KerasLayer"):
         from dwconv_cli.keras_files import layers
 
-        return layers.KerasLayer
+        return getattr(layers, name)
     if name in ("write_keras", "write_weights_h5"):
         from dwconv_cli.keras_files import write
 
@@ -43,11 +44,16 @@ _HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 def is_keras_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file is one of Keras's: by name for ``.keras``, ``.weights.h5`` and ``.weights.json``, else inside.
 
-    Only an HDF5 suffix is looked into, and there only at the root and the first level of groups.
+    Only an HDF5 suffix is looked into, and there only at the root and the first level of groups. A folder is, if it is
+    an unzipped ``.keras`` file or holds the shards of one model.
     """
     name = os.fspath(path).lower()
     if name.endswith((".keras", ".weights.h5", ".weights.json")):
         return True
+    if os.path.isdir(path):
+        from dwconv_cli.keras_files.archive import is_folder
+
+        return is_folder(Path(path))
     if not name.endswith(_HDF5_SUFFIXES) or not os.path.isfile(path):
         return False
     from dwconv_cli import hdf5
@@ -67,7 +73,9 @@ def _is_keras_inside(path: str | os.PathLike[str]) -> bool:
         return legacy.is_legacy(file) or store.is_store(file)
 
 
-def read_layers(path: str | os.PathLike[str], possible: bool = False) -> list[KerasLayer]:
+def read_layers(
+    path: str | os.PathLike[str], possible: bool = False, model: object = None
+) -> list[KerasLayer]:
     """Read every DepthwiseConv1D, and the depthwise half of every SeparableConv1D, of a Keras file.
 
     Parameters
@@ -76,12 +84,15 @@ def read_layers(path: str | os.PathLike[str], possible: bool = False) -> list[Ke
         ``.keras`` (also unzipped, as a folder), ``.weights.h5``, ``.weights.json`` with its shards, or a legacy
         ``.h5``, whether a whole model or weights only.
     possible : bool
-        Where the file has no config, add what may be a DepthwiseConv1D or a Conv1D, for those who know which.
+        Add what may be a DepthwiseConv1D or a Conv1D, and layers of somebody's own class that look like one, for
+        those who know.
+    model : object
+        The model's config as parsed JSON, for a file that has none.
 
     Returns
     -------
     list of KerasLayer
-        In the order of the model where the file has its config, else of the file.
+        In the order of the model where there is a config, then of the file.
 
     Raises
     ------
@@ -92,25 +103,31 @@ def read_layers(path: str | os.PathLike[str], possible: bool = False) -> list[Ke
     """
     from dwconv_cli import hdf5
 
-    hdf5.rehearse(_read_layers, path, possible)
-    return _read_layers(path, possible)
+    text = None if model is None else json.dumps(model)
+    hdf5.rehearse(_read_layers, path, possible, text)
+    return _read_layers(path, possible, text)
 
 
-def _read_layers(path: str | os.PathLike[str], possible: bool) -> list[KerasLayer]:
+def _read_layers(path: str | os.PathLike[str], possible: bool, model: str | None) -> list[KerasLayer]:
     import zipfile
 
     from dwconv_cli import hdf5
     from dwconv_cli.keras_files import archive, legacy, store
+    from dwconv_cli.keras_files.layers import CLASSES
+    from dwconv_cli.keras_json import find_layers
 
     path = os.fspath(path)
+    listed = None if model is None else list(find_layers(json.loads(model), CLASSES))
     if path.lower().endswith(".weights.json"):
-        return store.read_shards(Path(path), possible)
+        return store.read_shards(Path(path), listed, possible)
     if os.path.isdir(path) or zipfile.is_zipfile(path):
+        if listed is not None:
+            raise InputError(f"{path}: the file holds its model's config; leave out the other one")
         return archive.read_archive(Path(path), possible)
     # Keras 2 up to 2.12 wrote the legacy format under .keras too.
     with hdf5.open_file(path) as file:
         if legacy.is_legacy(file):
-            return legacy.read_legacy(file, path)
+            return legacy.read_legacy(file, path, listed, possible)
         if not store.is_store(file):
             raise InputError(f"{path}: an HDF5 file, but not one of Keras's")
-        return store.Store([file], path).layers(possible)
+        return store.Store([file], path).layers(listed, possible)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from dwconv_cli import hdf5
 from dwconv_cli.errors import DwconvError, InputError, UnsafeFileError
 from dwconv_cli.hdf5 import shown
 from dwconv_cli.keras_files.layers import CLASSES, KerasLayer
-from dwconv_cli.keras_files.store import Store
+from dwconv_cli.keras_files.store import Store, read_shards
 from dwconv_cli.keras_json import MAX_BYTES, find_layers, load_json
 from dwconv_cli.zips import DAMAGE, open_archive, open_member
 
@@ -40,15 +41,7 @@ def read_archive(path: Path, possible: bool = False) -> list[KerasLayer]:
         A member expands to far more than the archive has.
     """
     if path.is_dir():
-        if not (path / CONFIG).is_file() or not (path / WEIGHTS).is_file():
-            raise InputError(f"{path}: a folder without {CONFIG} and {WEIGHTS}, so not a Keras model")
-        try:
-            with open(path / CONFIG, "rb") as member:
-                text = member.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise InputError(f"{path / CONFIG}: {error.strerror or error}") from error
-        with hdf5.open_file(path / WEIGHTS) as file:
-            return _layers(text, file, str(path), possible)
+        return _read_folder(path, possible)
     with _errors(path), open_archive(str(path), MAX_MEMBERS) as archive:
         members = _members(archive, path)
         with _spool(archive, members[CONFIG], MAX_BYTES, path) as stream:
@@ -61,10 +54,46 @@ def read_archive(path: Path, possible: bool = False) -> list[KerasLayer]:
 
 
 def _layers(config: bytes, weights: Any, label: str, possible: bool) -> list[KerasLayer]:
-    found = list(find_layers(load_json(config, f"{label}::{CONFIG}"), CLASSES))
-    store = Store([weights], label)
-    # A subclassed model's config may say nothing about its layers; then the weights have to.
-    return store.layers_of(found) if found else store.layers(possible)
+    # A config may say nothing about the layers of a subclassed model; then the weights have to.
+    listed = list(find_layers(load_json(config, f"{label}::{CONFIG}"), CLASSES))
+    return Store([weights], label).layers(listed, possible)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is an unzipped ``.keras`` file, or holds the shards of one model's weights."""
+    if (path / CONFIG).is_file() and (path / WEIGHTS).is_file():
+        return True
+    # A folder with other files beside the shards is a folder like any other.
+    return len(_maps(path)) == 1 and all(
+        name.endswith((".weights.h5", ".weights.json")) or name in (CONFIG, "metadata.json", "assets")
+        for name in os.listdir(path)
+    )
+
+
+def _maps(path: Path) -> list[Path]:
+    try:
+        return sorted(path.glob("*.weights.json"))[:2] if path.is_dir() else []
+    except OSError:
+        return []
+
+
+def _read_folder(path: Path, possible: bool) -> list[KerasLayer]:
+    maps, text = _maps(path), None
+    if (path / CONFIG).is_file():
+        try:
+            with open(path / CONFIG, "rb") as member:
+                text = member.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise InputError(f"{path / CONFIG}: {error.strerror or error}") from error
+    if text is not None and (path / WEIGHTS).is_file():
+        with hdf5.open_file(path / WEIGHTS) as file:
+            return _layers(text, file, str(path), possible)
+    if len(maps) != 1:
+        raise InputError(
+            f"{path}: a folder without {CONFIG} and {WEIGHTS}, and without one *.weights.json, so not a Keras model"
+        )
+    listed = [] if text is None else list(find_layers(load_json(text, str(path / CONFIG)), CLASSES))
+    return read_shards(maps[0], listed, possible)
 
 
 @contextmanager

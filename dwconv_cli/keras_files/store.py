@@ -1,14 +1,15 @@
 """Weights as Keras 3 and tf-keras keep them: one group ``vars`` per layer, with datasets ``0``, ``1``, ...
 
-The groups are named by class and count (``layers/depthwise_conv1d_1``) or by the attribute of a subclassed model that
-holds the layer. Since Keras 3.6 each ``vars`` also carries the layer's own name.
+Within a list of layers the groups are named by class and count (``layers/depthwise_conv1d_1``), within a layer or a
+subclassed model by the attribute that holds the layer. Since Keras 3.6 each ``vars`` also carries the layer's own name.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,27 @@ import numpy as np
 from dwconv_cli import hdf5
 from dwconv_cli.errors import InputError, UnsafeFileError
 from dwconv_cli.hdf5 import shown
-from dwconv_cli.keras_files.layers import DEPTHWISE, SEPARABLE, KerasLayer, make_layer
+from dwconv_cli.keras_files.layers import (
+    DEPTHWISE,
+    SEPARABLE,
+    SURE,
+    Doubt,
+    KerasLayer,
+    class_by,
+    make_layer,
+    only_depthwise,
+    split_count,
+)
 from dwconv_cli.keras_json import Found, load_json
 
 MAX_SHARDS = 1000
 MAX_MAP_BYTES = 64 << 20
 
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
-_BY_GROUP = {"depthwise_conv1d": DEPTHWISE, "separable_conv1d": SEPARABLE}
-# Layers with a kernel of rank 3 that are not depthwise.
-_OTHERS = ("conv1d", "conv1d_transpose")
+# Keras's own layers with a kernel of rank 3 that are not depthwise.
+_OTHERS = ("conv1d", "conv1d_transpose", "einsum_dense")
 # The bias is the last variable of both: a separable layer has the pointwise kernel in between.
-_BIAS_KEY = {DEPTHWISE: "1", SEPARABLE: "2"}
+_BIAS_KEY = {SEPARABLE: "2"}
 
 
 @dataclass
@@ -78,46 +88,66 @@ class Store:
                     raise InputError(f"{self.label}: {shown(entry.name)} stands in two shards")
                 found.found[last] = file, entry.name
 
-    def layers(self, possible: bool = False) -> list[KerasLayer]:
-        """Read the layers that the file alone shows to be depthwise; if `possible`, also those that may be."""
-        found = []
-        for group, entry in self._vars.items():
-            class_name = self._class_of(group, entry)
-            if class_name is None and possible and self._may_be(group, entry):
-                class_name = DEPTHWISE
-            if class_name is not None:
-                name = entry.name or group.rpartition("/")[2]
-                found.append(self._layer(name, self._path(group), class_name, None, entry))
-        return found
+    def layers(self, listed: list[Found] | None = None, possible: bool = False) -> list[KerasLayer]:
+        """Read the layers of a config, and those that the weights show besides.
 
-    def layers_of(self, found: list[Found]) -> list[KerasLayer]:
-        """Read the weights of the layers of a config.
+        Parameters
+        ----------
+        listed : list of Found, optional
+            The layers of the config, where there is one.
+        possible : bool
+            Add what may be a DepthwiseConv1D, and what is a class of somebody's own.
 
         Raises
         ------
         InputError
-            Weights are missing, or a file without names holds another number of such layers than its config: models
-            that share a layer store it once, and only names tell which.
+            Weights are missing. Models that share a layer store it once, and only names tell which.
         """
-        stored = [group for group in self._vars if _class_by(group)]
-        listed = [layer for layer in found if _class_by(layer.group)]
-        if not any(entry.name for entry in self._vars.values()) and len(stored) != len(listed):
+        listed = listed or []
+        self._check_groups(listed)
+        found: list[KerasLayer] = []
+        for layer in listed:
+            # What somebody's own class does to its weights is not known here.
+            with contextlib.suppress(InputError) if layer.alike else contextlib.nullcontext():
+                found.append(self._match(layer))
+        used = {layer.group for layer in found}
+        for group, entry in self._vars.items():
+            class_name, doubt = self._class_of(group, entry)
+            if class_name is None or group in used:
+                continue
+            name = entry.name or _last(group)
+            shown_by = self._layer(name, self._path(group), class_name, None, group, doubt)
+            found.append(replace(shown_by, named=entry.name is not None))
+        return [layer for layer in found if possible or layer.doubt in SURE]
+
+    def _check_groups(self, listed: list[Found]) -> None:
+        ours = [layer for layer in listed if class_by(_last(layer.group))]
+        if any(entry.name for entry in self._vars.values()):
+            return
+        groups = [self._group_of(layer) for layer in ours]
+        stored = [group for group in self._vars if class_by(_last(group))]
+        # The oldest files count in another way, so that one layer more or less shifts them all.
+        shifted = any(_OLD_LAYERS in group for group in stored) and len(stored) != len(ours)
+        if listed and (None in groups or shifted):
             raise InputError(
-                f"{self.label}: the config has {len(listed)} depthwise layers, the weights {len(stored)}, and no names "
+                f"{self.label}: the config has {len(ours)} depthwise layers, the weights {len(stored)}, and no names "
                 "to match them by; save the model with Keras 3.6 or later"
             )
-        return [self._match(layer) for layer in found]
 
-    def _match(self, found: Found) -> KerasLayer:
-        name, entry = (
-            found.names[-1],
-            self._vars.get(found.group) or self._vars.get(self._old_group(found.group)),
-        )
-        if entry is None or (entry.name is not None and entry.name != name):
+    def _group_of(self, layer: Found) -> str | None:
+        for group in (layer.group, self._old_group(layer.group)):
+            if group in self._vars and (group or layer.group == ""):
+                return group
+        return None
+
+    def _match(self, layer: Found) -> KerasLayer:
+        name, group = layer.names[-1], self._group_of(layer)
+        if group is None or self._vars[group].name not in (None, name):
             # A layer that two models share is stored once, where it was met first.
-            named = [other for other in self._vars.values() if other.name == name and other.found]
-            entry = named[0] if len(named) == 1 else _Vars()
-        return self._layer(name, "/".join(found.names), found.class_name, found.config, entry)
+            named = [other for other, entry in self._vars.items() if entry.name == name and entry.found]
+            group = named[0] if len(named) == 1 else None
+        doubt = Doubt.CUSTOM if layer.alike else Doubt.NONE
+        return self._layer(name, "/".join(layer.names), layer.class_name, layer.config, group, doubt)
 
     def _old_group(self, group: str) -> str:
         # Keras 2.12 kept the layers under another name and counted those with weights twice: the n-th of a class is
@@ -127,22 +157,29 @@ class Store:
             if part == "layers":
                 place = f"{place}/{_OLD_LAYERS}".strip("/")
                 continue
-            label, count = _label(part)
+            label, count = split_count(part)
             around = f"{place}/" if place else ""
             beside = {
                 outer[len(around) :].partition("/")[0] for outer in self._vars if outer.startswith(around)
             }
-            numbers = sorted(_label(other)[1] for other in beside if _label(other)[0] == label)
+            numbers = sorted(split_count(other)[1] for other in beside if split_count(other)[0] == label)
             if count >= len(numbers):
                 return ""
             place = around + (f"{label}_{numbers[count]}" if numbers[count] else label)
         return place
 
     def _layer(
-        self, name: str, path: str, class_name: str, config: dict[str, Any] | None, entry: _Vars
+        self,
+        name: str,
+        path: str,
+        class_name: str,
+        config: dict[str, Any] | None,
+        group: str | None,
+        doubt: Doubt,
     ) -> KerasLayer:
-        kernel, bias = self._read(entry, "0"), self._read(entry, _BIAS_KEY[class_name])
-        return make_layer(self.label, name, path, class_name, config, kernel, bias)
+        entry = _Vars() if group is None else self._vars[group]
+        kernel, bias = self._read(entry, "0"), self._read(entry, _BIAS_KEY.get(class_name, "1"))
+        return make_layer(self.label, name, path, class_name, config, kernel, bias, group or "", doubt)
 
     def _read(self, entry: _Vars, key: str) -> np.ndarray | None:
         if key not in entry.found:
@@ -156,36 +193,43 @@ class Store:
         names = [self._vars[outer].name for outer in around if outer in self._vars]
         return "/".join(name or "" for name in names) if names and all(names) else group
 
-    def _class_of(self, group: str, entry: _Vars) -> str | None:
-        if class_name := _class_by(group) or _class_by(entry.name or ""):
-            return class_name
-        # Subclassed models name the group after an attribute. A kernel of rank 3 with a bias for every pair of its
-        # last two axes is a depthwise one, if there is more than one channel; Conv1D's bias has the last axis alone.
-        shapes = [self._shape(entry, key) for key in ("0", "1")]
-        if len(entry.found) == 2 and None not in shapes:
-            kernel, bias = shapes
-            if kernel and bias and len(kernel) == 3 and kernel[1] > 1 and bias == (kernel[1] * kernel[2],):
-                return DEPTHWISE
-        return None
+    def _class_of(self, group: str, entry: _Vars) -> tuple[str | None, Doubt]:
+        """The class of a layer, None if it is no depthwise one, and what the file leaves open."""
+        around, _, last = group.rpartition("/")
+        label = split_count(last)[0]
+        if around not in self._vars or class_by(last):
+            # In a list of layers the group has the name of the class, whatever the layer's own name is.
+            class_name = class_by(last)
+            if class_name or label in _OTHERS or self._shapes(entry) is None:
+                return class_name, Doubt.NONE
+            return label, Doubt.CUSTOM
+        fit = self._shapes(entry)
+        class_name = class_by(entry.name or "")
+        if class_name == SEPARABLE or (class_name and fit is not None):
+            return class_name, Doubt.NONE
+        if fit is None or (not fit and split_count(entry.name or "")[0] in _OTHERS):
+            return None, Doubt.NONE
+        return DEPTHWISE, Doubt.UNNAMED if fit else Doubt.CONV1D
 
-    def _may_be(self, group: str, entry: _Vars) -> bool:
-        """Whether nothing but its creator's word tells a layer from a depthwise one: the bias or channels are missing."""
-        if not {_label(name.rpartition("/")[2])[0] for name in (group, entry.name or "")}.isdisjoint(_OTHERS):
-            return False
+    def _shapes(self, entry: _Vars) -> bool | None:
+        """Whether only a depthwise layer has weights of these shapes; None if no depthwise layer has."""
         kernel, bias = (self._shape(entry, key) for key in ("0", "1"))
-        if kernel is None or len(kernel) != 3 or len(entry.found) > 2:
-            return False
-        return bias is None or bias == (kernel[1] * kernel[2],)
+        return None if kernel is None or len(entry.found) > 2 else only_depthwise(kernel, bias)
 
     def _shape(self, entry: _Vars, key: str) -> tuple[int, ...] | None:
         if key not in entry.found:
             return None
         file, name = entry.found[key]
-        return tuple(hdf5.dataset(file, name, soft_links=False, bfloat16=True).shape)
+        try:
+            return tuple(hdf5.dataset(file, name, soft_links=False, bfloat16=True).shape)
+        except UnsafeFileError:
+            raise
+        except InputError:  # no numbers, and so no layer that is looked for
+            return None
 
 
-def read_shards(path: Path, possible: bool = False) -> list[KerasLayer]:
-    """Read a ``.weights.json`` and the shards it names, which lie beside it."""
+def read_shards(path: Path, listed: list[Found] | None = None, possible: bool = False) -> list[KerasLayer]:
+    """Read a ``.weights.json`` and the shards it names, which lie beside it; see :meth:`Store.layers`."""
     try:
         with open(path, "rb") as map_file:
             text = map_file.read(MAX_MAP_BYTES + 1)
@@ -207,16 +251,11 @@ def read_shards(path: Path, possible: bool = False) -> list[KerasLayer]:
         raise UnsafeFileError(f"{path}: {len(names)} shards, more than {MAX_SHARDS}")
     with ExitStack() as stack:
         files = [stack.enter_context(hdf5.open_file(path.with_name(name))) for name in names]
-        return Store(files, str(path)).layers(possible)
+        return Store(files, str(path)).layers(listed, possible)
 
 
-def _label(part: str) -> tuple[str, int]:
-    label, _, count = part.rpartition("_")
-    return (label, int(count)) if label and count.isdecimal() and len(count) < 10 else (part, 0)
-
-
-def _class_by(group: str) -> str | None:
-    return _BY_GROUP.get(_label(group.rpartition("/")[2])[0])
+def _last(group: str) -> str:
+    return group.rpartition("/")[2]
 
 
 def _text(value: Any) -> str | None:
