@@ -620,3 +620,16 @@ def test_somebody_without_permission(tmp_path: Path, rec: Path, kernel: Path) ->
         for path, mode in modes.items():
             path.chmod(stat.S_IMODE(mode))
     assert names(locked) == ["secret.npy"]
+
+
+@pytest.mark.parametrize("name", ["bad.npz", "bad.h5"])
+def test_what_is_wrong_with_a_file_to_add_to_is_an_error_of_the_output(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(Path("x.npy"), np.ones((9, 2), "f4"))
+    Path(name).write_bytes(b"damaged")
+    run("apply", "x.npy", "-q", "--kernel-size", "2", "-o", f"{name}::/y").failed(
+        4, name, "write to another file"
+    )
+    assert Path(name).read_bytes() == b"damaged"

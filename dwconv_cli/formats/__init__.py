@@ -20,7 +20,7 @@ from dwconv_cli.formats.address import STREAM, Address, expand
 from dwconv_cli.formats.hints import advice_for, one_colon
 from dwconv_cli.formats.npy import NpyReader, NpyWriter
 from dwconv_cli.formats.protocols import Output, Reader, Writer
-from dwconv_cli.formats.sink import FileSink, Sink
+from dwconv_cli.formats.sink import FileSink, Sink, kept
 from dwconv_cli.formats.source import StreamSource, open_source
 from dwconv_cli.formats.standard import standard_input, standard_output
 
@@ -188,10 +188,8 @@ def written(path: str, given: str | None = None) -> list[str]:
     OutputError
         If it cannot be read: it is the output that the user has to look at.
     """
-    try:
+    with kept():
         return members(path, given)
-    except InputError as error:
-        raise OutputError(f"{error}; write to another file") from error
 
 
 def no_recordings(path: str, pattern: str, given: str | None = None) -> list[str]:

@@ -14,7 +14,7 @@ from dwconv_cli import hdf5
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.patterns import name_pattern
 from dwconv_cli.formats.runs import Selection, whole
-from dwconv_cli.formats.sink import FileSink, exists
+from dwconv_cli.formats.sink import FileSink, exists, kept
 from dwconv_cli.formats.source import changed, reason, state
 from dwconv_cli.hdf5.chunks import ChunkReader, ChunkWriter, codec_of
 from dwconv_cli.hdf5.dimensions import ancestors
@@ -162,12 +162,8 @@ class H5Output:
         self._sink = sink
         self._replace = replace
         if keep:
-            try:
-                with hdf5.open_file(keep):
-                    pass
-            except InputError as error:
-                # What cannot be read cannot be added to, and it is the output that the user has to look at.
-                raise OutputError(f"{error}; write to another file") from error
+            with kept(), hdf5.open_file(keep):
+                pass
             try:
                 with open(keep, "rb") as old, open(sink.fd, "wb", closefd=False) as new:
                     shutil.copyfileobj(old, new, 1 << 20)

@@ -13,7 +13,7 @@ import numpy as np
 
 from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
 from dwconv_cli.formats.npy import NpyReader, NpyWriter
-from dwconv_cli.formats.sink import Sink, StreamSink, exists
+from dwconv_cli.formats.sink import Sink, StreamSink, exists, kept
 from dwconv_cli.formats.source import StreamSource, changed, reason, state
 from dwconv_cli.words import LAYER_CONFIG
 from dwconv_cli.zips import DAMAGE, open_archive, open_member
@@ -174,7 +174,7 @@ class NpzOutput:
         del self._archive.NameToInfo[info.filename]
 
     def _carry_over(self, path: str, wanted: Callable[[str], bool]) -> None:
-        with open_zip(path) as old:
+        with kept(), open_zip(path) as old:
             for info in old.infolist():
                 if not wanted(info.filename.removesuffix(".npy")):
                     continue

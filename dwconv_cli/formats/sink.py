@@ -6,9 +6,10 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
-from dwconv_cli.errors import OutputError
+from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.draft import ChangedError, Draft
 from dwconv_cli.formats.source import reason
 
@@ -173,6 +174,20 @@ class StreamSink:
 
     def abort(self) -> None:
         """A stream cannot be taken back; the reader sees it end early."""
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """Around reading a file that is to be added to: it is the output that the user has to look at.
+
+    Raises
+    ------
+    OutputError
+    """
+    try:
+        yield
+    except InputError as error:
+        raise OutputError(f"{error}; write to another file") from error
 
 
 def exists(path: str, advice: str = "write to another name") -> OutputError:
