@@ -9,12 +9,12 @@ from functools import cache
 from dwconv_cli.errors import DwconvError, LayerError, OutputError, exit_code
 from dwconv_cli.formats import Address, Output, format_of, open_output, written
 from dwconv_cli.formats.sink import check_absent, exists
-from dwconv_cli.formats.source import reason
 from dwconv_cli.job import Job, Settings
 from dwconv_cli.naming import Target
 from dwconv_cli.recipe import Recipe
 from dwconv_cli.report import Report
 from dwconv_cli.side_by_side import UNBROKEN
+from dwconv_cli.system_errors import reason
 
 # What else can be done about an output that exists already.
 _PASS_OVER = "--skip-existing to pass over it"

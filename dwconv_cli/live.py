@@ -14,12 +14,12 @@ from dwconv_cli.engine import Array, Convolution
 from dwconv_cli.errors import InputError, LayerError, ShapeError
 from dwconv_cli.formats.npy import GrowingNpyWriter, bytes_of, numeric_dtype
 from dwconv_cli.formats.sink import FileSink, StreamSink
-from dwconv_cli.formats.source import reason
 from dwconv_cli.job import Settings, layer_report
 from dwconv_cli.naming import Target
 from dwconv_cli.recipe import Recipe
 from dwconv_cli.report import Report, array_entry
 from dwconv_cli.streaming import StreamingConv
+from dwconv_cli.system_errors import reason
 from dwconv_cli.transfer import Tally
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dwconv_cli.errors import DwconvError, LayerError, OutputError
 from dwconv_cli.formats import FORMATS, Address, format_of
+from dwconv_cli.formats.address import real_path
 from dwconv_cli.protection import ReadFiles
 from dwconv_cli.templates import check_inside, encodable, fields_of, filled_name, filled_path, has_fields
 
@@ -92,13 +93,13 @@ def targets(
     paths = {path for path, _ in owners}
     for path in also_written:
         read_files.check(path)
-        if os.path.realpath(path) in paths:
+        if real_path(path) in paths:
             raise OutputError(f"{path}: is an output of this run, too; write to another name")
     return pairs
 
 
 def _key(output: Address) -> tuple[str, str | None]:
-    return os.path.realpath(output.path), output.name
+    return real_path(output.path), output.name
 
 
 def _advice(sources: Sequence[Address], output: str | None, given_format: str | None) -> str:

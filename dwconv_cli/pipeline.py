@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,6 +18,7 @@ from dwconv_cli.formats import (
     open_reader,
     other_files,
 )
+from dwconv_cli.formats.address import real_path
 from dwconv_cli.group import apply_group, failure, make_directory
 from dwconv_cli.job import Settings, weight_losses
 from dwconv_cli.layer import LayerSpec, Weights
@@ -229,7 +229,7 @@ def _file_of(target: Target, number: int) -> str | int:
     if target.output is None:
         return number
     # Only where there are names inside can a file be shared.
-    return target.output.path if target.output.name is None else os.path.realpath(target.output.path)
+    return target.output.path if target.output.name is None else real_path(target.output.path)
 
 
 def _watched(

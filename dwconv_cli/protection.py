@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from dwconv_cli.errors import OutputError
 from dwconv_cli.formats import Address
+from dwconv_cli.formats.address import real_path
 
 FileId = tuple[int, int]
 
@@ -37,7 +38,7 @@ class ReadFiles:
             if key is not None:
                 self._others[key] = path
             elif os.path.isdir(path):
-                self._directories[os.path.join(os.path.realpath(path), "")] = path
+                self._directories[os.path.join(real_path(path), "")] = path
 
     def check(self, path: str) -> None:
         """Refuse to replace the file at `path` if the run reads it.
@@ -80,7 +81,7 @@ class ReadFiles:
     def _check_others(self, path: str, key: FileId | None) -> None:
         if key in self._others:
             raise _replacing(path, self._others[key])
-        real = os.path.realpath(path) if self._directories and key is not None else ""
+        real = real_path(path) if self._directories and key is not None else ""
         for directory, typed in self._directories.items():
             if real.startswith(directory):
                 raise _replacing(path, f"a file in {typed}")

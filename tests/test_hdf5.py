@@ -176,7 +176,7 @@ def fifo(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda path: None, "No such file"),
+        (lambda path: None, "no such file"),
         (Path.mkdir, "not a regular file"),
         (Path.touch, "not an HDF5 file"),
         (not_hdf5, "not an HDF5 file"),

@@ -9,9 +9,9 @@ from typing import Any
 from dwconv_cli.description.plain import plain
 from dwconv_cli.errors import DwconvError, InputError
 from dwconv_cli.formats import FORMATS, Address, format_of, members, open_reader
-from dwconv_cli.formats.source import reason
 from dwconv_cli.keras_files import Doubt, is_keras_file, read_layers
 from dwconv_cli.layer_config import current
+from dwconv_cli.system_errors import reason
 from dwconv_cli.weights import checksum
 
 

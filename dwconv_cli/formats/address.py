@@ -7,12 +7,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dwconv_cli.arguments import Location, location
-from dwconv_cli.errors import InputError
+from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.hints import one_colon
 from dwconv_cli.formats.patterns import has_wildcards, matching_paths, name_pattern
 
 SEPARATOR = "::"
 STREAM = "-"
+
+
+def real_path(path: str) -> str:
+    """Where an output really lies, without links.
+
+    Raises
+    ------
+    OutputError
+        If that depends on a working directory that is not there any more.
+    """
+    try:
+        return os.path.realpath(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: the working directory was removed; change to one that is there, or write the path from / on"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import hashlib
 import os
 
 from dwconv_cli.errors import InputError
-from dwconv_cli.formats.source import changed, open_file, reason
+from dwconv_cli.formats.source import changed, open_file
+from dwconv_cli.system_errors import refusal
 
 
 class Checksum:
@@ -49,6 +50,8 @@ class Checksum:
             same = os.path.samestat(os.stat(self._path), os.fstat(self._fd))
         except FileNotFoundError:
             same = True
+        except OSError as error:
+            raise refusal(self._path, error) from error
         if not same or self._digest() != self._before:
             raise changed(self._path)
 
@@ -65,4 +68,4 @@ class Checksum:
                 file.seek(0)
                 return hashlib.file_digest(file, "sha256").digest()
         except OSError as error:
-            raise InputError(f"{self._path}: {reason(error)}") from error
+            raise refusal(self._path, error) from error

@@ -9,8 +9,9 @@ from typing import Any
 
 from dwconv_cli.errors import OutputError
 from dwconv_cli.formats import Address, format_of
+from dwconv_cli.formats.address import real_path
 from dwconv_cli.formats.sink import is_special
-from dwconv_cli.formats.source import reason
+from dwconv_cli.system_errors import reason
 
 
 def check_output(
@@ -66,7 +67,7 @@ def check_output(
 
 def _folder(path: str, makes_directory: bool) -> str:
     """The directory of `path`, or the first above it that is there where the others are created."""
-    target = os.path.realpath(path)
+    target = real_path(path)
     try:
         os.lstat(target)
     except OSError as error:

@@ -15,10 +15,11 @@ from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.patterns import name_pattern
 from dwconv_cli.formats.runs import Selection, whole
 from dwconv_cli.formats.sink import FileSink, exists, kept
-from dwconv_cli.formats.source import changed, reason, state
+from dwconv_cli.formats.source import changed, state_of
 from dwconv_cli.hdf5.chunks import ChunkReader, ChunkWriter, codec_of
 from dwconv_cli.hdf5.dimensions import ancestors
 from dwconv_cli.hdf5.undisturbed import undisturbed
+from dwconv_cli.system_errors import reason
 
 Array = np.ndarray[Any, Any]
 
@@ -94,7 +95,7 @@ class H5Reader:
     def __init__(self, path: str, name: str, allow_external: bool = False) -> None:
         hdf5.rehearse(_look, path, name, allow_external)
         self._file = hdf5.open_file(path)
-        self._before = state(os.fstat(self._file.id.get_vfd_handle()))
+        self._before = state_of(self._file.id.get_vfd_handle(), path)
         try:
             self._dataset = hdf5.dataset(self._file, name, allow_external=allow_external)
             self.name = f"{path}::{name}"
@@ -129,7 +130,7 @@ class H5Reader:
     def finish(self) -> None:
         """Check that the file did not change; call when all was read."""
         # Of what is open; another file may have its name by now.
-        if state(os.fstat(self._file.id.get_vfd_handle())) != self._before:
+        if state_of(self._file.id.get_vfd_handle(), self.name) != self._before:
             raise changed(self.name)
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import zipfile
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
@@ -14,7 +13,8 @@ import numpy as np
 from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
 from dwconv_cli.formats.npy import NpyReader, NpyWriter
 from dwconv_cli.formats.sink import Sink, StreamSink, exists, kept
-from dwconv_cli.formats.source import StreamSource, changed, reason, state
+from dwconv_cli.formats.source import StreamSource, changed, state_of
+from dwconv_cli.system_errors import reason
 from dwconv_cli.words import LAYER_CONFIG
 from dwconv_cli.zips import DAMAGE, open_archive, open_member
 
@@ -62,9 +62,9 @@ class NpzReader(NpyReader):
     def __init__(self, path: str, name: str) -> None:
         self._opened = contextlib.ExitStack()
         self._archive = self._opened.enter_context(open_zip(path))
-        self._before = self._file_state()
         label = f"{path}::{name}"
         try:
+            self._before = self._file_state(label)
             info = self._archive.getinfo(f"{name}.npy")
             stream = self._opened.enter_context(open_member(self._archive, info))
             super().__init__(StreamSource(stream, label), label)
@@ -87,16 +87,16 @@ class NpzReader(NpyReader):
     def finish(self) -> None:
         """Check the member's checksum, and that the file did not change."""
         super().finish()
-        if self._file_state() != self._before:
+        if self._file_state(self.name) != self._before:
             raise changed(self.name)
 
     def close(self) -> None:
         super().close()
         self._opened.close()
 
-    def _file_state(self) -> tuple[int, ...]:
+    def _file_state(self, label: str) -> tuple[int, ...]:
         assert self._archive.fp is not None
-        return state(os.fstat(self._archive.fp.fileno()))
+        return state_of(self._archive.fp.fileno(), label)
 
 
 class NpzOutput:

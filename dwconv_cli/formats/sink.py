@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
 from dwconv_cli.errors import InputError, OutputError
+from dwconv_cli.formats.address import real_path
 from dwconv_cli.formats.draft import ChangedError, Draft
-from dwconv_cli.formats.source import reason
+from dwconv_cli.system_errors import reason
 
 # What a reservation says that writing would say too; other file systems do not know reservations.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -71,11 +72,12 @@ class FileSink:
         self._stream = -1
         self.sequential = is_special(path)
         check_absent(path, overwrite)
+        target = real_path(path)
         try:
             if self.sequential:
                 self._stream = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
             else:
-                self._draft = Draft(os.path.realpath(path), overwrite, adding)
+                self._draft = Draft(target, overwrite, adding)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise OutputError(f"{path}: its directory does not exist; create it first") from error
         except OSError as error:

@@ -8,6 +8,7 @@ import stat
 from typing import Any, Protocol
 
 from dwconv_cli.errors import InputError
+from dwconv_cli.system_errors import reason, refusal
 
 
 class Source(Protocol):
@@ -51,8 +52,12 @@ class FileSource:
     def __init__(self, path: str) -> None:
         self.name = path
         self._fd = open_file(path)
-        self._before = os.fstat(self._fd)
-        self.size: int | None = self._before.st_size
+        try:
+            self._before = state_of(self._fd, path)
+            self.size: int | None = os.fstat(self._fd).st_size
+        except BaseException:
+            self.close()
+            raise
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         filled = 0
@@ -66,7 +71,7 @@ class FileSource:
             filled += count
 
     def finish(self, end: int) -> None:
-        if state(os.fstat(self._fd)) != state(self._before):
+        if state_of(self._fd, self.name) != self._before:
             raise changed(self.name)
 
     def close(self) -> None:
@@ -153,7 +158,7 @@ def open_source(path: str) -> Source:
     except InputError:
         raise
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {reason(error)}") from error
+        raise refusal(path, error) from error
 
 
 def open_file(path: str) -> int:
@@ -166,7 +171,20 @@ def open_file(path: str) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise InputError(f"{path}: {reason(error)}") from error
+        raise refusal(path, error) from error
+
+
+def state_of(fd: int, name: str) -> tuple[int, ...]:
+    """The :func:`state` of an open file.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        return state(os.fstat(fd))
+    except OSError as error:
+        raise refusal(name, error) from error
 
 
 def state(status: os.stat_result) -> tuple[int, ...]:
@@ -184,9 +202,3 @@ def changed(name: str) -> InputError:
 
 def _too_early(name: str, offset: int, missing: int) -> InputError:
     return InputError(f"{name}: ended at byte {offset}, {missing} bytes too early")
-
-
-def reason(error: BaseException) -> str:
-    """The operating system's words for `error`, without numbers and names."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split()).lower() if isinstance(error, OSError) else " ".join(str(text).split())

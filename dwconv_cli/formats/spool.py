@@ -7,7 +7,8 @@ from typing import Any
 
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.sink import Sink
-from dwconv_cli.formats.source import FileSource, Source, reason
+from dwconv_cli.formats.source import FileSource, Source, state_of
+from dwconv_cli.system_errors import reason
 
 _PIECE = 1 << 20
 
@@ -39,7 +40,7 @@ class SpooledSource(FileSource):
                 raise
             raise _not_spooled(error, self.name) from error
         source.finish(end)
-        self._before = os.fstat(self._fd)
+        self._before = state_of(self._fd, self.name)
 
     def close(self) -> None:
         super().close()

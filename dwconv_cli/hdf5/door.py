@@ -15,6 +15,7 @@ from h5py._objects import phil
 
 from dwconv_cli.errors import DwconvError, InputError
 from dwconv_cli.printable import printable
+from dwconv_cli.system_errors import refusal
 
 LINK_KINDS = {h5py.h5l.TYPE_SOFT: "soft link", h5py.h5l.TYPE_EXTERNAL: "external link"}
 SPARE_BYTES = 8 << 20
@@ -110,7 +111,7 @@ def open_file(path: str | os.PathLike[str]) -> h5py.File:
     except DwconvError:
         raise
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
+        raise refusal(path, error) from error
     except ValueError as error:
         raise InputError(f"{shown(path)}: {error}") from error
     _tell()
