@@ -266,6 +266,9 @@ class Recipe:
         if self._configured:
             whole = to_config(layer)
             config = {key: whole[key] for key, origin in source.items() if origin != DEFAULT}
+            if isinstance(self._configured.get("trainable"), bool):
+                # It changes nothing here, and is Keras's to know.
+                config["trainable"] = self._configured["trainable"]
         entry = weights_entry(weights, address)
         return Resolved(
             layer, weights, entry, [*notes, *([untold] if untold else [])], source, config, untold

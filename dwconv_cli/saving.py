@@ -70,7 +70,7 @@ def save_weights(
     if output_format is None and place.path.lower().endswith((".weights.h5", ".keras")):
         if layout != "keras":
             raise LayerError(f"{address}: Keras's files know Keras's layout alone; use .npz for {layout}'s")
-        _save_for_keras(place, weights, layer, overwrite)
+        _save_for_keras(place, weights, layer, config or {}, overwrite)
         return
     found = format_of(place, output_format, output=True)
     kernel = weights.kernel[:, 0, 0] if weights.shared else weights.kernel
@@ -111,7 +111,14 @@ def save_weights(
         raise
 
 
-def _save_for_keras(place: Address, weights: Weights, layer: LayerSpec | None, overwrite: bool) -> None:
+def keras_name(layer: LayerSpec) -> str:
+    """The name that Keras 3 takes for a layer: it refuses ``/``, which Keras 2 did not."""
+    return (layer.name or _NAME).replace("/", "_")
+
+
+def _save_for_keras(
+    place: Address, weights: Weights, layer: LayerSpec | None, known: Mapping[str, Any], overwrite: bool
+) -> None:
     from dwconv_cli.keras_files import write_keras, write_weights_h5
 
     if layer is None:
@@ -121,9 +128,11 @@ def _save_for_keras(place: Address, weights: Weights, layer: LayerSpec | None, o
     if weights.shared:
         raise LayerError(f"{place}: Keras's kernel is (K, C, M); give --channels C")
     if place.path.lower().endswith(".keras"):
-        write, config = write_keras, _keras_config(layer, weights)
+        kept = {"trainable": known["trainable"]} if "trainable" in known else {}
+        config = {**_keras_config(layer, weights), **kept, "name": keras_name(layer)}
+        write = write_keras
     else:
-        write, config = write_weights_h5, {"padding": layer.padding, "name": layer.name or _NAME}
+        write, config = write_weights_h5, {"padding": layer.padding, "name": keras_name(layer)}
     content = io.BytesIO()
     write(content, config, weights.kernel, weights.bias)
     sink = FileSink(place.path, overwrite)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -119,8 +120,12 @@ def _protect(given: dict[str, Any]) -> None:
 def _notes(made: Resolved, output: str) -> list[str]:
     """What is to be told, given what a file with the suffix of `output` can hold."""
     from dwconv_cli.layer_source import lost_note
+    from dwconv_cli.saving import keras_name
 
     suffix = output.partition("::")[0].lower()
+    if suffix.endswith((".keras", ".weights.h5")) and made.layer.name and "/" in made.layer.name:
+        renamed = f"the layer is called {keras_name(made.layer)} in {output}, since Keras refuses / in {made.layer.name}"
+        made = replace(made, notes=[*made.notes, renamed])
     if suffix.endswith(".keras"):
         return made.notes
     # The settings stay as unknown as they were.

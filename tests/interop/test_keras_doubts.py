@@ -214,3 +214,26 @@ def test_a_map_of_policies(tmp_path: Path) -> None:
     found = np.load(tmp_path / "y.npy")
     assert found.dtype == "float16"
     np.testing.assert_allclose(found, numbers(layer(X)), atol=1e-2)
+
+
+def test_what_keras_needs_is_kept(tmp_path: Path) -> None:
+    model, layer = built({"kernel_size": 3, "trainable": False, "padding": "same"})
+    path = saved(model, tmp_path / "m.keras")
+    for name in ("n.keras", "w.npz", "o.keras"):
+        run("init-weights", "--from", path, "-o", tmp_path / name, "-q").done()
+        path = tmp_path / name
+    (again,) = keras.saving.load_model(path).layers
+    assert again.trainable is False
+    np.testing.assert_array_equal(numbers(again.kernel), numbers(layer.kernel))
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.weights.h5"])
+def test_a_name_that_keras_refuses(tmp_path: Path, name: str) -> None:
+    config = {"kernel_size": [3], "name": "block/conv"}
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    made = run("init-weights", "--config", tmp_path / "c.json", "--channels", 3, "-o", tmp_path / name)
+    assert made.code == 0
+    assert "called block_conv" in made.err
+    if name == "m.keras":
+        (layer,) = keras.saving.load_model(tmp_path / name).layers
+        assert layer.name == "block_conv"
