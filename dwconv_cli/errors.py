@@ -70,6 +70,22 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
 )
 
 
+def _lacks_memory(error: BaseException | None) -> bool:
+    """Whether a library could not be loaded since there was no memory for it."""
+    while error is not None:
+        text = str(error).lower()
+        if (
+            isinstance(error, MemoryError | SystemError)
+            or "failed to map segment" in text
+            or "cannot allocate memory" in text
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def exit_code(error: BaseException) -> int:
     """The exit code that stands for `error`; 70 for what nobody foresaw."""
+    if isinstance(error, ImportError | SystemError) and _lacks_memory(error):
+        return 5
     return next((code for kind, code in _CODES if isinstance(error, kind)), 70)

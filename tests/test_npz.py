@@ -6,6 +6,7 @@ import io
 import os
 import struct
 import threading
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from helpers_cli import names, npy_bytes, run, save
 
 from dwconv_cli.errors import InputError, UnsafeFileError
 from dwconv_cli.formats.npz import members, open_zip
+from dwconv_cli.zips import open_member
 
 Array = np.ndarray[Any, Any]
 X = np.arange(60, dtype="f4").reshape(20, 3)
@@ -297,3 +299,48 @@ def test_an_npz_streams_into_a_pipe(tmp_path: Path, kernel: Path) -> None:
     ran.done()
     with np.load(io.BytesIO(taken[0])) as found:
         np.testing.assert_array_equal(found["rec"], Y)
+
+
+@pytest.mark.parametrize(("method", "mebibytes"), [(zipfile.ZIP_BZIP2, 160), (zipfile.ZIP_LZMA, 32)])
+def test_holes_are_expanded_piece_by_piece(tmp_path: Path, method: int, mebibytes: int) -> None:
+    # Zeros under bzip2 or LZMA take next to nothing in the file, and all of the memory if expanded at once.
+    with (
+        zipfile.ZipFile(tmp_path / "a.npz", "w", method) as file,
+        file.open("x.npy", "w", force_zip64=True) as target,
+    ):
+        for _ in range(mebibytes):
+            target.write(bytes(1 << 20))
+    tracemalloc.start()
+    with open_zip(str(tmp_path / "a.npz")) as file, open_member(file, file.getinfo("x.npy")) as member:
+        size = sum(map(len, iter(lambda: member.read(1 << 16), b"")))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert size == mebibytes << 20
+    assert peak < 24 << 20
+
+
+@pytest.mark.parametrize("size", [1 << 30, 1 << 40])
+def test_a_directory_of_holes_is_not_read(tmp_path: Path, kernel: Path, size: int) -> None:
+    path = archive(tmp_path / "a.npz", {"x.npy": npy_bytes(X)})
+    data = path.read_bytes()
+    start = data.index(b"PK\1\2")
+    with open(path, "wb") as file:
+        file.write(data[:start])
+        file.truncate(start + size)
+        file.seek(start + size)
+        # The long form of the end, of which the short one says that it is there (APPNOTE 4.3.14 to 4.3.16).
+        file.write(b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, size, start))
+        file.write(b"PK\6\7" + struct.pack("<IQI", 0, start + size, 1))
+        file.write(b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 1, 1, 0xFFFFFFFF, 0xFFFFFFFF, 0))
+    run("apply", path, "-k", kernel, "-o", "-").failed(3, "a directory of")
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_member_that_claims_more_than_it_can_hold(tmp_path: Path, kernel: Path, method: int) -> None:
+    path = archive(tmp_path / "a.npz", {"x.npy": npy_bytes(X)}, method)
+    data = path.read_bytes()
+    place = data.index(b"PK\1\2") + 24
+    path.write_bytes(data[:place] + struct.pack("<I", 0xF0000000) + data[place + 4 :])
+    run("apply", path, "-k", kernel, "-o", "-").failed(3, "a.npz::x")

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from dwconv_cli.errors import DwconvError, OutputError, exit_code
+from dwconv_cli.errors import DwconvError, OutOfMemoryError, OutputError, exit_code
 from dwconv_cli.printable import printable
 from dwconv_cli.threads import SIGNALS, keep_blas_single
 from dwconv_cli.version import __version__
@@ -25,6 +25,9 @@ COMMANDS = {
     "init-weights": "Make, convert or project the layer's weights.",
     "inspect": "Say what a recording, a kernel or a layer is, and check that they fit.",
 }
+# Of address space, to load NumPy.
+NEEDED_BYTES = 80 << 20
+_NO_START = "out of memory while starting; allow more of it, e.g. ulimit -v 400000"
 COMPLETION = "_DWCONV_COMPLETE"
 
 
@@ -39,6 +42,12 @@ class LazyGroup(click.Group):
         """The command `name`, imported now."""
         if name not in COMMANDS:
             return None
+        # Without it NumPy's BLAS ends the process with a message of its own. Zeros that nobody looks at take
+        # addresses, but no pages.
+        try:
+            bytes(NEEDED_BYTES)
+        except MemoryError:
+            raise OutOfMemoryError(_NO_START) from None
         module = import_module(f"{__name__}.{name.replace('-', '_')}")
         command: click.Command = module.command
         return command
@@ -134,14 +143,13 @@ def _run(arguments: list[str]) -> int:
 
             for line in traceback.format_exc().splitlines():
                 tell(line)
-        if code == 5:
-            say(
-                str(error)
-                if isinstance(error, DwconvError)
-                else "out of memory; use a smaller --memory-limit"
-                if arguments[:1] == ["apply"]
-                else "out of memory; use a machine with more of it, or smaller weights"
-            )
+        if code == 5 and isinstance(error, ImportError | SystemError):
+            say(_NO_START)
+        elif code == 5 and not isinstance(error, DwconvError):
+            smaller = "use a smaller --memory-limit"
+            if arguments[:1] != ["apply"]:
+                smaller = "use a machine with more of it, or smaller weights"
+            say(f"out of memory; {smaller}")
         elif code == 70:
             if isinstance(error, SystemExit):
                 raise

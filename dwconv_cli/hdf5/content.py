@@ -104,16 +104,36 @@ def attributes(obj: h5py.HLObject) -> dict[str, Any]:
     InputError
         An attribute cannot be read.
     """
-    found, left = {}, MAX_COPIED_BYTES
+    found: dict[str, Any] = {}
+    left = MAX_COPIED_BYTES
     with errors(obj, obj.name or ""):
-        for name in islice(obj.attrs, MAX_ATTRIBUTES):
+        # HDF5 loads all of them to list their names.
+        stored = h5py.h5o.get_info(obj.id).meta_size.attr.heap_size
+        if stored > MAX_ATTRIBUTE_BYTES:
+            where = f"{file_name(obj)}::{shown(obj.name or '')}"
+            raise UnsafeFileError(f"{where}: {stored} bytes of attributes, more than {MAX_ATTRIBUTE_BYTES}")
+        for key in islice(obj.attrs, MAX_ATTRIBUTES):
+            # h5py leaves a name that is no UTF-8 as bytes.
+            name = key.decode("utf-8", "backslashreplace") if isinstance(key, bytes) else key
             if name in _SCALE_ATTRIBUTES or name.startswith(("_Netcdf4", "_NCProperties")):
                 continue
-            if _attribute_trouble(obj, name, left) is None:
-                found[name] = value = obj.attrs[name]
+            if _attribute_trouble(obj, key, left) is None:
+                found[name] = value = _writable(obj.attrs[key])
                 # Of text of varying length the size is known only now.
                 left -= len(value) if isinstance(value, str | bytes) else getattr(value, "nbytes", 0)
     return found
+
+
+def _writable(value: Any) -> Any:
+    """Text that is no UTF-8 as the bytes that it is; h5py reads it, but does not write it."""
+    try:
+        for text in np.ravel(value) if getattr(getattr(value, "dtype", None), "kind", "") == "O" else [value]:
+            if isinstance(text, str):
+                text.encode()
+    except UnicodeEncodeError:
+        escaped = np.vectorize(lambda text: str(text).encode("utf-8", "surrogateescape"), otypes="S")
+        return np.bytes_(escaped(value)[()]) if isinstance(value, str) else np.array(escaped(value).tolist())
+    return value
 
 
 def attribute(obj: h5py.HLObject, name: str) -> Any:
@@ -135,7 +155,7 @@ def attribute(obj: h5py.HLObject, name: str) -> Any:
         return obj.attrs[name]
 
 
-def _attribute_trouble(obj: h5py.HLObject, name: str, limit: int = MAX_ATTRIBUTE_BYTES) -> str | None:
+def _attribute_trouble(obj: h5py.HLObject, name: str | bytes, limit: int = MAX_ATTRIBUTE_BYTES) -> str | None:
     info = obj.attrs.get_id(name)
     kind = info.get_type()
     if kind.detect_class(h5py.h5t.REFERENCE):

@@ -32,7 +32,7 @@ def shown(name: str) -> str:
 def require_memory() -> None:
     """MemoryError if there is hardly any memory left; HDF5 would end by SIGSEGV where it cannot allocate."""
     # Zeros that nobody looks at take addresses, but no pages.
-    bytearray(SPARE_BYTES)
+    bytes(SPARE_BYTES)
 
 
 @contextmanager
