@@ -16,9 +16,14 @@ A message is one line: what, where, what was found, what to do.
 
 from __future__ import annotations
 
+from dwconv_cli.wording import worded
+
 
 class DwconvError(Exception):
     """Root of every error raised on purpose."""
+
+    def __str__(self) -> str:
+        return worded(super().__str__())
 
 
 class LayerError(DwconvError, ValueError):

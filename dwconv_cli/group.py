@@ -15,6 +15,7 @@ from dwconv_cli.recipe import Recipe
 from dwconv_cli.report import Report
 from dwconv_cli.side_by_side import UNBROKEN
 from dwconv_cli.system_errors import reason
+from dwconv_cli.wording import worded
 
 # What else can be done about an output that exists already.
 _PASS_OVER = "--skip-existing to pass over it"
@@ -39,6 +40,7 @@ def apply_group(
                     else:
                         opened = opened or _open(group, settings)
                         job.run(opened)
+                job.report.notes = list(map(worded, job.report.notes))
                 reports.append(job.report)
             except (DwconvError, MemoryError) as error:
                 reports.append(failure(str(target.source), error, target.output))

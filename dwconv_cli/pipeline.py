@@ -28,6 +28,7 @@ from dwconv_cli.report import Report
 from dwconv_cli.resolved import Resolved
 from dwconv_cli.side_by_side import side_by_side
 from dwconv_cli.transfer import Axes
+from dwconv_cli.wording import worded
 
 _CONSTRAINTS = ("depthwise_constraint", "bias_constraint")
 
@@ -280,4 +281,4 @@ def make_weights(
     asked = {key: value for key, value in recipe.given_config.items() if key in _CONSTRAINTS and value}
     recipe = replace(recipe, options={**asked, **recipe.options})
     found = recipe.resolve(channels).stored(channels, recipe.options.get("dtype"))
-    return found, weight_losses(found.layer, found.weights)
+    return replace(found, notes=list(map(worded, found.notes))), weight_losses(found.layer, found.weights)

@@ -13,6 +13,7 @@ import dwconv_cli as dw
 from dwconv_cli.description import describe_all
 from dwconv_cli.errors import DwconvError
 from dwconv_cli.weights import load_kernel
+from dwconv_cli.wording import for_the_command_line
 
 X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
 KERNEL = np.random.default_rng(1).normal(size=(5, 3, 1)).astype(np.float32)
@@ -234,3 +235,58 @@ def test_what_is_taken_passes_a_type_checker(tmp_path: Path) -> None:
     out, _, code = api.run(["--strict", "--config-file", config, str(tmp_path / "misuse.py")])
     assert code == 1
     assert "arg-type" in out
+
+
+# What is written for the command line, and what a caller from Python reads.
+ADVICE = [
+    ("try --data-format channels_first or another", "try data_format='channels_first' or another"),
+    (
+        "use --overwrite to replace it, or --skip-existing",
+        "use overwrite=True to replace it, or skip_existing=True",
+    ),
+    ("use --memory-limit 12MiB", "use memory_limit=12582912"),
+    ("a single array goes with -k", "a single array goes with kernel"),
+    ("use -o with a template or --output-dir", "use output with a template or directory"),
+    ("leave out --bias or --no-bias", "leave out bias or use_bias=False"),
+    ("use --nan zero, or --nan propagate", "use nan='zero', or nan='propagate'"),
+    ("say --kernel-layout torch", "say layout='torch'"),
+    ("--seed 5 draws them again", "seed=5 draws them again"),
+    ("give data, --channels or --input-shape", "give data, channels or input_shape"),
+    ("use --algorithm auto.", "use algorithm='auto'."),
+    ("x--overwrite.npy and a/--overwrite: -1 of -kb", "x--overwrite.npy and a/--overwrite: -1 of -kb"),
+]
+
+
+@pytest.mark.parametrize("written, read", ADVICE)
+def test_advice_names_arguments(written: str, read: str) -> None:
+    error = dw.LayerError(written)
+    assert str(error) == read
+    with for_the_command_line():
+        assert str(error) == written
+    assert str(error) == read
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: dw.depthwise_conv1d(X, KERNEL[:, :2]), "data_format='channels_first'"),
+        (lambda: dw.apply_file("x.npy", "k.npy", LAYER, WEIGHTS), "overwrite=True"),
+        (lambda: dw.save_weights("w.npz", WEIGHTS), "overwrite=True"),
+        (lambda: dw.load_weights("k.npy"), "kernel"),
+    ],
+)
+def test_no_option_reaches_python(
+    call: Callable[[], Any], words: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    with pytest.raises(DwconvError) as caught:
+        call()
+    assert words in str(caught.value)
+    assert "--" not in str(caught.value)
+
+
+def test_notes_name_arguments(place: Path) -> None:
+    recipe = dw.Recipe(options={"kernel_size": 3}, seed=9, drawn=True)
+    report = dw.apply_file(place / "x.npy", place / "y.npy", recipe=recipe)
+    assert any("seed=9 draws them again" in note for note in report.notes)
+    assert not any("--" in note for note in report.notes)

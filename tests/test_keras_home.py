@@ -72,7 +72,7 @@ def test_files_that_are_no_json(home: Path, content: bytes) -> None:
         assert default_data_format().value == "channels_first"
         return
     with pytest.raises(
-        InputError, match=r"keras.json: not valid JSON; mend it, or give --data-format"
+        InputError, match=r"keras.json: not valid JSON; mend it, or give data_format"
     ) as caught:
         default_data_format()
     assert "\n" not in str(caught.value)

@@ -272,7 +272,7 @@ def test_an_activation_that_cannot_fit() -> None:
     spec = LayerSpec(kernel_size=3, data_format="channels_first", activation="softmax")
     conv = Convolution(spec, Weights(case.kernel), 2, np.float32)
     writer = MemoryWriter((2, 49_998), np.float32)
-    with pytest.raises(DwconvError, match=r"softmax over all steps needs .* --memory-limit"):
+    with pytest.raises(DwconvError, match=r"softmax over all steps needs .* memory_limit="):
         Transfer(
             MemoryReader(case.inputs),
             writer,

@@ -18,6 +18,7 @@ from dwconv_cli.printable import printable
 from dwconv_cli.threads import SIGNALS, keep_blas_single
 from dwconv_cli.version import __version__
 from dwconv_cli.waiting import wait_for_standard_streams
+from dwconv_cli.wording import for_the_command_line
 
 # Command -> what it is for; its module bears its name.
 COMMANDS = {
@@ -91,7 +92,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
             signal.signal(signal.SIGHUP, _leave)
     # Before NumPy is loaded: its threads would only cost start-up, the engine has its own.
     keep_blas_single()
-    code = _run(arguments)
+    with for_the_command_line():
+        code = _run(arguments)
     try:
         sys.stdout.flush()
     except OSError as error:

@@ -18,6 +18,7 @@ from dwconv_cli.errors import InputError, LayerError
 from dwconv_cli.formats import Address, expand, format_of, members
 from dwconv_cli.recipe import Recipe
 from dwconv_cli.report import array_entry
+from dwconv_cli.wording import worded
 from dwconv_cli.words import AUTO, DATA_FORMATS
 
 SCHEMA_VERSION = 1
@@ -200,4 +201,6 @@ def _names(path: str, given: str | None) -> list[str]:
 def _object(kind: str, **found: Any) -> dict[str, Any]:
     from dwconv_cli.version import __version__
 
+    if "notes" in found:
+        found["notes"] = list(map(worded, found["notes"]))
     return {"schema_version": SCHEMA_VERSION, "version": __version__, "kind": kind, **found}
