@@ -251,7 +251,7 @@ def test_for_channels() -> None:
     assert weights.for_channels(2) is weights
     with pytest.raises(ShapeError, match=r"6 channels \(channels_last\), .* is for 2; try .* channels_first"):
         weights.for_channels(6)
-    with pytest.raises(ShapeError, match="channels_last or another"):
+    with pytest.raises(ShapeError, match="channels_last' or another"):
         weights.for_channels(6, "channels_first")
 
 

@@ -100,7 +100,7 @@ class TestKernels:
             (
                 {"use_bias": True},
                 LayerError,
-                "a bias is asked for, but .*k.npy has none; give one with --bias",
+                "a bias is asked for, but .*k.npy has none; give one with bias",
             ),
             ({"strides": 2, "dilation_rate": 2}, LayerError, "at most one"),
             ({"padding": "full"}, LayerError, "padding must be"),

@@ -84,8 +84,8 @@ class TestLayouts:
             ((3, 0, 2), "keras", {}, "found"),
             ((4, 3, 2), "keras", {"channels": 6}, r"for 3 channels, the data has 6; give a kernel for 6 channels"),
             ((4, 3), "keras", {"channels": 6}, "for 3 channels, the data has 6"),
-            ((6, 1, 4), "keras", {"channels": 6}, "torch's .*--kernel-layout torch"),
-            ((6, 1, 4), "keras", {"channels": 3}, "--kernel-layout torch"),
+            ((6, 1, 4), "keras", {"channels": 6}, "torch's .*layout='torch'"),
+            ((6, 1, 4), "keras", {"channels": 3}, "layout='torch'"),
             ((6, 1, 4), "keras", {"channels": 4}, "for 1 channel, the data has 4; give"),
             ((4, 3, 2), "keras", {"depth_multiplier": 3}, "has depth multiplier 2, not 3"),
             ((4,), "keras", {"depth_multiplier": 2}, "has depth multiplier 1, not 2"),
@@ -176,7 +176,7 @@ class TestLoading:
             with h5py.File(path, "w") as file:
                 file["taps"] = KERNEL
         for address in (str(path), f"{path}::nowhere"):
-            with pytest.raises(InputError, match=r"no array 'kernel' there .*taps.*-k"):
+            with pytest.raises(InputError, match=r"no array 'kernel' there .*taps.*with kernel"):
                 load_weights(address)
         assert is_array(str(path))
         assert is_array(f"{path}::taps")
@@ -184,7 +184,7 @@ class TestLoading:
     def test_a_bare_array_is_no_group(self, tmp_path: Path) -> None:
         address = write_npy(tmp_path / "k.npy", KERNEL)
         assert is_array(address)
-        with pytest.raises(InputError, match="a single array goes with -k"):
+        with pytest.raises(InputError, match="a single array goes with kernel"):
             load_weights(address)
 
     @pytest.mark.parametrize(
