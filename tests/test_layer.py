@@ -249,7 +249,9 @@ def test_misfitting_bias(shape: tuple[int, ...]) -> None:
 def test_for_channels() -> None:
     weights = Weights(np.zeros((4, 2, 3)))
     assert weights.for_channels(2) is weights
-    with pytest.raises(ShapeError, match=r"6 channels \(channels_last\), .* is for 2; try .* channels_first"):
+    with pytest.raises(
+        ShapeError, match=r"6 channels \(channels_last\), .* is for 2; try data_format='channels_first'"
+    ):
         weights.for_channels(6)
     with pytest.raises(ShapeError, match="channels_last' or another"):
         weights.for_channels(6, "channels_first")
