@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from dwconv_cli.calls import UNREADABLE, read_call
 from dwconv_cli.errors import LayerError
 from dwconv_cli.limits import REQUIRED, TYPES, Limit, frozen, is_plain, shown
-from dwconv_cli.serialized import LAYER_KEYS, OWN, check_origin, serialized, unwrapped
+from dwconv_cli.serialized import LAYER_KEYS, OWN, check_origin, number, serialized, unwrapped
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -344,4 +344,5 @@ class Registry(Generic[F]):
         if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
             raise LayerError(f"{self.kind} {shown(class_name)}: cannot read its config {shown(config)}")
         skipped = {*self.ignored, *(LAYER_KEYS if class_name in self._layers else ())}
-        return self.choose(class_name, {k: unwrapped(v) for k, v in config.items() if k not in skipped})
+        read = number if class_name in self._layers else lambda value: value
+        return self.choose(class_name, {k: read(unwrapped(v)) for k, v in config.items() if k not in skipped})

@@ -49,3 +49,15 @@ def unwrapped(value: Any) -> Any:
     class_name, inner = value.get("class_name"), value.get("config")
     key = _WRAPPERS.get(class_name) if isinstance(class_name, str) else None
     return inner[key] if key is not None and isinstance(inner, Mapping) and key in inner else value
+
+
+def number(value: Any) -> Any:
+    """A value of an activation layer, whose numbers Keras 2.12 could write as strings."""
+    if not isinstance(value, str) or len(value) > 40:
+        return value
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            pass
+    return value

@@ -237,3 +237,13 @@ def test_a_name_that_keras_refuses(tmp_path: Path, name: str) -> None:
     if name == "m.keras":
         (layer,) = keras.saving.load_model(tmp_path / name).layers
         assert layer.name == "block_conv"
+
+
+def test_numbers_that_old_versions_wrote_as_strings(tmp_path: Path) -> None:
+    model, layer = built({"kernel_size": 3, "activation": keras.layers.ReLU(max_value=1.5, threshold=0.5)})
+    config = json.loads(json.dumps(layer.get_config()))
+    inner = config["activation"]["config"]
+    inner.update({key: str(inner[key]) for key in ("max_value", "threshold", "negative_slope")})
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    listing(tmp_path, saved(model, tmp_path / "m.weights.h5"), "--config", tmp_path / "c.json").done()
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), layer(X), atol=1e-5)
