@@ -60,7 +60,7 @@ def test_into_an_npy_file(place: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "stdin", "code", "said"),
     [
-        (["--raw", "i2"], b"", 2, "--channels"),
+        (["--raw", "i2"], b"", 2, "too few"),
         (["--channels", 3], b"", 2, "--raw"),
         (["--raw", "i2", "--channels", 3, "--slice", "1:2"], b"", 2, "--slice"),
         (["--raw", "O", "--channels", 3], b"", 3, "never loaded"),
