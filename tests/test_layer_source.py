@@ -209,3 +209,11 @@ def test_a_config_too_long_for_a_zip(place: Path) -> None:
     assert not (place / "w2.npz").exists()
     save_weights("w2.h5", Weights(K, B), config=layer)
     assert load_weights("w2.h5").config == layer
+
+
+def test_a_float64_layer_is_summed_in_float64(place: Path) -> None:
+    x, kernel = RNG.normal(size=(20, 4)), RNG.normal(size=(3, 4, 2))
+    save(place / "x.npy", x)
+    save_weights("d.npz", Weights(kernel), LayerSpec(kernel_size=3, depth_multiplier=2, dtype="float64"))
+    run("apply", "x.npy", "-w", "d.npz", "-o", "y.npy", "-q").done()
+    np.testing.assert_allclose(np.load("y.npy"), oracle.depthwise_conv1d(x, kernel), rtol=0, atol=1e-14)
