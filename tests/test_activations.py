@@ -20,8 +20,8 @@ GOLDEN = Path(__file__).resolve().parent / "golden"
 RECORDED = json.loads((GOLDEN / "catalogues.json").read_text())["activations"]
 CHOICES = [ACTIVATIONS.choose(entry["name"], entry["arguments"]) for entry in RECORDED]
 ELEMENTWISE = [choice for choice in CHOICES if choice.name not in NEEDS_WHOLE_AXIS]
-# Keras's formulas for these cancel: its values are as good as the last bit of x, not of the result.
-CANCELLING = {"gelu", "squareplus", "sparsemax"}
+# The formulas of these cancel: values are as good as the last bit of x, not of the result.
+CANCELLING = {"gelu", "log_softmax", "squareplus", "sparsemax"}
 KERAS_NAMES = (
     "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear "
     "log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus "

@@ -80,7 +80,7 @@ class Draft:
         ------
         FileExistsError
             If somebody else's file has the name and may not be replaced.
-        ChangedError
+        formats.draft.ChangedError
             If the file whose content was carried over has changed.
         OSError
         """

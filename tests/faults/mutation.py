@@ -69,7 +69,7 @@ MUTANTS = (
         "        check_external(data, plist, where, allow_external)\n": "        pass\n",
     }, "unsafe", 1000),
     Mutant("changed while it was read", "formats/source.py", {
-        "if state(os.fstat(self._fd)) != state(self._before):": "if False:",
+        "if state_of(self._fd, self.name) != self._before:": "if False:",
     }, "races", 4),
     Mutant("blocks of any size", "transfer.py", {
         "BLOCK_BYTES = 4 << 20": "BLOCK_BYTES = 1 << 40", "memory // (BLOCKS * per_item)": "1 << 40",
