@@ -27,7 +27,6 @@ _SWITCHES = {
     "--checksum",
     "--overwrite",
     "--skip-existing",
-    "--untrusted",
 }
 _OPTION = re.compile(r"(?<![\w/.-])(--[a-z][a-z-]*|-[bkow])(?![\w-])(?:[ =]([\w:.]+))?")
 _NUMBER = re.compile(r"\d[\w.:]*")
