@@ -10,23 +10,25 @@ import numpy as np
 
 from dwconv_cli import geometry
 from dwconv_cli.activations import NEEDS_WHOLE_AXIS
-from dwconv_cli.algorithms import ALGORITHMS
+from dwconv_cli.algorithms import ALGORITHMS, ComplexParts, Prepared, real_kernel
 from dwconv_cli.arguments import whole_number
 from dwconv_cli.errors import ShapeError
 from dwconv_cli.finish import Finish
 from dwconv_cli.integers import IntegerSums
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.plan import Plan, plan_conv, problem_of
-from dwconv_cli.precision import Precision, is_exact, precision
+from dwconv_cli.precision import Precision, backend, is_exact, precision
 from dwconv_cli.scratch import SCRATCH
 from dwconv_cli.threads import available, run_all
 from dwconv_cli.words import AUTO
 
 Array = np.ndarray[Any, Any]
 
-# Output samples of one tile: enough to hide the interpreter, whose lock the threads hand to each other. Fewer, down to
-# LEAST, where there would not be one tile for each thread.
+# Output samples of one tile: large enough that its few calls cost little. Fewer, down to LEAST, where there would not be
+# one tile for each thread.
 TILE, LEAST = 1 << 19, 1 << 17
+# Outputs that are summed sooner than tiles are listed.
+SMALL = 1 << 14
 # Steps from which on a row of channels_first runs at full speed, and output samples of a tile that may grow for it.
 LONG, LARGEST = 1 << 13, 1 << 21
 
@@ -81,7 +83,10 @@ class Convolution:
             self.precision = Precision(self._integers.compute, self.precision.output)
             self.notes = self._integers.notes
         compute = self.precision.compute
-        self.plan = plan or plan_conv(problem_of(layer, channels, compute.name, exact), algorithm)
+        self.backend = backend(compute)
+        complex_taps = weights.kernel.dtype.kind == "c"
+        problem = problem_of(layer, channels, compute.name, exact=exact, complex_taps=complex_taps)
+        self.plan = plan or plan_conv(problem, algorithm)
         expected = (layer.kernel_size, channels, layer.depth_multiplier)
         if weights.kernel.shape != expected:
             raise ShapeError(f"the kernel has shape {weights.kernel.shape}, the layer needs {expected}")
@@ -90,7 +95,14 @@ class Convolution:
             if self.plan.algorithm != "direct" and not np.isfinite(kernel).all():
                 # Decided here for all channels, so that a part of them has the same bits.
                 self.plan = replace(self.plan, algorithm="direct", reason="a weight is not finite")
-            self._prepared = ALGORITHMS[self.plan.algorithm].prepare(self.plan.problem, kernel)
+            prepare = ALGORITHMS[self.plan.algorithm].prepare
+            if compute.kind == "c":
+                inner = prepare(problem, real_kernel(kernel, complex_taps))
+                self._prepared: Prepared = ComplexParts(
+                    inner, complex_taps, layer.data_format == "channels_last"
+                )
+            else:
+                self._prepared = prepare(problem, kernel)
         self.panel = self._prepared.panel if self._prepared.whole_panels else 1
         finished = self.precision.output if compute.kind in "iu" else compute
         self._finish = Finish(layer, _bias_for(weights.bias, channels, layer.depth_multiplier, finished))
@@ -113,8 +125,7 @@ class Convolution:
         if bias is not None:
             bias = bias[channels.start * multiplier : channels.stop * multiplier]
         weights = Weights(self._weights.kernel[:, channels], bias)
-        plan = replace(self.plan, problem=replace(self.plan.problem, channels=width))
-        return Convolution(self.layer, weights, width, self._dtype, threads=self.threads, plan=plan)
+        return Convolution(self.layer, weights, width, self._dtype, threads=self.threads, plan=self.plan)
 
     def empty(self, batch: int, steps: int) -> Array:
         """A new output, seen as (batch, steps, channels), lying in memory as the layer's data format says."""
@@ -143,6 +154,12 @@ class Convolution:
             Index of the first output.
         """
         layer = self.layer
+        if not out.size:
+            return
+        if out.size <= SMALL and not self.needs_all_steps:
+            with np.errstate(all="ignore"):
+                self._tile(x, first, out, start, out.shape[1])
+            return
         if self.needs_all_steps:
             tiles = self._recordings(out.shape[0], layer.unactivated_steps(out.shape[1]))
         else:

@@ -326,7 +326,7 @@ def layer_report(found: Resolved, conv: Convolution) -> dict[str, Any]:
         "layer_source": found.source,
         "weights": found.entry,
         "effective_kernel_size": found.layer.effective_kernel_size,
-        "algorithm": {"name": conv.plan.algorithm, "reason": conv.plan.reason},
+        "algorithm": {"name": conv.plan.algorithm, "reason": conv.plan.reason, "backend": conv.backend},
         "losses": weight_losses(found.layer, found.weights),
         "notes": [*found.notes, *conv.notes],
     }

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dwconv_cli.algorithms import ALGORITHMS, Problem
+from dwconv_cli.algorithms import ALGORITHMS, Problem, real_problem
 from dwconv_cli.arguments import instance, one_of
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer import LayerSpec
-from dwconv_cli.words import ALGORITHM_NAMES, AUTO
+from dwconv_cli.words import ALGORITHM_NAMES, AUTO, GONE, GONE_ADVICE
 
 # The algorithm that has nothing to set up, and costs that are no reason to take another.
 SIMPLEST, TIE = "direct", 1.1
@@ -40,9 +40,11 @@ class Plan:
         return f"{self.algorithm}: {self.reason} (predicted ns per output: {table})"
 
 
-def problem_of(layer: LayerSpec, channels: int, dtype: str, exact: bool = False) -> Problem:
+def problem_of(
+    layer: LayerSpec, channels: int, dtype: str, *, exact: bool = False, complex_taps: bool = False
+) -> Problem:
     """What an algorithm needs to know of `layer` on data of `channels` channels computed in `dtype`."""
-    return Problem(
+    problem = Problem(
         layer.kernel_size,
         channels,
         layer.depth_multiplier,
@@ -52,6 +54,7 @@ def problem_of(layer: LayerSpec, channels: int, dtype: str, exact: bool = False)
         dtype,
         exact,
     )
+    return real_problem(problem, complex_taps) if dtype.startswith("complex") else problem
 
 
 def plan_conv(problem: Problem, algorithm: str = AUTO) -> Plan:
@@ -73,6 +76,8 @@ def plan_conv(problem: Problem, algorithm: str = AUTO) -> Plan:
         If `algorithm` is unknown or cannot solve the problem.
     """
     instance("problem", problem, Problem)
+    if algorithm == GONE:
+        raise LayerError(f"{GONE_ADVICE}; use algorithm='direct'")
     return _plan(problem, one_of("algorithm", algorithm, ALGORITHM_NAMES))
 
 

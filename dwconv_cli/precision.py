@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dwconv_cli.compiled import BACKEND
 from dwconv_cli.errors import LayerError, ShapeError
 
 DType = np.dtype[Any]
@@ -49,6 +50,11 @@ def precision(data: DType, kernel: DType, requested: str | None = None) -> Preci
     if is_exact(data, kernel):
         return Precision(np.dtype(np.float64), output)
     return Precision(output, output)
+
+
+def backend(compute: DType) -> str:
+    """What sums in a compute dtype run on, for reports; integers of 64 bits are NumPy's."""
+    return "numpy" if compute.kind in "iu" else BACKEND
 
 
 def is_exact(data: DType, kernel: DType) -> bool:

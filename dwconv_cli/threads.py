@@ -51,20 +51,15 @@ def run_all(work: Callable[[T], object], items: Iterable[T], threads: int) -> No
         for item in left:
             work(item)
 
-    if threads <= 1:
-        with one_blas_thread:
-            run()
-        return
-    with one_blas_thread:
-        others = [submit(run) for _ in range(threads - 1)]
-        try:
-            run()
-        finally:
-            # Nobody else may begin an item once one has failed.
-            for _ in left:
-                pass
-            for other in others:
-                other.result()
+    others = [submit(run) for _ in range(threads - 1)]
+    try:
+        run()
+    finally:
+        # Nobody else may begin an item once one has failed.
+        for _ in left:
+            pass
+        for other in others:
+            other.result()
 
 
 class _OneBlasThread:

@@ -9,7 +9,10 @@ DATA_FORMATS: Final = ("channels_last", "channels_first")
 DTYPES: Final = ("float16", "float32", "float64", "complex64", "complex128")
 KERNEL_LAYOUTS: Final = ("keras", "torch")
 AUTO: Final = "auto"
-ALGORITHM_NAMES: Final = (AUTO, "direct", "toeplitz", "overlap-save")
+ALGORITHM_NAMES: Final = (AUTO, "direct", "overlap-save")
+# An algorithm of earlier versions, and what is to be said of it.
+GONE: Final = "toeplitz"
+GONE_ADVICE: Final = "toeplitz is gone, and direct is faster than it was"
 FORMAT_NAMES: Final = ("npy", "npz", "hdf5")
 # No layer or recording has more of anything that is counted one by one.
 LARGEST: Final = 2**31 - 1

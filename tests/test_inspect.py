@@ -351,7 +351,7 @@ def test_report_table(place: Path) -> None:
         "(7, 6) float64, 336 bytes",
         "0 left, 0 right",
         "effective kernel size  4",
-        f"{report['algorithm']['name']}: {report['algorithm']['reason']}",
+        f"{report['algorithm']['name']} ({report['algorithm']['backend']}): {report['algorithm']['reason']}",
         "1 in, 4 out",
         "mind this",
     ):

@@ -233,7 +233,7 @@ class TestSchema:
             weights={"address": None, "kernel_shape": [1, 2, 1], "bias_shape": None, "sha256": "0" * 64},
             padding={"left": 0, "right": 0},
             effective_kernel_size=1,
-            algorithm={"name": "direct", "reason": "asked for"},
+            algorithm={"name": "direct", "reason": "asked for", "backend": "numpy"},
             nonfinite={"input": 0, "output": 0},
             losses={"depthwise": 0.0, "bias": 0.0, "activity": 0.0, "total": 0.0},
             seconds=0.1,
@@ -251,7 +251,8 @@ class TestSchema:
         yield "weights", {"address": "a", "kernel_shape": [1], "bias_shape": None, "sha256": "no"}
         yield "padding", {"left": 1}
         yield "effective_kernel_size", 0
-        yield "algorithm", {"name": "direct"}
+        yield "algorithm", {"name": "direct", "reason": "asked for"}
+        yield "algorithm", {"name": "direct", "reason": "asked for", "backend": "compiled"}
         yield "nonfinite", {"input": 1.5, "output": 0}
         yield "losses", {"total": 0}
         yield "seconds", -1

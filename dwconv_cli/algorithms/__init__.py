@@ -9,15 +9,16 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dwconv_cli.algorithms import direct, overlap_save, toeplitz
+from dwconv_cli.algorithms import direct, overlap_save
+from dwconv_cli.algorithms._parts import ComplexParts, real_kernel, real_problem
 from dwconv_cli.algorithms.problem import Problem
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["ALGORITHMS", "Prepared", "Problem"]
+__all__ = ["ALGORITHMS", "ComplexParts", "Prepared", "Problem", "real_kernel", "real_problem"]
 
-ALGORITHMS: dict[str, ModuleType] = {module.NAME: module for module in (direct, toeplitz, overlap_save)}
+ALGORITHMS: dict[str, ModuleType] = {module.NAME: module for module in (direct, overlap_save)}
 
 
 class Prepared(Protocol):

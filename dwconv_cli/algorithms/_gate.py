@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from dwconv_cli.algorithms._spectra import Transform, product
+from dwconv_cli.threads import one_blas_thread
 
 Array = np.ndarray[Any, Any]
 
@@ -92,6 +93,10 @@ class Gate:
         -------
         ndarray of bool, shape (F, groups, Q)
         """
+        with one_blas_thread:
+            return self._passes(blocks, channels)
+
+    def _passes(self, blocks: Array, channels: Array) -> Array:
         axis, of = self.axis, (..., channels) if self.last else (channels, ...)
         sizes = np.abs(blocks)
         bound = (1 - SHARE) / SAFETY

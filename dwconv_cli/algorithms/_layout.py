@@ -14,16 +14,18 @@ Array = np.ndarray[Any, Any]
 def is_plain(array: Array, problem: Problem) -> bool:
     """Whether each recording of (B, n, C) or (B, n, C, M) lies as the data format says, without gaps in its rows."""
     size = array.itemsize
+    if not array.flags.aligned or any(stride < 0 or stride % size for stride in array.strides):
+        return False
     if problem.data_format == "channels_first":
-        plain = array.strides[1] == size
-    else:
-        plain = all(
-            stride == wanted or extent == 1
-            for stride, wanted, extent in zip(
-                array.strides[:0:-1], _products(size, array.shape[:1:-1]), array.shape[:0:-1], strict=True
-            )
-        )
-    return plain and array.flags.aligned
+        # Rows may lie any distance apart, as long as it is the same for all of them.
+        several = array.ndim == 4 and 1 not in array.shape[2:]
+        even = not several or array.strides[2] == array.shape[3] * array.strides[3]
+        return even and (array.shape[1] == 1 or array.strides[1] == size)
+    for extent, stride in zip(array.shape[:0:-1], array.strides[:0:-1], strict=True):
+        if extent > 1 and stride != size:
+            return False
+        size *= extent
+    return True
 
 
 def plain(array: Array, problem: Problem) -> Array:
@@ -31,8 +33,8 @@ def plain(array: Array, problem: Problem) -> Array:
     if is_plain(array, problem):
         return array
     if problem.data_format == "channels_first":
-        return np.ascontiguousarray(array.transpose(0, 2, 1)).transpose(0, 2, 1)
-    return np.ascontiguousarray(array)
+        return array.transpose(0, 2, 1).copy(order="C").transpose(0, 2, 1)
+    return array.copy(order="C")
 
 
 def empty_like(out: Array, problem: Problem) -> Array:
@@ -41,10 +43,3 @@ def empty_like(out: Array, problem: Problem) -> Array:
         return np.empty(out.shape, out.dtype)
     batch, steps, channels, multiplier = out.shape
     return np.empty((batch, channels, multiplier, steps), out.dtype).transpose(0, 3, 1, 2)
-
-
-def _products(size: int, extents: tuple[int, ...]) -> list[int]:
-    strides = [size]
-    for extent in extents:
-        strides.append(strides[-1] * extent)
-    return strides

@@ -12,20 +12,19 @@ Array = np.ndarray[Any, Any]
 
 
 class Transform:
-    """The discrete Fourier transform of one length, for real or complex samples.
+    """The discrete Fourier transform of one length, for real samples.
 
     Parameters
     ----------
     length : int
-    is_complex : bool
     """
 
-    def __init__(self, length: int, is_complex: bool = False) -> None:
+    def __init__(self, length: int) -> None:
         import scipy.fft  # a quarter of a second, only for those who transform
 
         self.length = length
-        self._forward: Any = scipy.fft.fft if is_complex else scipy.fft.rfft
-        self._backward: Any = scipy.fft.ifft if is_complex else scipy.fft.irfft
+        self._forward: Any = scipy.fft.rfft
+        self._backward: Any = scipy.fft.irfft
 
     def forward(self, samples: Array, axis: int) -> Array:
         """Spectra of samples, zeros added up to the length."""
@@ -38,8 +37,8 @@ class Transform:
         return samples
 
     def correlated_with(self, taps: Array, axis: int) -> Array:
-        """What to multiply a spectrum by for the sums ``sum_k x[o + k] * taps[k]``, complex taps as they are."""
-        spectrum: Array = self.forward(taps.conj(), axis).conj()
+        """What to multiply a spectrum by for the sums ``sum_k x[o + k] * taps[k]``."""
+        spectrum: Array = self.forward(taps, axis).conj()
         return spectrum
 
 

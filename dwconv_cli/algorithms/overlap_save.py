@@ -2,29 +2,25 @@
 
 A block holds ``outputs + K - 1`` steps and yields `outputs` outputs; blocks start at absolute multiples of `outputs`,
 and each is computed whole, so the bits of an output depend on its block alone. Transforms run along the steps of
-either layout, without a transposition.
+either layout, without a transposition. With dilation the steps of each phase are a recording of their own.
 
 A transform's error is bounded for a block, not for each output. A check (``_gate.py``) tells the outputs that keep the
 promise of the direct sum all the same. In float32 the sequences with others are transformed in float64, and those
-of a channel whose kernel leaves float32 no chance. What fails there as well, and a block with NaN or Inf, is computed by
-an exact algorithm.
+of a channel whose kernel leaves float32 no chance. What fails there as well, and what NaN and Inf touch, is summed
+directly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from dwconv_cli.algorithms import direct, toeplitz
-from dwconv_cli.algorithms._block_size import LONGEST, NARROW, Size, block_size
-from dwconv_cli.algorithms._block_size import cost as predicted
+from dwconv_cli.algorithms import direct
+from dwconv_cli.algorithms._block_size import LONGEST, Size, block_size
 from dwconv_cli.algorithms._gate import Gate
-from dwconv_cli.algorithms._layout import empty_like, is_plain, plain
-from dwconv_cli.algorithms._sequences import Chunk, gather, scatter
+from dwconv_cli.algorithms._layout import empty_like
 from dwconv_cli.algorithms._spectra import Transform, product
 from dwconv_cli.algorithms.problem import Problem
 from dwconv_cli.scratch import SCRATCH
@@ -33,9 +29,10 @@ NAME = "overlap-save"
 
 Array = np.ndarray[Any, Any]
 
-# Bytes of the blocks transformed at once, and of matrices that are made for a call alone.
+# Bytes of the blocks transformed at once.
 TILE = 1 << 20
-ROOM = 1 << 21
+# With fewer taps float32 seldom passes the check.
+NARROW = 200
 
 
 def supports(problem: Problem) -> str | None:
@@ -44,20 +41,24 @@ def supports(problem: Problem) -> str | None:
         return "strides and dilation are both above 1"
     if problem.exact:
         return "a transform rounds, and integers are summed exactly"
-    if block_size(problem) is None:
+    if block_size(problem.kernel_size, problem.strides) is None:
         return f"no transform of up to {LONGEST} steps holds {problem.kernel_size} taps"
     return None
 
 
 def cost(problem: Problem) -> float:
-    """Predicted nanoseconds per output sample on one thread."""
-    size = block_size(problem)
-    return float("inf") if size is None else predicted(problem, size)
+    """Predicted nanoseconds per output sample on one thread; :mod:`~dwconv_cli.plan` says where the figures are from."""
+    size = block_size(problem.kernel_size, problem.strides)
+    if size is None:
+        return float("inf")
+    narrow = problem.dtype == "float32" and problem.kernel_size >= NARROW
+    sample = (5.0 if narrow else 10.0) * size.length / size.outputs
+    return problem.strides * (sample * (1 + 1 / problem.depth_multiplier) / 2 + 2 / problem.depth_multiplier)
 
 
 def prepare(problem: Problem, kernel: Array) -> OverlapSave | direct.Direct:
     """Transforms for `kernel`, shape (K, C, M), in the problem's dtype; the direct sum if it is not all finite."""
-    size = block_size(problem)
+    size = block_size(problem.kernel_size, problem.strides)
     if size is None or not np.isfinite(kernel).all():
         return direct.prepare(problem, kernel)
     return OverlapSave(problem, kernel, size)
@@ -80,30 +81,28 @@ class OverlapSave:
         self.problem = problem
         self.kernel = kernel
         self.size = size
-        self.exact: dict[int, direct.Direct | toeplitz.Toeplitz] = {}
         self.dtype = np.dtype(problem.dtype)
         self.last = problem.data_format == "channels_last"
-        #: Blocks are (blocks, steps, sequences) or (sequences, blocks, steps): as the recording lies.
+        #: Blocks are (blocks, steps, channels) or (channels, blocks, steps): as the recording lies.
         self.axis = 1 if self.last else 2
-        self.transform = Transform(size.length, self.dtype.kind == "c")
+        self.transform = Transform(size.length)
         self.panel = size.outputs // problem.strides * problem.dilation_rate
-        #: Sequences transformed together: a number fixed by the problem.
-        room = TILE // (size.length * self.dtype.itemsize)
-        self.together = max(1, min(problem.channels * problem.dilation_rate, room))
-        double = kernel.astype(np.result_type(self.dtype, np.float64))
+        #: Channels transformed together: a number fixed by the problem.
+        self.together = max(1, min(problem.channels, TILE // (size.length * self.dtype.itemsize)))
+        double = kernel.astype(np.float64)
         gate, gain = Gate(kernel, *size, self.last), 1.0
-        #: float64, for those sequences that float32 is not good enough for, and channels where it never is.
-        self.wide: np.dtype[Any] | None = None
+        #: float64 for those blocks that float32 is not good enough for, and channels where it never is.
+        self.wide_gate: Gate | None = None
         self.hopeless = np.zeros(problem.channels, bool)
         self.work = self.dtype
-        if double.dtype != self.dtype:
+        if self.dtype != np.float64:
             gain = float(np.finfo(np.float64).eps / np.finfo(np.float32).eps)
             fits = problem.kernel_size >= NARROW
             self.hopeless = ~(fits & _white_noise_passes(gate, size, problem.channels))
             if self.hopeless.all():
                 self.work, gate = double.dtype, Gate(double, *size, self.last, gain)
             else:
-                self.wide, self.wide_gate = double.dtype, Gate(double, *size, False, gain)
+                self.wide_gate = Gate(double, *size, False, gain)
         self.gate = gate
         self.wide_spectra = self.transform.correlated_with(double.transpose(2, 1, 0), 2)
         spectra = self.wide_spectra.transpose(0, 2, 1) if self.last else self.wide_spectra[:, :, None]
@@ -124,134 +123,73 @@ class OverlapSave:
         start : int
             Index of the first output.
         """
-        problem = self.problem
-        stop = start + out.shape[1]
+        problem, dilation = self.problem, self.problem.dilation_rate
         # A block's steps are those that its outputs read; what lies beyond the last output is none of its business.
-        x = plain(
-            x[:, : max(0, (stop - 1) * problem.strides + problem.effective_kernel_size - first)], problem
-        )
-        target = out if is_plain(out, problem) else empty_like(out, problem)
-        blocks = -(-(stop - start) // self.panel)
+        stop = (start + out.shape[1] - 1) * problem.strides + problem.effective_kernel_size
+        x = x[:, : max(0, stop - first)]
         with np.errstate(all="ignore"):
             for item in range(len(out)):
-                failed = np.zeros((blocks, self.gate.groups, problem.dilation_rate, problem.channels), bool)
-                for chunk in self._chunks():
-                    held = self.size.length * chunk.phases * chunk.groups * self.work.itemsize
-                    at_once = max(1, TILE // held)
-                    for block in range(0, blocks, at_once):
-                        count = min(at_once, blocks - block)
-                        part = failed[block : block + count]
-                        begin = start + block * self.panel
-                        self._blocks(x[item], first, target[item, begin - start :], begin, chunk, part)
-                if failed.any():
-                    self._exactly(x[item : item + 1], first, target[item : item + 1], start, failed)
-        if target is not out:
-            out[...] = target
+                for phase in range(min(dilation, out.shape[1])):
+                    # Step number i of this phase is padded step i*dilation + phase.
+                    begin = -((phase - first) // dilation)
+                    steps = x[item, begin * dilation + phase - first :: dilation]
+                    self._phase(steps, begin, out[item, phase::dilation], start // dilation)
 
-    def _chunks(self) -> list[Chunk]:
-        phases, channels = self.problem.dilation_rate, self.problem.channels
-        groups = min(channels, self.together)
-        together = max(1, self.together // channels)
-        return [
-            Chunk(phase, min(together, phases - phase), group, min(groups, channels - group))
-            for phase in range(0, phases, together)
-            for group in range(0, channels, groups)
-        ]
+    def _phase(self, x: Array, first: int, out: Array, start: int) -> None:
+        """Compute (n, C, M) outputs from `start` on from (N, C) steps from `first` on."""
+        each = self.size.outputs // self.problem.strides
+        blocks = -(-len(out) // each)
+        for low in range(0, self.problem.channels, self.together):
+            channels = np.arange(low, min(low + self.together, self.problem.channels))
+            group = slice(low, low + len(channels))
+            at_once = max(1, TILE // (self.size.length * len(channels) * self.work.itemsize))
+            for block in range(0, blocks, at_once):
+                count, begin = min(at_once, blocks - block), block * each
+                part = out[begin : begin + count * each, group]
+                fine = self._blocks(x[:, group], first, part, start + begin, count, channels)
+                if not fine.all():
+                    self._directly(x, first, part, start + begin, channels, fine)
 
-    def _blocks(self, x: Array, first: int, out: Array, start: int, chunk: Chunk, failed: Array) -> None:
-        """Transform some blocks of a chunk's sequences; note in `failed` (blocks, cells, …) what must be done again."""
-        count, axis = len(failed), self.axis
-        phases = slice(chunk.phase, chunk.phase + chunk.phases)
-        groups = slice(chunk.group, chunk.group + chunk.groups)
-        channels = np.tile(np.arange(groups.start, groups.stop), chunk.phases)
-        held = self._as_they_lie(x, first, start, chunk, count)
-        if held is None:
-            shape = (count, self.size.length, len(channels))
-            held = SCRATCH.take("in", shape if self.last else (shape[2], *shape[:2]), self.work)
-            self._fill(held, x, first, start, chunk)
+    def _blocks(self, x: Array, first: int, out: Array, start: int, count: int, channels: Array) -> Array:
+        """Transform `count` blocks of some channels; give which outputs are fine, (blocks, cells, channels)."""
+        each = self.size.outputs // self.problem.strides
+        shape = (count, self.size.length, len(channels))
+        held = SCRATCH.take("blocks", shape if self.last else (shape[2], *shape[:2]), self.work)
+        self._fill(held if self.last else held.transpose(1, 2, 0), x, start * self.problem.strides - first)
         fine = self.gate.passes(held, channels)
-        if self.wide is not None:
+        if self.wide_gate is not None:
             fine &= ~self.hopeless[channels]
-        spectrum = self.transform.forward(held, axis)
+        spectrum = self.transform.forward(held, self.axis)
         again = None if fine.all() else self._again(held, channels, fine)
-        failed[:, :, phases, groups] = ~fine.reshape(count, -1, chunk.phases, chunk.groups)
         for m, weights in enumerate(self.spectra):
-            taken = weights[:, channels] if self.last else weights[channels]
-            made = self.transform.backward(product(spectrum, taken), axis)
-            if again is not None:
-                block, sequence, values = again[0], again[1], again[2][m]
-                if self.last:
-                    made[block, :, sequence] = values
-                else:
-                    made[sequence, block] = values
+            some = weights[:, channels] if self.last else weights[channels]
+            made = self.transform.backward(product(spectrum, some), self.axis)
             rows = made if self.last else made.transpose(1, 2, 0)
-            rows = rows[:, : self.size.outputs : self.problem.strides]
-            self._put(rows.reshape(count, -1, chunk.phases, chunk.groups), out[:, :, m], start, chunk)
+            if again is not None:
+                block, sequence, values = again
+                rows[block, :, sequence] = values[m]
+            for number, row in enumerate(rows):
+                part = out[number * each : (number + 1) * each, :, m]
+                part[...] = row[: len(part) * self.problem.strides : self.problem.strides]
+        return fine
 
-    def _as_they_lie(self, x: Array, first: int, start: int, chunk: Chunk, count: int) -> Array | None:
-        """Blocks as views of the recording, if it holds them whole and nothing is to be added or converted."""
-        problem, size = self.problem, self.size
-        begin = start * problem.strides - first
-        end = begin + (count - 1) * size.outputs + size.length
-        padded = size.outputs - problem.strides + problem.kernel_size != size.length
-        if padded or problem.dilation_rate > 1 or begin < 0 or end > len(x) or x.dtype != self.work:
-            return None
-        x = x[begin:, chunk.group : chunk.group + chunk.groups]
-        step, channel = x.strides
-        if self.last:
-            return as_strided(x, (count, size.length, chunk.groups), (size.outputs * step, step, channel))
-        return as_strided(x, (chunk.groups, count, size.length), (channel, size.outputs * step, step))
-
-    def _fill(self, held: Array, x: Array, first: int, start: int, chunk: Chunk) -> None:
-        """Copy the steps of blocks into `held`, each followed by zeros up to the transform's length."""
-        problem, size = self.problem, self.size
-        dilation, channels = problem.dilation_rate, x.shape[1]
-        steps = size.outputs - problem.strides + problem.kernel_size
-        phases, groups = (
-            slice(chunk.phase, chunk.phase + chunk.phases),
-            slice(chunk.group, chunk.group + chunk.groups),
-        )
-        rows = held if self.last else held.transpose(1, 2, 0)
-        rows[:, steps:] = 0
-        rows = _split(rows[:, :steps], chunk)
-        row = start // dilation * problem.strides
-        # Whole blocks of the recording at once, then the others.
-        low = min(len(rows), max(0, -(-(-(-first // dilation) - row) // size.outputs)))
-        high = max(low, ((first + len(x)) // dilation - row - steps) // size.outputs + 1)
-        high = max(low, min(len(rows), high))
-        if low < high:
-            step, channel = x.strides
-            begin = (row + low * size.outputs) * dilation - first
-            taken = as_strided(
-                x[begin:],
-                (high - low, steps, dilation, channels),
-                (size.outputs * dilation * step, dilation * step, step, channel),
-            )
-            rows[low:high] = taken[:, :, phases, groups]
-        for block in (*range(low), *range(high, len(rows))):
-            sequences = rows[block : block + 1].transpose(0, 2, 3, 1)
-            gather(x[None], first, dilation, chunk, row + block * size.outputs, sequences)
-
-    def _put(self, rows: Array, out: Array, start: int, chunk: Chunk) -> None:
-        """Write (blocks, n, phases, groups) into (n, C) outputs, as many as there are."""
-        dilation, each = self.problem.dilation_rate, rows.shape[1]
-        whole = min(len(rows), len(out) // self.panel)
-        if whole:
-            into = out[: whole * self.panel].reshape(whole, each, dilation, out.shape[1])
-            phases = slice(chunk.phase, chunk.phase + chunk.phases)
-            into[:, :, phases, chunk.group : chunk.group + chunk.groups] = rows[:whole]
-        if whole < len(rows):
-            done = whole * self.panel
-            rest = rows[whole : whole + 1].transpose(0, 2, 3, 1)
-            scatter(rest, start // dilation + whole * each, dilation, chunk, out[None, done:], start + done)
+    def _fill(self, rows: Array, x: Array, begin: int) -> None:
+        """Copy the steps of blocks from `begin` on into (blocks, length, channels), and zeros where there are none."""
+        steps = self.size.outputs - self.problem.strides + self.problem.kernel_size
+        for row in rows:
+            low, high = max(0, -begin), max(0, min(steps, len(x) - begin))
+            low = min(low, high)
+            row[:low] = 0
+            row[low:high] = x[begin + low : begin + high]
+            row[high:] = 0
+            begin += self.size.outputs
 
     def _again(self, held: Array, channels: Array, fine: Array) -> tuple[Array, Array, list[Array]] | None:
         """Transform sequences that fail the check in float64; note in `fine` which of their outputs pass."""
-        if self.wide is None:
+        if self.wide_gate is None:
             return None
         block, sequence = np.nonzero(~fine.all(axis=1))
-        taken = held[block, :, sequence] if self.last else held[sequence, block]
-        wide = taken.astype(self.wide)
+        wide = (held[block, :, sequence] if self.last else held[sequence, block]).astype(np.float64)
         of = channels[sequence]
         fine[block, :, sequence] = self.wide_gate.passes(wide[:, None], of)[0].T
         spectrum = self.transform.forward(wide, 1)
@@ -261,43 +199,27 @@ class OverlapSave:
         ]
         return block, sequence, values
 
-    def _exactly(self, x: Array, first: int, out: Array, start: int, failed: Array) -> None:
-        """Compute outputs again where `failed` (blocks, cells, phases, channels) by the exact algorithm."""
-        problem = self.problem
-        cell, strides, dilation = self.size.cell, problem.strides, problem.dilation_rate
-        cells = failed.reshape(-1, *failed.shape[2:])
-        for channels, exact in self._exact(np.asarray(cells.any(axis=(0, 1)))):
-            some = np.pad(cells[..., channels].any(axis=(1, 2)), 1)
-            for low, high in np.flatnonzero(np.diff(some.astype(np.int8))).reshape(-1, 2):
-                begin = start + -(-low * cell // strides) * dilation
-                end = min(start + -(-high * cell // strides) * dilation, start + out.shape[1])
-                if begin >= end:
-                    continue
-                part = out[:, begin - start : end - start, channels]
-                made = empty_like(part, problem)
-                exact(x[..., channels], first, made, begin)
-                index = np.arange(begin - start, end - start)
-                of = cells[index // dilation * strides // cell, index % dilation][:, channels]
-                np.copyto(part, made, where=of[None, :, :, None])
-
-    def _exact(self, failed: Array) -> Iterator[tuple[slice, direct.Direct | toeplitz.Toeplitz]]:
-        """The exact algorithm for the channels that `failed`, as many at a time as their matrices leave room for."""
-        problem = self.problem
-        if toeplitz.supports(replace(problem, channels=1)):
-            yield slice(0, problem.channels), direct.prepare(problem, self.kernel)
-            return
-        width = max(1, ROOM // toeplitz.matrix_size(problem))
-        for low in range(0, problem.channels, width):
-            channels = slice(low, min(low + width, problem.channels))
-            if failed[channels].any():
-                if low not in self.exact:
-                    part = replace(problem, channels=channels.stop - low)
-                    exact = toeplitz.prepare(part, self.kernel[:, channels])
-                    if width < problem.channels:
-                        yield channels, exact
-                        continue
-                    self.exact[low] = exact
-                yield channels, self.exact[low]
+    def _directly(self, x: Array, first: int, out: Array, start: int, channels: Array, fine: Array) -> None:
+        """Sum outputs directly where they are not `fine` (blocks, cells, channels)."""
+        strides, cell = self.problem.strides, self.size.cell
+        cells = ~fine.reshape(-1, len(channels))
+        failed = np.flatnonzero(cells.any(axis=0))
+        some = slice(failed[0], failed[-1] + 1)
+        group = slice(channels[some][0], channels[some][-1] + 1)
+        problem = replace(self.problem, channels=some.stop - some.start, dilation_rate=1)
+        exact = direct.prepare(problem, np.ascontiguousarray(self.kernel[:, group]))
+        ends = np.flatnonzero(np.diff(np.pad(cells[:, some].any(axis=1), 1).astype(np.int8)))
+        for low, high in ends.reshape(-1, 2):
+            begin, end = -(-low * cell // strides), min(-(-high * cell // strides), len(out))
+            if begin >= end:
+                continue
+            # Only the steps that are needed, since the direct sum may copy them.
+            left = max(0, (start + begin) * strides - first)
+            right = max(left, (start + end - 1) * strides + self.problem.kernel_size - first)
+            made = empty_like(out[None, begin:end, some], problem)
+            exact(x[None, left:right, group], first + left, made, start + begin)
+            where = cells[np.arange(begin, end) * strides // cell, some]
+            np.copyto(out[begin:end, some], made[0], where=where[..., None])
 
 
 def _white_noise_passes(gate: Gate, size: Size, channels: int) -> Array:
@@ -312,11 +234,3 @@ def _white_noise_passes(gate: Gate, size: Size, channels: int) -> Array:
         )
         fine[some] = gate.passes(blocks, some)[0].all(axis=0)
     return fine
-
-
-def _split(rows: Array, chunk: Chunk) -> Array:
-    """(F, N, Q) seen as (F, N, phases, groups)."""
-    step = rows.strides[2]
-    return as_strided(
-        rows, (*rows.shape[:2], chunk.phases, chunk.groups), (*rows.strides[:2], step * chunk.groups, step)
-    )

@@ -25,7 +25,7 @@ class Problem:
     data_format : str
         ``"channels_last"`` or ``"channels_first"``: which axis of the recording is contiguous.
     dtype : str
-        Compute dtype: float32, float64, complex64 or complex128.
+        Compute dtype: float32, float64, or int64 for sums of integers.
     exact : bool
         Data and kernel are integers: every sum must be exact while it fits the dtype.
     """

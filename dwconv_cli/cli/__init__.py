@@ -59,8 +59,24 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        from dwconv_cli.compiled import BACKEND
+
+        click.echo(f"dwconv, version {__version__} ({BACKEND})")
+        ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, "-V", "--version", prog_name="dwconv")
+@click.option(
+    "-V",
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Show the version.",
+)
 @click.option("--debug", is_flag=True, expose_value=False, help="Add the traceback to an error.")
 def group() -> None:
     """Keras's DepthwiseConv1D for recorded sensor data, without Keras.

@@ -14,6 +14,8 @@ from dwconv_cli.words import (
     DATA_FORMATS,
     DTYPES,
     FORMAT_NAMES,
+    GONE,
+    GONE_ADVICE,
     KERNEL_LAYOUTS,
     LARGEST,
     PADDINGS,
@@ -50,6 +52,15 @@ def once(*names: str, **attributes: Any) -> Decorator[Any]:
 assume_depthwise = click.option(
     "--assume-depthwise", is_flag=True, help="Take a layer of somebody's own class for a DepthwiseConv1D."
 )
+
+
+class _Algorithm(click.Choice[str]):
+    """The names of algorithms, and a word on one that is no more."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value.lower() == GONE:
+            self.fail(f"{GONE_ADVICE}; use --algorithm direct", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 # What makes a layer; the names are Keras's, and those of LayerSpec's fields.
@@ -102,7 +113,9 @@ _INPUT = (
     click.option("--allow-external", is_flag=True, help="HDF5 data may lie in other files."),
 )
 threads = click.option("--threads", type=COUNT, metavar="N", help="(all processors)")
-algorithm = click.option("--algorithm", type=_choice(ALGORITHM_NAMES), default="auto", help="(auto)")
+algorithm = click.option(
+    "--algorithm", type=_Algorithm(ALGORITHM_NAMES, case_sensitive=False), default="auto", help="(auto)"
+)
 debug = click.option("--debug", is_flag=True, expose_value=False, help="Add the traceback to an error.")
 
 LAYER_FIELDS = (

@@ -125,7 +125,8 @@ def check_rows(found: dict[str, Any], verbose: bool = True) -> list[tuple[str, s
     if found.get("effective_kernel_size"):
         rows.append(("effective kernel size", str(found["effective_kernel_size"])))
     if algorithm:
-        rows.append(("algorithm", algorithm["name"] + (f": {algorithm['reason']}" if verbose else "")))
+        reason = f": {algorithm['reason']}" if verbose else ""
+        rows.append(("algorithm", f"{algorithm['name']} ({algorithm['backend']}){reason}"))
     return rows
 
 

@@ -13,7 +13,7 @@ from dwconv_cli.layer import LayerSpec
 from dwconv_cli.layer_config import from_config, to_config
 from dwconv_cli.orientation import shape_note
 from dwconv_cli.plan import plan_conv, problem_of
-from dwconv_cli.precision import is_exact, precision
+from dwconv_cli.precision import backend, is_exact, precision
 from dwconv_cli.recipe import Recipe
 from dwconv_cli.report import array_entry
 from dwconv_cli.transfer import Tally
@@ -66,7 +66,10 @@ def check(
         layer, kernel, weights, notes, source = _resolve(recipe, channels, steps, len(shape))
         found = precision(dtype, kernel, layer.dtype)
         exact = is_exact(dtype, kernel)
-        plan = plan_conv(problem_of(layer, channels, found.compute.name, exact), algorithm)
+        plan = plan_conv(
+            problem_of(layer, channels, found.compute.name, exact=exact, complex_taps=kernel.kind == "c"),
+            algorithm,
+        )
         doubt = shape_note(steps, channels, layer.effective_kernel_size, data_format)
         try:
             output = layer.output_shape(shape)
@@ -88,7 +91,7 @@ def check(
         "effective_kernel_size": size,
         "receptive_field": size,
         "delay": in_time(left - (size - 1) / 2, fs),
-        "algorithm": {"name": plan.algorithm, "reason": plan.reason},
+        "algorithm": {"name": plan.algorithm, "reason": plan.reason, "backend": backend(found.compute)},
         "notes": [*notes, doubt] if doubt else notes,
     }
 

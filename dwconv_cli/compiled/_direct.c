@@ -1,0 +1,250 @@
+/* The direct sum as an extension of Python's limited API: one function, its checks, and the choice of instructions. */
+
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030b0000
+#include <Python.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What is summed, in numbers rather than bytes. Output o reads the steps at + o*strides + k*dilation that exist. */
+typedef struct {
+    ptrdiff_t batch, steps, outputs, channels, multiplier, taps;
+    ptrdiff_t at, strides, dilation;
+    ptrdiff_t xbatch, xstep, xchannel, ybatch, ystep, ylane;
+    ptrdiff_t wrow;    /* numbers of a tap's weights */
+    ptrdiff_t scratch; /* numbers of scratch */
+    int last;          /* channels_last */
+} problem;
+
+typedef struct {
+    ptrdiff_t begin, end;
+} range;
+
+/* Rows whose sums stay in registers together, and fewer for what is left of them. */
+#define ROWS 12
+#define FEW 4
+/* Rows that lie as many bytes apart collide in the cache; from as many taps on it pays to pack them first. */
+#define FAR 256
+#define MANY 8
+/* Bytes of a line of the cache, and of packed steps that stay in the first cache. */
+#define LINE 64
+#define NEAR (1 << 14)
+
+static inline ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
+/* Steps of one phase that an output reads beyond its own. */
+static inline ptrdiff_t reach(const problem *p) { return (p->taps - 1) * p->dilation / p->strides; }
+
+/* The taps of output `o` that fall on steps; none of the others, which are padding, is summed. */
+static range taps_of(const problem *p, ptrdiff_t o)
+{
+    const ptrdiff_t step = p->at + o * p->strides, left = p->steps - step;
+    range taps = {step < 0 ? smaller(p->taps, (p->dilation - 1 - step) / p->dilation) : 0,
+                  left <= 0 ? 0 : smaller(p->taps, (left - 1) / p->dilation + 1)};
+    if (taps.end < taps.begin) taps.end = taps.begin;
+    return taps;
+}
+
+/* The end of the outputs from `o` on, before `high`, that have the same taps. */
+static ptrdiff_t last_alike(const problem *p, ptrdiff_t o, ptrdiff_t high, range taps)
+{
+    if (taps.begin == 0 && taps.end == p->taps) {
+        const ptrdiff_t left = p->steps - 1 - (p->taps - 1) * p->dilation - p->at;
+        return smaller(high, left / p->strides + 1);
+    }
+    for (o++; o < high; o++) {
+        const range next = taps_of(p, o);
+        if (next.begin != taps.begin || next.end != taps.end) break;
+    }
+    return o;
+}
+
+/* The same problem from output `low` on, for at most `most` outputs. */
+static problem part_of(const problem *p, ptrdiff_t low, ptrdiff_t most)
+{
+    problem part = *p;
+    part.at += low * p->strides;
+    part.outputs = smaller(most, p->outputs - low);
+    return part;
+}
+
+/* Outputs for which the steps of `lanes` numbers that they read stay near in scratch, or a few times the taps' reach. */
+static ptrdiff_t tile_of(const problem *p, ptrdiff_t lanes, ptrdiff_t size)
+{
+    const ptrdiff_t most = p->scratch / lanes / p->strides - reach(p);
+    const ptrdiff_t near = NEAR / size / lanes / p->strides - reach(p);
+    return smaller(most, near > 4 * reach(p) ? near : 4 * reach(p) + 16);
+}
+
+#define NAME(name, type, isa) PASTE(name, type, isa)
+#define PASTE(name, type, isa) name##_##type##_##isa
+#if defined(__GNUC__)
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE inline
+#endif
+#if defined(__GNUC__) && defined(__x86_64__)
+#define X86 1
+#define ISA avx512
+#define BYTES 64
+#define TARGET __attribute__((target("avx512vl,prefer-vector-width=512")))
+#include "_direct.h"
+#define ISA avx2
+#define BYTES 32
+#define TARGET __attribute__((target("avx2")))
+#include "_direct.h"
+#endif
+#define ISA baseline
+#if defined(__GNUC__)
+#define BYTES 16
+#else
+#define BYTES 0
+#endif
+#define TARGET
+#include "_direct.h"
+
+typedef void (*kernel)(const problem *, const void *, const void *, void *, void *, ptrdiff_t *);
+
+/* The best first. */
+static const struct {
+    const char *name;
+    kernel f32, f64;
+} ALL[] = {
+#ifdef X86
+    {"avx512", direct_f32_avx512, direct_f64_avx512},
+    {"avx2", direct_f32_avx2, direct_f64_avx2},
+#endif
+    {"baseline", direct_f32_baseline, direct_f64_baseline},
+};
+enum { COUNT = sizeof(ALL) / sizeof(ALL[0]) };
+
+/* What runs: the best until somebody chooses. */
+static int chosen = COUNT - 1;
+
+static int supported(int i)
+{
+#ifdef X86
+    if (i < COUNT - 1) return i ? __builtin_cpu_supports("avx2") : __builtin_cpu_supports("avx512vl");
+#endif
+    return i == COUNT - 1;
+}
+
+static PyObject *choose(PyObject *self, PyObject *args)
+{
+    const char *name;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "s", &name)) return NULL;
+    for (int i = 0; i < COUNT; i++)
+        if ((!*name || !strcmp(name, ALL[i].name)) && supported(i)) return PyUnicode_FromString(ALL[chosen = i].name);
+    return PyErr_Format(PyExc_ValueError, "this processor has no instructions called %s", name);
+}
+
+/* How many numbers apart the elements of an axis lie; -1 if that is no whole number, or negative. */
+static ptrdiff_t apart(const Py_buffer *view, int axis)
+{
+    const ptrdiff_t bytes = view->strides[axis];
+    if (view->shape[axis] <= 1) return 0; /* One element has no neighbour. */
+    return bytes < 0 || bytes % view->itemsize ? -1 : bytes / view->itemsize;
+}
+
+/* A buffer of `axes` axes of float or double, of the type of the first one, aligned. */
+static int get(PyObject *object, Py_buffer *view, int axes, int flags, char *type)
+{
+    if (PyObject_GetBuffer(object, view, PyBUF_STRIDES | PyBUF_FORMAT | flags) == 0) {
+        const char *format = view->format;
+        if (!*type) *type = *format;
+        if (view->ndim == axes && (*type == 'f' || *type == 'd') && *format == *type && !format[1] &&
+            (size_t)view->buf % (size_t)view->itemsize == 0)
+            return 0;
+        PyBuffer_Release(view);
+    }
+    PyErr_Clear();
+    PyErr_Format(PyExc_ValueError, "no buffer of %d axes of one type, float or double, aligned%s", axes,
+                 flags ? ", to write to" : "");
+    return -1;
+}
+
+/* NULL, or what is wrong: all that is read or written must lie inside the buffers. */
+static const char *fill(problem *p, const Py_buffer *x, const Py_buffer *w, const Py_buffer *y, const Py_buffer *scratch)
+{
+    const ptrdiff_t limit = PTRDIFF_MAX >> 16;
+    p->batch = x->shape[0], p->steps = x->shape[1], p->channels = x->shape[2];
+    p->outputs = y->shape[1], p->multiplier = y->shape[3];
+    p->taps = w->shape[0], p->wrow = w->shape[1], p->scratch = scratch->shape[0];
+    if (y->shape[0] != p->batch || y->shape[2] != p->channels) return "x (B, N, C) and y (B, n, C, M) do not fit";
+    if (p->taps < 1 || p->strides < 1 || p->dilation < 1) return "taps, strides and dilation must be at least 1";
+    if (p->taps > limit / p->dilation || p->outputs > limit / p->strides || p->at > limit || p->at < -limit)
+        return "an index is too large";
+    const ptrdiff_t lanes = p->channels * p->multiplier;
+    if (!p->batch || !p->outputs || !lanes) return NULL;
+    if (p->wrow < lanes || p->wrow % lanes) return "w (K, P) needs a multiple of C*M weights for each tap";
+    if ((p->wrow > 1 && apart(w, 1) != 1) || (p->taps > 1 && apart(w, 0) != p->wrow)) return "w is not contiguous";
+    if (p->scratch > 1 && apart(scratch, 0) != 1) return "scratch is not contiguous";
+    const ptrdiff_t xstep = apart(x, 1), ystep = apart(y, 1), ychannel = apart(y, 2), copy = apart(y, 3);
+    p->xbatch = apart(x, 0), p->xchannel = apart(x, 2), p->ybatch = apart(y, 0);
+    p->ylane = p->multiplier > 1 ? copy : ychannel;
+    if (p->xbatch < 0 || p->xchannel < 0 || p->ybatch < 0) return "a stride is not usable";
+    if (p->channels > 1 && p->multiplier > 1 && ychannel != p->multiplier * copy) return "y's lanes are not evenly apart";
+    if (p->last) {
+        if ((p->channels > 1 && p->xchannel != 1) || (lanes > 1 && p->ylane != 1)) return "channels do not lie side by side";
+        if (p->steps > 1 && xstep < p->channels) return "the steps of x overlap";
+        if (p->outputs > 1 && ystep != lanes) return "the steps of y do not lie side by side";
+        p->xstep = p->steps > 1 ? xstep : p->channels, p->ystep = lanes, p->xchannel = p->ylane = 1;
+    } else {
+        if ((p->steps > 1 && xstep != 1) || (p->outputs > 1 && ystep != 1)) return "steps do not lie side by side";
+        if (lanes > 1 && p->ylane < p->outputs) return "the rows of y overlap";
+        p->xstep = p->ystep = 1;
+    }
+    return NULL;
+}
+
+static PyObject *direct(PyObject *self, PyObject *args)
+{
+    static const int axes[] = {3, 2, 4, 1}, flags[] = {0, 0, PyBUF_WRITABLE, PyBUF_WRITABLE};
+    PyObject *objects[4];
+    Py_buffer views[4];
+    problem p = {0};
+    char type = 0;
+    int count = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOOnnnp", objects, objects + 1, objects + 2, objects + 3, &p.at, &p.strides, &p.dilation, &p.last))
+        return NULL;
+    while (count < 4 && get(objects[count], views + count, axes[count], flags[count], &type) == 0) count++;
+    const char *wrong = count == 4 ? fill(&p, views, views + 1, views + 2, views + 3) : NULL;
+    if (wrong) PyErr_SetString(PyExc_ValueError, wrong);
+    else if (count == 4 && p.batch && p.outputs && p.channels && p.multiplier) {
+        /* Offsets of the taps, and the weights of one channel. */
+        ptrdiff_t *offsets = malloc((size_t)p.taps * (sizeof(ptrdiff_t) + sizeof(double)));
+        const ptrdiff_t size = views[0].itemsize;
+        const kernel run = type == 'f' ? ALL[chosen].f32 : ALL[chosen].f64;
+        if (!offsets) PyErr_NoMemory();
+        else {
+            Py_BEGIN_ALLOW_THREADS
+            for (ptrdiff_t b = 0; b < p.batch; b++)
+                run(&p, (char *)views[0].buf + b * p.xbatch * size, views[1].buf, (char *)views[2].buf + b * p.ybatch * size,
+                    views[3].buf, offsets);
+            Py_END_ALLOW_THREADS
+        }
+        free(offsets);
+    }
+    while (count > 0) PyBuffer_Release(views + --count);
+    if (PyErr_Occurred()) return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef METHODS[] = {
+    {"choose", choose, METH_VARARGS, "Use the instructions of a name, or with \"\" the best; give their name."},
+    {"direct", direct, METH_VARARGS,
+     "direct(x, w, y, scratch, at, strides, dilation_rate, last)\n\n"
+     "y[b, o, c, m] = sum_k x[b, at + o*strides + k*dilation_rate, c] * w[k, c*M + m] over the steps that exist.\n\n"
+     "x has shape (B, N, C), y (B, n, C, M), w (K, C*M) or, with `last`, a multiple of it repeated along the last axis;\n"
+     "scratch has one axis of any length. All are float or all are double. With `last` channels lie side by side,\n"
+     "otherwise steps do. ValueError if anything does not fit."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot SLOTS[] = {{0, NULL}};
+static struct PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, "_direct", "The direct sum.", 0, METHODS, SLOTS, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__direct(void) { return PyModuleDef_Init(&MODULE); }

@@ -1,0 +1,178 @@
+/* The direct sum for one instruction set; _direct.c includes this file once for each, with
+ *
+ *   ISA     the name of the instruction set
+ *   BYTES   of its vector registers, or 0 for scalars
+ *   TARGET  the attribute that allows it
+ *
+ * An output is x0*w0, then + x1*w1, and so on in ascending order of the taps; every product and every sum is rounded,
+ * and taps on padding are left out. All code here keeps that order, so all instruction sets have the same bits. */
+
+#ifndef T
+#define T float
+#define F(name) NAME(name, f32, ISA)
+#include "_direct.h"
+#undef T
+#undef F
+#define T double
+#define F(name) NAME(name, f64, ISA)
+#include "_direct.h"
+#undef T
+#undef F
+#undef ISA
+#undef BYTES
+#undef TARGET
+#else
+
+#if BYTES
+typedef T F(vector) __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
+#else
+typedef T F(vector);
+#endif
+#define V ((ptrdiff_t)(sizeof(F(vector)) / sizeof(T)))
+#define LOAD(p) (*(const F(vector) *)(p))
+#define STORE(p) (*(F(vector) *)(p))
+
+/* A vector of each of `rows` rows: y[r*yrow + j] = sum_k x[r*xrow + offsets[k] + j] * w[k*wrow + j].
+ * If `splat`, one weight serves all j. `rows` and `splat` are constants wherever this is called. */
+TARGET static ALWAYS_INLINE void F(block)(const T *x, ptrdiff_t xrow, const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow,
+                                          ptrdiff_t taps, T *y, ptrdiff_t yrow, const int rows, const int splat)
+{
+    F(vector) sums[ROWS];
+    const F(vector) zero = {0};
+    for (int r = 0; r < rows; r++) sums[r] = -zero; /* Any first product added to it stays as it is. */
+    for (ptrdiff_t k = 0; k < taps; k++, w += wrow) {
+        const T *a = x + offsets[k], weight = splat ? w[0] : 0;
+        const F(vector) weights = splat ? LOAD(a) : LOAD(w);
+        for (int r = 0; r < rows; r++) {
+            const F(vector) product = splat ? LOAD(a + r * xrow) * weight : LOAD(a + r * xrow) * weights;
+            sums[r] = sums[r] + product;
+        }
+    }
+    for (int r = 0; r < rows; r++) STORE(y + r * yrow) = sums[r];
+}
+
+/* `rows` rows of `lanes` numbers each. */
+TARGET static ALWAYS_INLINE void F(sums)(const T *x, ptrdiff_t xrow, const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow,
+                                         ptrdiff_t taps, T *y, ptrdiff_t yrow, ptrdiff_t rows, ptrdiff_t lanes,
+                                         const int splat)
+{
+    for (ptrdiff_t r = 0, together; r < rows; r += together) {
+        const T *a = x + r * xrow;
+        T *to = y + r * yrow;
+        together = lanes < V ? 1 : rows - r >= ROWS ? ROWS : rows - r >= FEW ? FEW : 1;
+        if (lanes < V)
+            for (ptrdiff_t j = 0; j < lanes; j++) {
+                T sum = a[j + offsets[0]] * w[splat ? 0 : j];
+                for (ptrdiff_t k = 1; k < taps; k++) sum = sum + a[j + offsets[k]] * w[k * wrow + (splat ? 0 : j)];
+                to[j] = sum;
+            }
+        else
+            for (ptrdiff_t j = 0, at; j < lanes; j += V) {
+                /* The last vector begins where it still fits; what it shares with the one before comes out the same. */
+                at = smaller(j, lanes - V);
+                const T *b = splat ? w : w + at;
+                if (together == ROWS) F(block)(a + at, xrow, offsets, b, wrow, taps, to + at, yrow, ROWS, splat);
+                else if (together == FEW) F(block)(a + at, xrow, offsets, b, wrow, taps, to + at, yrow, FEW, splat);
+                else F(block)(a + at, xrow, offsets, b, wrow, taps, to + at, yrow, 1, splat);
+            }
+    }
+}
+
+/* Outputs [0, count) whose steps lie `xstep` apart and whose results `ystep`; `x` and `y` are those of output 0.
+ * The weights of `together` neighbouring steps, `lanes` numbers each, stand side by side. If `splat`, a step is one
+ * number and all steps share its weight. Outputs that share a range of taps are summed together. */
+TARGET static ALWAYS_INLINE void F(stretches)(const problem *p, ptrdiff_t count, const T *x, ptrdiff_t xstep,
+                                              const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow, T *y, ptrdiff_t ystep,
+                                              ptrdiff_t lanes, ptrdiff_t together, const int splat)
+{
+    for (ptrdiff_t o = 0, end; o < count; o = end) {
+        const range taps = taps_of(p, o);
+        end = last_alike(p, o, count, taps);
+        const ptrdiff_t steps = end - o, number = taps.end - taps.begin, rest = steps % together, *offset = offsets + taps.begin;
+        const T *a = x + o * xstep, *b = w + taps.begin * wrow;
+        T *to = y + o * ystep;
+        if (number == 0) {
+            for (ptrdiff_t s = 0; s < steps; s++)
+                for (ptrdiff_t j = 0; j < lanes; j++) to[s * ystep + j] = 0;
+            continue;
+        }
+        F(sums)(a, together * xstep, offset, b, wrow, number, to, together * ystep, steps / together, together * lanes, splat);
+        /* What is left: with one weight for all, the last steps again as far as they fill a vector. */
+        const ptrdiff_t left = splat && steps >= V && rest ? V : rest;
+        if (left) F(sums)(a + (steps - left) * xstep, 0, offset, b, wrow, number, to + (steps - left) * ystep, 0, 1, left * lanes, splat);
+    }
+}
+
+TARGET static ALWAYS_INLINE void F(repeat)(const T *from, ptrdiff_t width, T *to, const ptrdiff_t copies)
+{
+    for (ptrdiff_t c = 0; c < width; c++)
+        for (ptrdiff_t m = 0; m < copies; m++) to[c * copies + m] = from[c];
+}
+
+/* The steps that the outputs of `p` read, into `to`: `width` channels from `x` on, each as often as the depth multiplier
+ * says, the steps of one phase of the strides after those of another, `plane` numbers apart. Padding is not written, since
+ * nothing reads it. Where tap k of an output lies, from where its first tap lies, goes into `offsets`. */
+TARGET static void F(pack)(const problem *p, const T *x, ptrdiff_t width, ptrdiff_t copies, T *to, ptrdiff_t *offsets)
+{
+    const ptrdiff_t steps = p->outputs + reach(p), lanes = width * copies, plane = steps * lanes;
+    for (ptrdiff_t k = 0; k < p->taps; k++) {
+        const ptrdiff_t step = k * p->dilation, phase = step % p->strides;
+        offsets[k] = phase * plane + step / p->strides * lanes;
+        if (k >= p->strides || (k && phase == 0)) continue; /* All phases that are read are there. */
+        const ptrdiff_t first = p->at + phase, left = p->steps - first;
+        const ptrdiff_t begin = first < 0 ? (p->strides - 1 - first) / p->strides : 0;
+        const ptrdiff_t end = left <= 0 ? 0 : smaller(steps, (left - 1) / p->strides + 1);
+        for (ptrdiff_t i = begin; i < end; i++) {
+            const T *from = x + (first + i * p->strides) * p->xstep;
+            T *line = to + phase * plane + i * lanes;
+            if (copies == 1 && width % V == 0)
+                for (ptrdiff_t c = 0; c < width; c += V) STORE(line + c) = LOAD(from + c);
+            else if (copies == 1) F(repeat)(from, width, line, 1);
+            else if (copies == 2) F(repeat)(from, width, line, 2);
+            else if (copies == 4) F(repeat)(from, width, line, 4);
+            else F(repeat)(from, width, line, copies);
+        }
+    }
+}
+
+/* One recording; `offsets` has room for the taps' offsets and, behind them, for the weights of one channel. */
+TARGET static void F(direct)(const problem *p, const void *xs, const void *ws, void *ys, void *room, ptrdiff_t *offsets)
+{
+    const ptrdiff_t size = sizeof(T), copies = p->last ? p->multiplier : 1, lanes = p->channels * p->multiplier;
+    const int far = p->last && p->xstep * size >= FAR && p->taps >= MANY;
+    const int apart = p->strides > 1 || (p->last && p->xstep != p->channels);
+    const int packed = copies > 1 || far || (apart && !(p->last && lanes >= V));
+    /* In channels_last, panels of one line of the cache, or of as many channels as make whole lines. */
+    ptrdiff_t width = p->last && !packed ? p->channels : 1;
+    while (p->last && width < p->channels && width * copies * size % LINE) width++;
+    const ptrdiff_t tile = packed ? tile_of(p, width * copies, size) : p->outputs;
+    const T *const w = ws;
+    T *const y = ys, *const scratch = room, *const weights = (T *)(offsets + p->taps);
+    for (ptrdiff_t k = 0; k < p->taps; k++) offsets[k] = k * p->dilation * p->xstep;
+    if (tile < 1) /* One number after the other, since the steps of a tile do not fit scratch. */
+        for (ptrdiff_t j = 0; j < lanes; j++)
+            F(stretches)(p, p->outputs, (const T *)xs + p->at * p->xstep + j / p->multiplier * p->xchannel,
+                         p->strides * p->xstep, offsets, w + j, p->wrow, y + j * p->ylane, p->ystep, 1, 1, 0);
+    for (ptrdiff_t low = 0; tile > 0 && low < p->outputs; low += tile) {
+        const problem part = part_of(p, low, tile);
+        for (ptrdiff_t c = 0, some; c < p->channels; c += some) {
+            some = smaller(width, p->channels - c);
+            const T *x = (const T *)xs + c * p->xchannel, *from = packed ? scratch : x + part.at * p->xstep;
+            const ptrdiff_t step = packed ? some * copies : p->strides * p->xstep;
+            const ptrdiff_t together = some == p->channels && (packed || !apart) ? p->wrow / lanes : 1;
+            if (packed) F(pack)(&part, x, some, copies, scratch, offsets);
+            if (p->last)
+                F(stretches)(&part, part.outputs, from, step, offsets, w + c * copies, p->wrow, y + low * lanes + c * copies,
+                             lanes, some * copies, together, 0);
+            for (ptrdiff_t lane = c * p->multiplier; !p->last && lane < (c + 1) * p->multiplier; lane++) {
+                for (ptrdiff_t k = 0; k < p->taps; k++) weights[k] = w[k * p->wrow + lane];
+                F(stretches)(&part, part.outputs, from, 1, offsets, weights, 1, y + lane * p->ylane + low, 1, 1, V, 1);
+            }
+        }
+    }
+}
+
+#undef V
+#undef LOAD
+#undef STORE
+#endif

@@ -1,0 +1,6 @@
+from typing import Any
+
+def choose(name: str, /) -> str: ...
+def direct(
+    x: Any, w: Any, y: Any, scratch: Any, at: int, strides: int, dilation_rate: int, last: bool, /
+) -> None: ...
