@@ -70,23 +70,21 @@ class _Stage:
                 warnings.simplefilter("ignore")
                 pid = os.fork()
         except OSError:
-            for fd in (behind, requests, answers, done):
-                os.close(fd)
+            _close(behind, requests, answers, done)
             raise
         if pid == 0:
             _serve(behind, done, (requests, answers))
-        os.close(behind)
-        os.close(done)
         self.pid, self.requests, self.answers = pid, requests, answers
+        _close(behind, done)
 
-    def end(self, kill: bool = False) -> int:
+    def end(self) -> int:
         """End the child, and give the number of the signal that it died of."""
         if not self.pid:
             return 0
         pid, self.pid = self.pid, 0
-        if kill:
-            os.kill(pid, signal.SIGKILL)
-        self._close()
+        # It has nothing to finish, and would not notice a pipe whose closing failed.
+        os.kill(pid, signal.SIGKILL)
+        _close(self.requests, self.answers)
         try:
             return -os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         except ChildProcessError:
@@ -97,12 +95,13 @@ class _Stage:
         if self.is_child or not self.pid:
             return
         self.pid = 0
-        self._close()
+        _close(self.requests, self.answers)
 
-    def _close(self) -> None:
-        for fd in (self.requests, self.answers):
-            with contextlib.suppress(OSError):
-                os.close(fd)
+
+def _close(*fds: int) -> None:
+    for fd in fds:
+        with contextlib.suppress(OSError):
+            os.close(fd)
 
 
 _stage = _Stage()
@@ -228,7 +227,7 @@ def _asked(request: bytes) -> int | None:
         return None if os.read(_stage.answers, 1) == b"." else _stage.end()
     except BaseException:
         # Interrupted: its answer would be taken for that to the next request.
-        _stage.end(kill=True)
+        _stage.end()
         raise
 
 
@@ -236,8 +235,7 @@ def _serve(requests: int, answers: int, others: tuple[int, ...]) -> NoReturn:
     """Be the child."""
     try:
         _stage.is_child = True
-        for fd in others:
-            os.close(fd)
+        _close(*others)
         # The terminal's signals are for the one who waits; those of a crash shall not run handlers in Python.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
