@@ -214,7 +214,11 @@ class Job:
         """
         itemsize = self._conv.precision.output.itemsize
         asked = self._settings.storage
-        return storage_options(self._shape, itemsize, self._axes.channels_first, self._reader.storage, asked)
+        first, stored = self._axes.channels_first, self._reader.storage
+        try:
+            return storage_options(self._shape, itemsize, first, stored, asked)
+        except ShapeError as error:
+            raise ShapeError(f"{self._target.output}: {error}") from error
 
     def run(self, output: Output) -> None:
         """Filter the recording into `output` and complete the report."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -59,6 +60,12 @@ def load_json(text: str | bytes, where: str) -> Any:
         _check_depth(text, where)
         return json.loads(text, object_pairs_hook=lambda pairs: _object(pairs, where))
     except (ValueError, RecursionError) as error:
+        if type(error) is ValueError:
+            # The one of this class is Python's about the digits of an integer, whose advice is for programmers.
+            raise InputError(
+                f"{where}: an integer in the JSON has more than "
+                f"{sys.get_int_max_str_digits()} digits, which no setting of a layer has; correct it"
+            ) from error
         raise InputError(f"{where}: not valid JSON: {error}") from error
 
 

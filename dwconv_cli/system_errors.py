@@ -7,6 +7,8 @@ import os
 
 from dwconv_cli.errors import InputError
 
+NOWHERE = "the working directory was removed: change to one that is there"
+
 
 def reason(error: BaseException) -> str:
     """The operating system's words for `error`, without numbers and names."""
@@ -20,15 +22,15 @@ def refusal(path: str, error: BaseException) -> InputError:
     number = getattr(error, "errno", None)
     if number == errno.EIO:
         text += "; its disk or network fails: check that, or use a copy of the file"
-    elif number == errno.ENOENT and not os.path.isabs(path) and _is_nowhere():
-        text += "; the working directory was removed: change to one that is there"
+    elif number == errno.ENOENT and is_nowhere(path):
+        text += f"; {NOWHERE}"
     return InputError(text)
 
 
-def _is_nowhere() -> bool:
-    """Whether the working directory was removed."""
+def is_nowhere(path: str) -> bool:
+    """Whether `path` starts from a working directory that was removed."""
     try:
         os.getcwd()
     except OSError:
-        return True
+        return not os.path.isabs(path)
     return False

@@ -10,7 +10,7 @@ import numpy as np
 
 from dwconv_cli.arguments import Location, location, one_of, whole_number
 from dwconv_cli.errors import InputError, ShapeError
-from dwconv_cli.formats import Address, complete, members, open_reader
+from dwconv_cli.formats import Address, complete, format_of, members, open_reader
 from dwconv_cli.formats.runs import whole
 from dwconv_cli.keras_files import is_keras_file
 from dwconv_cli.keras_json import load_json
@@ -174,6 +174,10 @@ def load_weights(
     prefix = f"{prefix}/" if prefix else ""
     by_key = {name.lstrip("/"): name for name in names}
     if f"{prefix}kernel" not in by_key:
+        if format_of(place, given_format).members is None:
+            raise InputError(
+                f"{address}: this file holds one array, not kernel and bias together; give a kernel with --kernel"
+            )
         shown = ", ".join(names[:20]) or "nothing"
         raise InputError(f"{address}: no array 'kernel' there (found: {shown}); a single array goes with -k")
     kernel, attributes = _read(str(Address(place.path, by_key[f"{prefix}kernel"])), given_format)

@@ -84,7 +84,7 @@ CASES: list[tuple[str, str, Callable[[list[str], re.Match[str]], list[str]]]] = 
     ("apply rec.npy -k model.keras -o o.npy", r"give it with (--weights)", replaced("-k", r"\1")),
     ("apply rec.npy -k m.weights.h5 -o o.npy", r"give it with (--weights)", replaced("-k", r"\1")),
     ("apply rec.npy -k w.npz -b k.npy -w w.npz -o o.npy", r"exclude each other", lambda w, a: ["apply", "rec.npy", "-w", "w.npz", "-o", "o.npy"]),
-    ("apply rec.npy -w k3.npy -o o.npy", r"single array goes with (-k)", replaced("-w", r"\1")),
+    ("apply rec.npy -w k3.npy -o o.npy", r"give a kernel with (--kernel)", replaced("-w", r"\1")),
     ("apply rec.npy -o o.npy", r"(--kernel) FILE", added(r"\1", "k.npy")),
     ("apply rec.npy -o o.npy", r"(--weights) FILE", added(r"\1", "w.npz")),
     ("apply rec.npy -o o.npy", r"(--kernel-size) K", added(r"\1", "3")),

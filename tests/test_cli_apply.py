@@ -373,6 +373,19 @@ def test_slices_that_are_none(place: Path, text: str) -> None:
     run("apply", "x.npy", "-q", "-k", "k.npy", "--slice", text, "-o", "o.npy").failed(2, "--slice")
 
 
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_chunks_that_do_not_fit_name_the_file(place: Path, dry: tuple[str, ...]) -> None:
+    run("apply", "x.npy", "-k", "k.npy", "-o", "o.h5::/deep", "--chunks", "3", *dry).failed(
+        2, "o.h5::/deep", "--chunks 3"
+    )
+
+
+def test_a_config_with_too_many_digits(place: Path) -> None:
+    (place / "long.json").write_text('{"kernel_size": ' + "1" * 5000 + "}")
+    ran = run("apply", "x.npy", "--config", "long.json", "-o", "o.npy").failed(3, "long.json", "4300 digits")
+    assert "sys." not in ran.err
+
+
 # Exit codes
 
 CODES: list[tuple[str, int, str]] = [

@@ -451,7 +451,7 @@ BAD_ARCHIVES: dict[str, tuple[Callable[[Path], None], type[DwconvError], str]] =
         InputError,
         "'class_name' stands twice",
     ),
-    "config long number": (config_of(b"1" * 5000), InputError, "not valid JSON"),
+    "config long number": (config_of(b"1" * 5000), InputError, "has more than 4300 digits"),
     "weights no HDF5": (
         lambda path: packed(path, {**members(), "model.weights.h5": b"x" * 900}),
         InputError,

@@ -36,7 +36,11 @@ def place(tmp_path: Path) -> Path:
         ("apply {0}/x.npy -k {0}/k.npy --output-dir out", 4, "out"),
         ("apply {0}/x.npy -k {0}/k.npy -o y.npy --dry-run", 4, "y.npy"),
         ("apply {0}/x.npy -k {0}/k.npy -o {0}/y.npy --report r.json", 4, "r.json"),
+        ("apply *.npy -k {0}/k.npy -o {0}/y.npy", 3, "*.npy"),
         ("inspect x.npy", 3, "x.npy"),
+        ("inspect .", 3, "."),
+        ("inspect ./ --json", 3, "./"),
+        ("inspect *", 3, "*"),
         ("init-weights -o w.npz --kernel-size 3 --channels 2", 4, "w.npz"),
     ],
 )

@@ -11,7 +11,7 @@ from dwconv_cli.errors import DwconvError, InputError
 from dwconv_cli.formats import FORMATS, Address, format_of, members, open_reader
 from dwconv_cli.keras_files import Doubt, is_keras_file, read_layers
 from dwconv_cli.layer_config import current
-from dwconv_cli.system_errors import reason
+from dwconv_cli.system_errors import NOWHERE, is_nowhere, refusal
 from dwconv_cli.weights import checksum
 
 
@@ -42,7 +42,10 @@ def directory(path: str) -> dict[str, Any]:
         with os.scandir(path) as found:
             listed = sorted((entry.name, _file_kind(entry)) for entry in found)
     except OSError as error:
-        raise InputError(f"{path}: {reason(error)}") from error
+        raise refusal(path, error) from error
+    if not listed and is_nowhere(path):
+        # The system still lists a directory that was removed, as an empty one.
+        raise InputError(f"{path}: {NOWHERE}")
     entries = []
     for name, kind in listed:
         full = os.path.join(path, name)

@@ -10,6 +10,7 @@ from dwconv_cli.arguments import Location, location
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.formats.hints import one_colon
 from dwconv_cli.formats.patterns import has_wildcards, matching_paths, name_pattern
+from dwconv_cli.system_errors import NOWHERE, is_nowhere
 
 SEPARATOR = "::"
 STREAM = "-"
@@ -104,6 +105,8 @@ def expand(
         if not paths:
             meant = one_colon(str(address))
             advice = f"; a name in a file follows two colons; write {meant}" if meant else ""
+            if is_nowhere(address.path):
+                advice = f"; {NOWHERE}"
             raise InputError(f"{address.path}: no file matches{advice}")
     if address.name is None or not has_wildcards(address.name):
         return [Address(path, address.name) for path in paths]
