@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from dwconv_cli.address_space import scipy_module
 from dwconv_cli.errors import LayerError
 from dwconv_cli.limits import Limit, above, at_least
 
@@ -68,8 +69,7 @@ def firwin(
     zero = True if pass_zero is None else pass_zero
 
     def taps(size: int) -> Array:
-        from scipy.signal import firwin as design
-
+        design = scipy_module("signal").firwin
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
                 found = design(size, cutoff, window=window, pass_zero=zero, fs=fs)

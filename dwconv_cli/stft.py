@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from dwconv_cli.address_space import scipy_module
 from dwconv_cli.errors import LayerError
 from dwconv_cli.limits import Limit, one_of
 
@@ -72,8 +73,7 @@ def _window(window: str | tuple[float, ...], size: int, periodic: bool) -> Array
         if len(window) != size:
             raise LayerError(f"initializer stft: window has {len(window)} values, the kernel {size} taps")
         return np.asarray(window, np.float64)
-    from scipy.signal.windows import get_window
-
+    get_window = scipy_module("signal.windows").get_window
     return np.asarray(get_window(window, size, fftbins=periodic))
 
 
@@ -81,8 +81,7 @@ def _is_window(window: Any) -> bool:
     """Whether Keras takes it: it asks SciPy for a window of one sample, so those that need a parameter are none."""
     if not isinstance(window, str):
         return True
-    from scipy.signal.windows import get_window
-
+    get_window = scipy_module("signal.windows").get_window
     try:
         get_window(window, 1)
     except (ValueError, TypeError):

@@ -24,3 +24,26 @@ def test_address_space_of(tmp_path: Path, mebibytes: int) -> None:
         return
     ran.failed(5, "out of memory")
     assert not (tmp_path / "y.npy").exists()
+
+
+# SciPy's BLAS never gives up asking for a buffer of 32 MiB, and hears no signal meanwhile.
+@pytest.mark.parametrize("mebibytes", [156, 166, 176])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("init-weights", "--depthwise-initializer", "firwin(cutoff=5,fs=50)", "--kernel-size", "5", "--channels", "2"),
+        ("apply", "x.npy", "-k", "k.npy", "--activation", "gelu"),
+        ("apply", "x.npy", "-k", "k.npy", "--algorithm", "overlap-save"),
+    ],
+    ids=lambda words: words[-1],
+)  # fmt: skip
+def test_scipy_in_an_address_space_of(tmp_path: Path, words: tuple[str, ...], mebibytes: int) -> None:
+    save(tmp_path / "x.npy", np.ones((30, 2), "f4"))
+    save(tmp_path / "k.npy", np.ones(3, "f4"))
+    limit = mebibytes << 20
+    ran = run_process(
+        *words, "-q", "-o", "out.npz", cwd=tmp_path,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )  # fmt: skip
+    ran.failed(5, "out of memory while loading SciPy", "ulimit -v 400000")
+    assert not (tmp_path / "out.npz").exists()

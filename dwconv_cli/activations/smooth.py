@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from dwconv_cli.activations.catalogue import Array, positive_plus, real
+from dwconv_cli.address_space import scipy_module
 from dwconv_cli.limits import Limit, at_least
 
 
@@ -76,7 +77,7 @@ def gelu(x: Array, approximate: bool = False) -> Array:
         u += 1
         x /= u
         return x
-    from scipy.special import erfc
+    erfc = scipy_module("special").erfc
 
     # 1 + erf(z) = erfc(-z), which keeps its precision where erf(z) nears -1.
     u = np.multiply(x, x.dtype.type(-math.sqrt(0.5)))

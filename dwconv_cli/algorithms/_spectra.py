@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.address_space import scipy_module
 from dwconv_cli.scratch import SCRATCH
 
 Array = np.ndarray[Any, Any]
@@ -20,11 +21,11 @@ class Transform:
     """
 
     def __init__(self, length: int) -> None:
-        import scipy.fft  # a quarter of a second, only for those who transform
+        fft = scipy_module("fft")  # a quarter of a second, only for those who transform
 
         self.length = length
-        self._forward: Any = scipy.fft.rfft
-        self._backward: Any = scipy.fft.irfft
+        self._forward: Any = fft.rfft
+        self._backward: Any = fft.irfft
 
     def forward(self, samples: Array, axis: int) -> Array:
         """Spectra of samples, zeros added up to the length."""

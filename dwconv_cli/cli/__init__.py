@@ -13,7 +13,8 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from dwconv_cli.errors import DwconvError, OutOfMemoryError, OutputError, exit_code
+from dwconv_cli.address_space import NUMPY_BYTES, ask_for
+from dwconv_cli.errors import DwconvError, OutputError, exit_code
 from dwconv_cli.printable import printable
 from dwconv_cli.threads import SIGNALS, keep_blas_single
 from dwconv_cli.version import __version__
@@ -26,8 +27,6 @@ COMMANDS = {
     "init-weights": "Make, convert or project the layer's weights.",
     "inspect": "Say what a recording, a kernel or a layer is, and check that they fit.",
 }
-# Of address space, to load NumPy.
-NEEDED_BYTES = 80 << 20
 _NO_START = "out of memory while starting; allow more of it, e.g. ulimit -v 400000"
 COMPLETION = "_DWCONV_COMPLETE"
 
@@ -43,12 +42,7 @@ class LazyGroup(click.Group):
         """The command `name`, imported now."""
         if name not in COMMANDS:
             return None
-        # Without it NumPy's BLAS ends the process with a message of its own. Zeros that nobody looks at take
-        # addresses, but no pages.
-        try:
-            bytes(NEEDED_BYTES)
-        except MemoryError:
-            raise OutOfMemoryError(_NO_START) from None
+        ask_for(NUMPY_BYTES, "starting")
         module = import_module(f"{__name__}.{name.replace('-', '_')}")
         command: click.Command = module.command
         return command

@@ -117,6 +117,8 @@ class Bench:
 
     def __enter__(self) -> Bench:
         self.folder.chmod(0o755)
+        # Shells have background jobs ignore it, and children would inherit that.
+        self._interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
         self._server = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("server.py"))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.environment,
@@ -130,6 +132,7 @@ class Bench:
         self._server.wait()
         assert self._server.stdout is not None
         self._server.stdout.close()
+        signal.signal(signal.SIGINT, self._interrupt)
 
     def number(self, usual: int) -> int:
         """How many trials of a kind."""
