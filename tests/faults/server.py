@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import resource
+import select
 import signal
 import sys
 import time
@@ -82,9 +83,10 @@ def _run(request: dict[str, Any], done: int, gate: int) -> NoReturn:
         os.setgroups([])
         os.setgid(request["user"])
         os.setuid(request["user"])
-    # Whoever traces this comes now; the first call that a trial disturbs shall be one of the program.
+    # Whoever traces this comes now; the first call that a trial disturbs shall be one of the program, and none
+    # disturbs this way to wait.
     os.close(done)
-    os.read(gate, 1)
+    select.select([gate], [], [])
     for name, limit in request.get("limits", {}).items():
         whole = limit + (_size() if name == "RLIMIT_AS" else 0)
         resource.setrlimit(getattr(resource, name), (whole, whole))
