@@ -76,7 +76,11 @@ def from_config(config: Mapping[str, Any], **overrides: Any) -> LayerSpec:
         raise LayerError("the layer's config has no kernel_size")
     for key, catalogue in CATALOGUES.items():
         if known.get(key) is not None:
-            known[key] = catalogue.from_config(known[key])
+            try:
+                known[key] = catalogue.from_config(known[key])
+            except LayerError as error:
+                option = "--" + key.replace("_", "-")
+                raise LayerError(f"{error}; to compute with another one, give {option} NAME") from error
     if all(_is_several(known.get(key)) for key in ("strides", "dilation_rate")):
         # Keras's documentation refuses the two together, and its layer computes them.
         known["allow_strided_dilation"] = True
@@ -114,6 +118,14 @@ def field_of(config: Mapping[str, Any], key: str) -> Any:
     return str(
         value.get("registered_name") or value.get("class_name") if isinstance(value, Mapping) else value
     )[:60]
+
+
+def is_known(key: str, value: Any) -> bool:
+    """Whether a catalogue has what a config says under `key`."""
+    try:
+        return value is None or CATALOGUES[key].from_config(value) is not None
+    except LayerError:
+        return False
 
 
 def inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:

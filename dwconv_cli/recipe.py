@@ -24,6 +24,7 @@ from dwconv_cli.layer_config import (
     field_of,
     from_config,
     inner_config,
+    is_known,
     to_config,
     weights_dtype,
 )
@@ -34,6 +35,7 @@ from dwconv_cli.weights import LoadedWeights, load_kernel, load_weights
 from dwconv_cli.words import DTYPES, KERNEL_LAYOUTS, LARGEST
 
 FIELDS = tuple(field.name for field in fields(LayerSpec))
+_INITIALIZERS = ("depthwise_initializer", "bias_initializer")
 # What the weights themselves decide; options and configs that differ are refused, or noted elsewhere.
 _SHAPE = ("kernel_size", "depth_multiplier", "use_bias")
 
@@ -197,9 +199,17 @@ class Recipe:
     def _configured(self) -> dict[str, Any]:
         """What configs say: the weights' own, then the one given."""
         own = dict(inner_config((self._loaded.config if self._loaded else None) or {}))
+        for key in self._unread_initializers:
+            del own[key]
         if "activation" in self.given_config:
             own.pop(KERAS_2_KEY, None)
         return {**own, **self.given_config}
+
+    @cached_property
+    def _unread_initializers(self) -> list[str]:
+        """Initializers in the weights' own config that are not known; weights that are there need none."""
+        own = inner_config((self._loaded.config if self._loaded else None) or {})
+        return [key for key in _INITIALIZERS if key in own and not is_known(key, own[key])]
 
     def _said(self) -> dict[str, Any]:
         return {**self._configured, **self.options}
@@ -224,6 +234,11 @@ class Recipe:
             )
         if self._loaded is None or not self._loaded.config:
             return notes
+        if self._unread_initializers:
+            unread = " and ".join(self._unread_initializers)
+            notes.append(
+                f"{unread} in {self._loaded.address} is not known; the weights that are there need none"
+            )
         theirs, ours = inner_config(self._loaded.config), self._layer()
         for key in {**self.given_config, **self.options}:
             before, after = field_of(theirs, key), getattr(ours, key, None)
@@ -263,7 +278,7 @@ class Recipe:
         # Whoever gives a bare kernel knows that the layer has to be typed.
         untold = None if self.weights is None else defaults_note(source, layer, str(address))
         config = None
-        if self._configured:
+        if self._configured or not {"activation", "activity_regularizer"}.isdisjoint(self.options):
             whole = to_config(layer)
             config = {key: whole[key] for key, origin in source.items() if origin != DEFAULT}
             if isinstance(self._configured.get("trainable"), bool):

@@ -36,10 +36,7 @@ def check_origin(kind: str, value: Mapping[Any, Any], class_name: str) -> None:
     if not known or package != OWN:
         own_name = registered if isinstance(registered, str) and registered else class_name
         where = f" of {shown(module)}" if isinstance(module, str) else ""
-        raise LayerError(
-            f"{kind} {shown(own_name)}{where}: a custom object, whose code is not in the file; "
-            "give the option on the command line instead"
-        )
+        raise LayerError(f"{kind} {shown(own_name)}{where}: a custom object, whose code is not in the file")
 
 
 def unwrapped(value: Any) -> Any:

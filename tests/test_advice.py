@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +16,12 @@ import click
 import h5py
 import numpy as np
 import pytest
-from helpers_cli import run, save
+from helpers_cli import ROOT, run, save
 
-import dwconv_cli
 from dwconv_cli.cli import COMMANDS, group
 
-X = np.arange(60, dtype="f4").reshape(20, 3)
-SOURCE = Path(dwconv_cli.__file__).parent
+X = np.arange(60, dtype="f4").reshape(20, 3) - 30
+SOURCE = ROOT / "dwconv_cli"
 
 
 @pytest.fixture
@@ -45,8 +46,28 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.savez("a.npz", one=X, two=X)
     run("init-weights", "--kernel-size", 3, "--channels", 3, "-q", "-o", "model.keras").done()
     run("init-weights", "--kernel-size", 3, "--channels", 3, "-q", "-o", "m.weights.h5").done()
+    for key in ("activation", "activity_regularizer", "depthwise_initializer", "bias_constraint"):
+        with_somebodys_own(tmp_path / "model.keras", tmp_path / f"{key}.keras", key)
     np.savez("w.npz", kernel=np.ones((2, 3, 1), "f4"))
     return tmp_path
+
+
+def with_somebodys_own(model: Path, target: Path, key: str) -> None:
+    """A copy of a model whose layer has an object of somebody's own under `key`."""
+    with zipfile.ZipFile(model) as source, zipfile.ZipFile(target, "w") as copy:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                layer = config["config"]["layers"][-1]["config"]
+                layer[key] = {
+                    "module": "mine",
+                    "class_name": "Own",
+                    "config": {},
+                    "registered_name": "mine>Own",
+                }
+                content = json.dumps(config).encode()
+            copy.writestr(name, content)
 
 
 def replaced(old: str, new: str) -> Callable[[list[str], re.Match[str]], list[str]]:
@@ -103,6 +124,9 @@ CASES: list[tuple[str, str, Callable[[list[str], re.Match[str]], list[str]]]] = 
     ("init-weights -o old.npy --from k.npy", r"use (--overwrite)", added(r"\1")),
     ("init-weights -o o.npy --kernel-size 3 --channels 3 --bias-initializer ones", r"or (--no-bias)", added(r"\1")),
     ("inspect rec.npy --padding same", r"(--kernel-size) K", added(r"\1", "3")),
+    *[(f"{line} {key}.keras", rf"give (--{option}) NAME", added(r"\1", value))
+      for key, option, value in (("activation", "activation", "relu"), ("bias_constraint", "bias-constraint", "non_neg"), ("activity_regularizer", "activity-regularizer", "l2"))
+      for line in ("apply rec.npy -o o.npy -w", "init-weights -o o.npz --from", "inspect rec.npy -w")],
     # Outputs.
     ("apply d/rec.npy e/rec.npy -k k.npy --output-dir out", r"(-o) '([^']+)'", lambda w, a: [*w[:-2], a[1], a[2]]),
     ("apply d/rec.npy e/rec.npy -k k.npy -o o.npy", r"(-o) '([^']+)'", replaced("o.npy", r"\2")),
@@ -175,6 +199,23 @@ def test_headerless_samples(here: Path) -> None:
     assert np.load("p.npy").shape == (19, 2)
 
 
+def test_an_initializer_of_somebodys_own_is_not_needed(here: Path) -> None:
+    for line in ("apply rec.npy -o o.npy", "init-weights -o o.npz"):
+        where = "-w" if line.startswith("apply") else "--from"
+        ran = run(*line.split(), where, "depthwise_initializer.keras")
+        assert ran.code == 0, ran.err
+        assert (
+            "depthwise_initializer in depthwise_initializer.keras::depthwise_conv1d is not known" in ran.err
+        )
+
+
+def test_an_activation_is_kept_with_the_weights(here: Path) -> None:
+    run("init-weights", "-q", "-o", "kept.npz", "--from", "k3.npy", "--activation", "relu").done()
+    run("apply", "-q", "rec.npy", "-w", "kept.npz", "-o", "o.npy").done()
+    run("apply", "-q", "rec.npy", "-k", "k3.npy", "--activation", "relu", "-o", "p.npy").done()
+    np.testing.assert_array_equal(np.load("o.npy"), np.load("p.npy"))
+
+
 # No message names an option that is not there
 
 
@@ -184,28 +225,27 @@ def options_of(name: str) -> set[str]:
     return {word for option in command.params for word in (*option.opts, *option.secondary_opts)} | {"--help"}
 
 
-def strings(path: Path) -> list[str]:
-    """All strings in a module that are no docstrings."""
-    tree = ast.parse(path.read_text("utf-8"))
-    descriptions = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
-    }
-    return [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in descriptions
-    ]
+def texts(path: Path) -> list[str]:
+    """What a document says, or the strings of a module, with docstrings, since --help shows some of them."""
+    text = path.read_text("utf-8")
+    if path.suffix != ".py":
+        return text.splitlines()
+    constants = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
+    return [value for value in constants if isinstance(value, str)]
 
 
-@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
-def test_options_in_messages_exist(path: Path) -> None:
+TEXTS = [
+    *SOURCE.rglob("*.py"),
+    *SOURCE.rglob("*.json"),
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "ARCHITECTURE.md")),
+]
+
+
+@pytest.mark.parametrize("path", sorted(TEXTS), ids=lambda path: str(path.relative_to(ROOT)))
+def test_options_in_texts_exist(path: Path) -> None:
     known = {"--version"}.union(*(options_of(name) for name in COMMANDS))
-    for text in strings(path):
-        for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]", text):
+    for text in texts(path):
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9_-]*", text):
             assert option in known, (option, text)
 
 

@@ -71,14 +71,14 @@ _LAYER = (
     click.option("--data-format", type=_choice(DATA_FORMATS), help="(as in keras.json, else channels_last)"),
     click.option("--dilation-rate", type=int, metavar="N", help="Steps between taps (1)."),
     click.option(
-        "--activation", metavar="NAME", help="E.g. relu, 'leaky_relu(negative_slope=0.1)' (linear)."
-    ),
-    click.option(
         "--use-bias/--no-bias", default=None, help="(as the weights have it; fresh weights have one)"
     ),
-    click.option("--activity-regularizer", metavar="NAME", help="Penalty on the output, for the report."),
 )
 _CATALOGUES = (
+    click.option(
+        "--activation", metavar="NAME", help="E.g. relu, 'leaky_relu(negative_slope=0.1)' (linear)."
+    ),
+    click.option("--activity-regularizer", metavar="NAME", help="Penalty on the output, for the report."),
     click.option("--depthwise-initializer", metavar="NAME", help="Of fresh kernels (glorot_uniform)."),
     click.option("--bias-initializer", metavar="NAME", help="Of fresh biases (zeros)."),
     click.option(
