@@ -194,6 +194,21 @@ def policy(value: Any, layer: str | None = None) -> Any:
     return policy(config.get("default_policy"))
 
 
+def unread_policies(value: Any, layer: str | None = None) -> list[str]:
+    """Keys of a map of policies that are regular expressions, which are not evaluated.
+
+    There is none to tell of where the map has an entry for `layer`.
+    """
+    config = value.get("config") if isinstance(value, Mapping) else None
+    entries = config.get("policy_map") if isinstance(config, Mapping) else None
+    if not isinstance(entries, Mapping) or value.get("class_name") != "DTypePolicyMap":
+        return []
+    keys = [str(key) for key in entries]
+    if layer and any(key.rpartition("/")[2] == layer for key in keys):
+        return []
+    return [key for key in keys if not re.fullmatch(r"[\w/ -]*", key)]
+
+
 def _is_object(value: Any) -> TypeGuard[dict[str, Any]]:
     if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
         return False

@@ -17,7 +17,7 @@ from dwconv_cli.errors import LayerError
 from dwconv_cli.formats import Address
 from dwconv_cli.initializers import INITIALIZERS, initialized
 from dwconv_cli.keras_files import is_keras_file
-from dwconv_cli.keras_json import is_model, pick_layer
+from dwconv_cli.keras_json import is_model, pick_layer, unread_policies
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import (
     KERAS_2_KEY,
@@ -25,6 +25,7 @@ from dwconv_cli.layer_config import (
     from_config,
     inner_config,
     is_known,
+    policy_of,
     to_config,
     weights_dtype,
 )
@@ -232,12 +233,20 @@ class Recipe:
                 f"strides {layer.strides} with dilation_rate {layer.dilation_rate}, as the config says: Keras computes "
                 "them, although its documentation promises a ValueError, and so does dwconv"
             )
+        policies, name = self._configured.get("dtype"), self._configured.get("name")
+        unread = [] if "dtype" in self.options else unread_policies(policies, name)
+        if unread:
+            keys = ", ".join(map(shown, unread[:5]))
+            notes.append(
+                f"the layer's dtype is a map of policies with regular expressions ({keys}), which are not evaluated: "
+                f"its default counts, {policy_of(self._configured)}; --dtype sets another"
+            )
         if self._loaded is None or not self._loaded.config:
             return notes
         if self._unread_initializers:
-            unread = " and ".join(self._unread_initializers)
+            keys = " and ".join(self._unread_initializers)
             notes.append(
-                f"{unread} in {self._loaded.address} is not known; the weights that are there need none"
+                f"{keys} in {self._loaded.address} is not known; the weights that are there need none"
             )
         theirs, ours = inner_config(self._loaded.config), self._layer()
         for key in {**self.given_config, **self.options}:

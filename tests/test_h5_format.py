@@ -151,6 +151,22 @@ def test_strides_change_the_sampling_rate(
         assert same["/imu/acc"].attrs[name] == value
 
 
+def test_attributes_that_are_too_large_are_named(tmp_path: Path, kernel: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w", libver="latest") as file:
+        file["run/x"] = np.ones((20, 3), "f4")
+        file["run/x"].attrs["fs"] = 50
+        file["run/x"].attrs["spectrum"] = np.zeros(40 << 20, "u1")
+        file["run"].attrs["raw"] = np.zeros(33 << 20, "u1")
+    source, words = tmp_path / "a.h5::/run/x", ("-q", "-k", kernel)
+    ran = run("apply", source, *words, "-o", tmp_path / "b.h5").noted("/run/x@spectrum, /run@raw", "32 MiB")
+    assert ran.err.count("note") == 1
+    with h5py.File(tmp_path / "b.h5") as file:
+        assert file["run/x"].attrs["fs"] == 50
+        assert "spectrum" not in file["run/x"].attrs
+        assert "raw" not in file["run"].attrs
+    run("apply", source, *words, "-o", tmp_path / "b.npy").done()
+
+
 def test_no_attributes_where_the_input_has_none(tmp_path: Path, kernel: Path) -> None:
     run("apply", save(tmp_path / "a.npy", X), "-q", "-k", kernel, "-o", tmp_path / "o.h5").done()
     with h5py.File(tmp_path / "o.h5") as file:

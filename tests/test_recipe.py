@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checks import examples
+from helpers_cli import run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -411,3 +412,34 @@ def test_given_layers_are_taken_as_they_are() -> None:
 def test_recipes_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Recipe().seed = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("key, told", [("a.*", True), ("/[ab]$", True), ("b", False), ("a", False)])
+def test_a_map_of_policies_with_regular_expressions(tmp_path: Path, key: str, told: bool) -> None:
+    config = {
+        "kernel_size": 2,
+        "name": "a",
+        "dtype": {
+            "class_name": "DTypePolicyMap",
+            "config": {"default_policy": "float64", "policy_map": {key: "float16"}},
+        },
+    }
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    np.save(tmp_path / "k.npy", np.ones((2, 3), "f4"))
+    np.save(tmp_path / "x.npy", np.ones((9, 3), "f4"))
+    words = (
+        "apply",
+        tmp_path / "x.npy",
+        "-o",
+        tmp_path / "y.npy",
+        "--overwrite",
+        "--json",
+        "-k",
+        tmp_path / "k.npy",
+        "--config",
+        tmp_path / "c.json",
+    )
+    ran = run(*words)
+    assert (f"{key!r}), which are not evaluated: its default counts, float64" in ran.err) == told, ran.err
+    assert np.load(tmp_path / "y.npy").dtype == ("float16" if key == "a" else "float64")
+    assert "not evaluated" not in run(*words, "--dtype", "float32").err

@@ -103,7 +103,8 @@ class H5Reader:
             self.shape: tuple[int, ...] = self._dataset.shape
             self.dtype: np.dtype[Any] = self._dataset.dtype
             self.chunks: tuple[int, ...] | None = self._dataset.chunks
-            self.attributes = hdf5.attributes(self._dataset)
+            self._left_out: list[str] = []
+            self.attributes = hdf5.attributes(self._dataset, self._left_out)
             self.storage = {"format": "hdf5", **hdf5.describe(self._dataset)}
             codec = codec_of(self._dataset)
             self._side_by_side = ChunkReader(self._dataset, codec) if codec else None
@@ -113,7 +114,7 @@ class H5Reader:
 
     def surroundings(self) -> hdf5.Surroundings:
         """What belongs to the dataset: labels and scales of its dimensions, attributes of its groups."""
-        return hdf5.surroundings(self._dataset, self._name)
+        return hdf5.surroundings(self._dataset, self._name, self._left_out)
 
     def spool(self) -> None:
         """Nothing to do: datasets are read in any order."""

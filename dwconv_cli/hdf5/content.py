@@ -96,8 +96,14 @@ def read_array(data: h5py.Dataset, limit: int = MAX_ARRAY_BYTES) -> np.ndarray:
     return (values.view("<u2").astype("<u4") << 16).view("<f4").astype(np.float32, copy=False)
 
 
-def attributes(obj: h5py.HLObject) -> dict[str, Any]:
+def attributes(obj: h5py.HLObject, left_out: list[str] | None = None) -> dict[str, Any]:
     """Return the attributes worth copying: no dimension scales, no references, nothing of unreasonable size.
+
+    Parameters
+    ----------
+    obj : group or dataset
+    left_out : list of str, optional
+        Gets the names of those that are too large, or of a kind that is not copied.
 
     Raises
     ------
@@ -121,6 +127,8 @@ def attributes(obj: h5py.HLObject) -> dict[str, Any]:
                 found[name] = value = _writable(obj.attrs[key])
                 # Of text of varying length the size is known only now.
                 left -= len(value) if isinstance(value, str | bytes) else getattr(value, "nbytes", 0)
+            elif left_out is not None:
+                left_out.append(f"{shown(obj.name or '')}@{shown(name)}")
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from dwconv_cli.errors import InputError
-from dwconv_cli.hdf5.content import attribute, attributes, describe, read
+from dwconv_cli.hdf5.content import MAX_COPIED_BYTES, attribute, attributes, describe, read
 from dwconv_cli.hdf5.door import encode, errors, file_name, shown
 from dwconv_cli.hdf5.guard import check_storage
 from dwconv_cli.hdf5.listing import is_numeric
@@ -103,20 +103,26 @@ class Surroundings:
     notes: list[str]
 
 
-def surroundings(data: h5py.Dataset, name: str) -> Surroundings:
+def surroundings(data: h5py.Dataset, name: str, left_out: Sequence[str] = ()) -> Surroundings:
     """What belongs to the dataset `data`, which was found as `name`.
 
     Labels, scales and groups only describe the recording: what is damaged or unsafe among them is left out and
-    noted.
+    noted, and so are attributes of the dataset that were `left_out`.
     """
     notes: list[str] = []
-    groups = {}
+    groups, not_copied = {}, [*left_out]
     for path in ancestors(name):
         try:
             with errors(data, path):
-                groups[path] = attributes(data.file[path])
+                groups[path] = attributes(data.file[path], not_copied)
         except InputError as error:
             notes.append(f"left out: {error}")
+    if not_copied:
+        more = f" and {len(not_copied) - 5} more" if len(not_copied) > 5 else ""
+        notes.append(
+            f"attributes left out of the output, since they are larger than {MAX_COPIED_BYTES >> 20} MiB together or "
+            f"hold references or arrays of varying length: {', '.join(not_copied[:5])}{more}"
+        )
     labels, scales = [""] * data.ndim, [[] for _ in data.shape]  # type: list[str], list[list[Scale]]
     try:
         labels = _labels(data)
