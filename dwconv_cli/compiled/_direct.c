@@ -24,9 +24,8 @@ typedef struct {
 /* Rows whose sums stay in registers together, and fewer for what is left of them. */
 #define ROWS 12
 #define FEW 4
-/* Rows that lie as many bytes apart collide in the cache; from as many taps on it pays to pack them first. */
-#define FAR 256
-#define MANY 8
+/* Taps from which on it pays to pack rows that lie FAR apart. */
+#define MANY 16
 /* Bytes of a line of the cache, and of packed steps that stay in the first cache. */
 #define LINE 64
 #define NEAR (1 << 14)
@@ -88,10 +87,12 @@ static ptrdiff_t tile_of(const problem *p, ptrdiff_t lanes, ptrdiff_t size)
 #define X86 1
 #define ISA avx512
 #define BYTES 64
+#define FAR 512
 #define TARGET __attribute__((target("avx512vl,prefer-vector-width=512")))
 #include "_direct.h"
 #define ISA avx2
 #define BYTES 32
+#define FAR 1024
 #define TARGET __attribute__((target("avx2")))
 #include "_direct.h"
 #endif
@@ -101,6 +102,7 @@ static ptrdiff_t tile_of(const problem *p, ptrdiff_t lanes, ptrdiff_t size)
 #else
 #define BYTES 0
 #endif
+#define FAR 1024
 #define TARGET
 #include "_direct.h"
 

@@ -2,6 +2,7 @@
  *
  *   ISA     the name of the instruction set
  *   BYTES   of its vector registers, or 0 for scalars
+ *   FAR     bytes between rows from which on they collide in the cache, as was measured
  *   TARGET  the attribute that allows it
  *
  * An output is x0*w0, then + x1*w1, and so on in ascending order of the taps; every product and every sum is rounded,
@@ -20,6 +21,7 @@
 #undef F
 #undef ISA
 #undef BYTES
+#undef FAR
 #undef TARGET
 #else
 
@@ -103,10 +105,13 @@ TARGET static ALWAYS_INLINE void F(stretches)(const problem *p, ptrdiff_t count,
     }
 }
 
-TARGET static ALWAYS_INLINE void F(repeat)(const T *from, ptrdiff_t width, T *to, const ptrdiff_t copies)
+/* Steps that lie `apart` into steps side by side, each of their channels `copies` times. */
+TARGET static ALWAYS_INLINE void F(copy)(const T *from, ptrdiff_t apart, T *to, ptrdiff_t steps, ptrdiff_t width,
+                                         const ptrdiff_t copies)
 {
-    for (ptrdiff_t c = 0; c < width; c++)
-        for (ptrdiff_t m = 0; m < copies; m++) to[c * copies + m] = from[c];
+    for (ptrdiff_t i = 0; i < steps; i++, from += apart)
+        for (ptrdiff_t c = 0; c < width; c++)
+            for (ptrdiff_t m = 0; m < copies; m++) *to++ = from[c];
 }
 
 /* The steps that the outputs of `p` read, into `to`: `width` channels from `x` on, each as often as the depth multiplier
@@ -114,24 +119,24 @@ TARGET static ALWAYS_INLINE void F(repeat)(const T *from, ptrdiff_t width, T *to
  * nothing reads it. Where tap k of an output lies, from where its first tap lies, goes into `offsets`. */
 TARGET static void F(pack)(const problem *p, const T *x, ptrdiff_t width, ptrdiff_t copies, T *to, ptrdiff_t *offsets)
 {
-    const ptrdiff_t steps = p->outputs + reach(p), lanes = width * copies, plane = steps * lanes;
+    const ptrdiff_t most = p->outputs + reach(p), lanes = width * copies, plane = most * lanes, apart = p->strides * p->xstep;
     for (ptrdiff_t k = 0; k < p->taps; k++) {
         const ptrdiff_t step = k * p->dilation, phase = step % p->strides;
         offsets[k] = phase * plane + step / p->strides * lanes;
         if (k >= p->strides || (k && phase == 0)) continue; /* All phases that are read are there. */
         const ptrdiff_t first = p->at + phase, left = p->steps - first;
         const ptrdiff_t begin = first < 0 ? (p->strides - 1 - first) / p->strides : 0;
-        const ptrdiff_t end = left <= 0 ? 0 : smaller(steps, (left - 1) / p->strides + 1);
-        for (ptrdiff_t i = begin; i < end; i++) {
-            const T *from = x + (first + i * p->strides) * p->xstep;
-            T *line = to + phase * plane + i * lanes;
-            if (copies == 1 && width % V == 0)
-                for (ptrdiff_t c = 0; c < width; c += V) STORE(line + c) = LOAD(from + c);
-            else if (copies == 1) F(repeat)(from, width, line, 1);
-            else if (copies == 2) F(repeat)(from, width, line, 2);
-            else if (copies == 4) F(repeat)(from, width, line, 4);
-            else F(repeat)(from, width, line, copies);
-        }
+        const ptrdiff_t steps = (left <= 0 ? 0 : smaller(most, (left - 1) / p->strides + 1)) - begin;
+        const T *from = x + (first + begin * p->strides) * p->xstep;
+        T *line = to + phase * plane + begin * lanes;
+        if (copies == 1 && width % V == 0)
+            for (ptrdiff_t i = 0; i < steps; i++, from += apart)
+                for (ptrdiff_t c = 0; c < width; c += V, line += V) STORE(line) = LOAD(from + c);
+        else if (lanes == 1) F(copy)(from, apart, line, steps, 1, 1);
+        else if (copies == 1) F(copy)(from, apart, line, steps, width, 1);
+        else if (copies == 2) F(copy)(from, apart, line, steps, width, 2);
+        else if (copies == 4) F(copy)(from, apart, line, steps, width, 4);
+        else F(copy)(from, apart, line, steps, width, copies);
     }
 }
 
