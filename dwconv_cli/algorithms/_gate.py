@@ -14,6 +14,7 @@ that is a convolution of few numbers.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,7 @@ class Gate:
         """Sums over cells. Every block is a product of its own, of one shape."""
         if not self.last:
             side = math.gcd(max(1, SIDE * 8 // cell), numbers.shape[2] // cell)
-            ones = np.kron(np.eye(side, dtype=numbers.dtype), np.ones((cell, 1), numbers.dtype))
+            ones = _ones(side, cell, numbers.dtype)
             rows = numbers.reshape(*numbers.shape[:2], -1, side * cell)
             return np.asarray(np.matmul(rows, ones)).reshape(*numbers.shape[:2], -1)
         count, length, channels = numbers.shape
@@ -162,6 +163,12 @@ class Gate:
             return np.asarray(np.add.reduce(numbers.reshape(count, length // cell, cell, channels), axis=2))
         ones = np.tile(np.eye(channels, dtype=numbers.dtype), (cell, 1))
         return np.asarray(np.matmul(numbers.reshape(count, length // cell, cell * channels), ones))
+
+
+@lru_cache(maxsize=64)
+def _ones(side: int, cell: int, dtype: np.dtype[Any]) -> Array:
+    """The matrix that adds up `side` neighbouring cells, shape (side * cell, side)."""
+    return np.kron(np.eye(side, dtype=dtype), np.ones((cell, 1), dtype))
 
 
 def _largest(shares: Array, cell: int) -> Array:

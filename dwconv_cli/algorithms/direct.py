@@ -38,7 +38,7 @@ def supports(problem: Problem) -> str | None:
 def cost(problem: Problem) -> float:
     """Predicted nanoseconds per output sample on one thread; :mod:`~dwconv_cli.plan` says where the figures are from."""
     size = np.dtype(problem.dtype).itemsize
-    return size * (0.1 + 0.0125 * problem.kernel_size)
+    return size * (0.05 + 0.0094 * problem.kernel_size)
 
 
 def prepare(problem: Problem, kernel: Array) -> Direct:

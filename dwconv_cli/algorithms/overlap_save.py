@@ -52,7 +52,7 @@ def cost(problem: Problem) -> float:
     if size is None:
         return float("inf")
     narrow = problem.dtype == "float32" and problem.kernel_size >= NARROW
-    sample = (5.0 if narrow else 10.0) * size.length / size.outputs
+    sample = (9.8 if narrow else 15.0) * size.length / size.outputs
     return problem.strides * (sample * (1 + 1 / problem.depth_multiplier) / 2 + 2 / problem.depth_multiplier)
 
 

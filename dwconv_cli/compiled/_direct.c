@@ -17,14 +17,11 @@ typedef struct {
     int last;          /* channels_last */
 } problem;
 
-typedef struct {
-    ptrdiff_t begin, end;
-} range;
-
 /* Rows whose sums stay in registers together, and fewer for what is left of them. */
 #define ROWS 12
 #define FEW 4
-/* Taps from which on it pays to pack rows that lie FAR apart. */
+/* Rows so many bytes apart collide in the cache, as was measured; from so many taps on it pays to pack them first. */
+#define FAR (BYTES == 64 ? 512 : 1024)
 #define MANY 16
 /* Bytes of a line of the cache, and of packed steps that stay in the first cache. */
 #define LINE 64
@@ -35,28 +32,14 @@ static inline ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b
 /* Steps of one phase that an output reads beyond its own. */
 static inline ptrdiff_t reach(const problem *p) { return (p->taps - 1) * p->dilation / p->strides; }
 
-/* The taps of output `o` that fall on steps; none of the others, which are padding, is summed. */
-static range taps_of(const problem *p, ptrdiff_t o)
+/* The taps [begin, end) of output `o` that fall on steps, for the others are padding; and the end of the outputs that
+ * have the same ones, before `count`. */
+static ptrdiff_t taps_of(const problem *p, ptrdiff_t o, ptrdiff_t count, ptrdiff_t *begin, ptrdiff_t *end)
 {
-    const ptrdiff_t step = p->at + o * p->strides, left = p->steps - step;
-    range taps = {step < 0 ? smaller(p->taps, (p->dilation - 1 - step) / p->dilation) : 0,
-                  left <= 0 ? 0 : smaller(p->taps, (left - 1) / p->dilation + 1)};
-    if (taps.end < taps.begin) taps.end = taps.begin;
-    return taps;
-}
-
-/* The end of the outputs from `o` on, before `high`, that have the same taps. */
-static ptrdiff_t last_alike(const problem *p, ptrdiff_t o, ptrdiff_t high, range taps)
-{
-    if (taps.begin == 0 && taps.end == p->taps) {
-        const ptrdiff_t left = p->steps - 1 - (p->taps - 1) * p->dilation - p->at;
-        return smaller(high, left / p->strides + 1);
-    }
-    for (o++; o < high; o++) {
-        const range next = taps_of(p, o);
-        if (next.begin != taps.begin || next.end != taps.end) break;
-    }
-    return o;
+    const ptrdiff_t step = p->at + o * p->strides, left = p->steps - step, spare = left - (p->taps - 1) * p->dilation;
+    *begin = step < 0 ? smaller(p->taps, (p->dilation - 1 - step) / p->dilation) : 0;
+    *end = left <= 0 ? 0 : smaller(p->taps, (left - 1) / p->dilation + 1);
+    return step < 0 || spare < 1 ? o + 1 : smaller(count, o + (spare - 1) / p->strides + 1);
 }
 
 /* The same problem from output `low` on, for at most `most` outputs. */
@@ -76,33 +59,30 @@ static ptrdiff_t tile_of(const problem *p, ptrdiff_t lanes, ptrdiff_t size)
     return smaller(most, near > 4 * reach(p) ? near : 4 * reach(p) + 16);
 }
 
-#define NAME(name, type, isa) PASTE(name, type, isa)
-#define PASTE(name, type, isa) name##_##type##_##isa
 #if defined(__GNUC__)
-#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define INLINE static inline __attribute__((always_inline))
 #else
-#define ALWAYS_INLINE inline
+#define INLINE static inline
+#define __attribute__(list) /* Scalars take the place of vectors. */
 #endif
+#define PASTE(name, type, isa) name##_##type##_##isa
+#define NAME(name, type, isa) PASTE(name, type, isa)
+#define V ((ptrdiff_t)(sizeof(F(vector)) / sizeof(T)))
+#define LOAD(p) (*(const F(vector) *)(p))
+#define STORE(p) (*(F(vector) *)(p))
 #if defined(__GNUC__) && defined(__x86_64__)
 #define X86 1
 #define ISA avx512
 #define BYTES 64
-#define FAR 512
 #define TARGET __attribute__((target("avx512vl,prefer-vector-width=512")))
 #include "_direct.h"
 #define ISA avx2
 #define BYTES 32
-#define FAR 1024
 #define TARGET __attribute__((target("avx2")))
 #include "_direct.h"
 #endif
 #define ISA baseline
-#if defined(__GNUC__)
 #define BYTES 16
-#else
-#define BYTES 0
-#endif
-#define FAR 1024
 #define TARGET
 #include "_direct.h"
 
@@ -246,7 +226,6 @@ static PyMethodDef METHODS[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot SLOTS[] = {{0, NULL}};
-static struct PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, "_direct", "The direct sum.", 0, METHODS, SLOTS, NULL, NULL, NULL};
+static struct PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, "_direct", "The direct sum.", 0, METHODS, NULL, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__direct(void) { return PyModuleDef_Init(&MODULE); }

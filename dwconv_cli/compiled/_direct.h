@@ -1,8 +1,7 @@
 /* The direct sum for one instruction set; _direct.c includes this file once for each, with
  *
  *   ISA     the name of the instruction set
- *   BYTES   of its vector registers, or 0 for scalars
- *   FAR     bytes between rows from which on they collide in the cache, as was measured
+ *   BYTES   of its vector registers
  *   TARGET  the attribute that allows it
  *
  * An output is x0*w0, then + x1*w1, and so on in ascending order of the taps; every product and every sum is rounded,
@@ -21,23 +20,15 @@
 #undef F
 #undef ISA
 #undef BYTES
-#undef FAR
 #undef TARGET
 #else
 
-#if BYTES
 typedef T F(vector) __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
-#else
-typedef T F(vector);
-#endif
-#define V ((ptrdiff_t)(sizeof(F(vector)) / sizeof(T)))
-#define LOAD(p) (*(const F(vector) *)(p))
-#define STORE(p) (*(F(vector) *)(p))
 
 /* A vector of each of `rows` rows: y[r*yrow + j] = sum_k x[r*xrow + offsets[k] + j] * w[k*wrow + j].
  * If `splat`, one weight serves all j. `rows` and `splat` are constants wherever this is called. */
-TARGET static ALWAYS_INLINE void F(block)(const T *x, ptrdiff_t xrow, const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow,
-                                          ptrdiff_t taps, T *y, ptrdiff_t yrow, const int rows, const int splat)
+TARGET INLINE void F(block)(const T *x, ptrdiff_t xrow, const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow,
+                            ptrdiff_t taps, T *y, ptrdiff_t yrow, const int rows, const int splat)
 {
     F(vector) sums[ROWS];
     const F(vector) zero = {0};
@@ -54,9 +45,8 @@ TARGET static ALWAYS_INLINE void F(block)(const T *x, ptrdiff_t xrow, const ptrd
 }
 
 /* `rows` rows of `lanes` numbers each. */
-TARGET static ALWAYS_INLINE void F(sums)(const T *x, ptrdiff_t xrow, const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow,
-                                         ptrdiff_t taps, T *y, ptrdiff_t yrow, ptrdiff_t rows, ptrdiff_t lanes,
-                                         const int splat)
+TARGET INLINE void F(sums)(const T *x, ptrdiff_t xrow, const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow,
+                           ptrdiff_t taps, T *y, ptrdiff_t yrow, ptrdiff_t rows, ptrdiff_t lanes, const int splat)
 {
     for (ptrdiff_t r = 0, together; r < rows; r += together) {
         const T *a = x + r * xrow;
@@ -83,17 +73,17 @@ TARGET static ALWAYS_INLINE void F(sums)(const T *x, ptrdiff_t xrow, const ptrdi
 /* Outputs [0, count) whose steps lie `xstep` apart and whose results `ystep`; `x` and `y` are those of output 0.
  * The weights of `together` neighbouring steps, `lanes` numbers each, stand side by side. If `splat`, a step is one
  * number and all steps share its weight. Outputs that share a range of taps are summed together. */
-TARGET static ALWAYS_INLINE void F(stretches)(const problem *p, ptrdiff_t count, const T *x, ptrdiff_t xstep,
-                                              const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow, T *y, ptrdiff_t ystep,
-                                              ptrdiff_t lanes, ptrdiff_t together, const int splat)
+TARGET INLINE void F(stretches)(const problem *p, ptrdiff_t count, const T *x, ptrdiff_t xstep,
+                                const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow, T *y, ptrdiff_t ystep,
+                                ptrdiff_t lanes, ptrdiff_t together, const int splat)
 {
     for (ptrdiff_t o = 0, end; o < count; o = end) {
-        const range taps = taps_of(p, o);
-        end = last_alike(p, o, count, taps);
-        const ptrdiff_t steps = end - o, number = taps.end - taps.begin, rest = steps % together, *offset = offsets + taps.begin;
-        const T *a = x + o * xstep, *b = w + taps.begin * wrow;
+        ptrdiff_t begin, last;
+        end = taps_of(p, o, count, &begin, &last);
+        const ptrdiff_t steps = end - o, number = last - begin, rest = steps % together, *offset = offsets + begin;
+        const T *a = x + o * xstep, *b = w + begin * wrow;
         T *to = y + o * ystep;
-        if (number == 0) {
+        if (number < 1) {
             for (ptrdiff_t s = 0; s < steps; s++)
                 for (ptrdiff_t j = 0; j < lanes; j++) to[s * ystep + j] = 0;
             continue;
@@ -105,11 +95,10 @@ TARGET static ALWAYS_INLINE void F(stretches)(const problem *p, ptrdiff_t count,
     }
 }
 
-/* Steps that lie `apart` into steps side by side, each of their channels `copies` times. */
-TARGET static ALWAYS_INLINE void F(copy)(const T *from, ptrdiff_t apart, T *to, ptrdiff_t steps, ptrdiff_t width,
-                                         const ptrdiff_t copies)
+/* `n` steps that lie `apart` into steps side by side, each of their channels `copies` times. */
+TARGET INLINE void F(copy)(const T *from, ptrdiff_t apart, T *to, ptrdiff_t n, ptrdiff_t width, const ptrdiff_t copies)
 {
-    for (ptrdiff_t i = 0; i < steps; i++, from += apart)
+    for (ptrdiff_t i = 0; i < n; i++, from += apart)
         for (ptrdiff_t c = 0; c < width; c++)
             for (ptrdiff_t m = 0; m < copies; m++) *to++ = from[c];
 }
@@ -177,7 +166,4 @@ TARGET static void F(direct)(const problem *p, const void *xs, const void *ws, v
     }
 }
 
-#undef V
-#undef LOAD
-#undef STORE
 #endif
