@@ -17,12 +17,11 @@ typedef struct {
     int last;          /* channels_last */
 } problem;
 
-/* Rows whose sums stay in registers together, and fewer for what is left of them. */
-#define ROWS 12
-#define FEW 4
-/* Rows so many bytes apart collide in the cache, as was measured; from so many taps on it pays to pack them first. */
-#define FAR (BYTES == 64 ? 512 : 1024)
-#define MANY 16
+/* Vectors of sums that stay in registers together, and vectors of a line of the cache. */
+#define SUMS 12
+#define COLUMNS (LINE / BYTES)
+/* Taps that span so many bytes collide in the cache, as was measured, and it pays to pack their steps first. */
+#define FAR (BYTES == 64 ? 12 << 10 : 32 << 10)
 /* Bytes of a line of the cache, and of packed steps that stay in the first cache. */
 #define LINE 64
 #define NEAR (1 << 14)

@@ -25,48 +25,48 @@
 
 typedef T F(vector) __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
 
-/* A vector of each of `rows` rows: y[r*yrow + j] = sum_k x[r*xrow + offsets[k] + j] * w[k*wrow + j].
- * If `splat`, one weight serves all j. `rows` and `splat` are constants wherever this is called. */
+/* `columns` vectors of each of `rows` rows: y[r*yrow + j] = sum_k x[r*xrow + offsets[k] + j] * w[k*wrow + j].
+ * If `splat`, one weight serves all j. `rows`, `columns` and `splat` are constants wherever this is called. */
 TARGET INLINE void F(block)(const T *x, ptrdiff_t xrow, const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow,
-                            ptrdiff_t taps, T *y, ptrdiff_t yrow, const int rows, const int splat)
+                            ptrdiff_t taps, T *y, ptrdiff_t yrow, const int rows, const int columns, const int splat)
 {
-    F(vector) sums[ROWS];
+    F(vector) sums[SUMS];
     const F(vector) zero = {0};
-    for (int r = 0; r < rows; r++) sums[r] = -zero; /* Any first product added to it stays as it is. */
+    for (int i = 0; i < rows * columns; i++) sums[i] = -zero; /* Any first product added to it stays as it is. */
     for (ptrdiff_t k = 0; k < taps; k++, w += wrow) {
         const T *a = x + offsets[k], weight = splat ? w[0] : 0;
-        const F(vector) weights = splat ? LOAD(a) : LOAD(w);
-        for (int r = 0; r < rows; r++) {
-            const F(vector) product = splat ? LOAD(a + r * xrow) * weight : LOAD(a + r * xrow) * weights;
-            sums[r] = sums[r] + product;
+        for (int c = 0; c < columns; c++, a += V) {
+            const F(vector) weights = splat ? LOAD(a) : LOAD(w + c * V);
+            for (int r = 0; r < rows; r++) {
+                const F(vector) product = splat ? LOAD(a + r * xrow) * weight : LOAD(a + r * xrow) * weights;
+                sums[c * rows + r] = sums[c * rows + r] + product;
+            }
         }
     }
-    for (int r = 0; r < rows; r++) STORE(y + r * yrow) = sums[r];
+    for (int c = 0; c < columns; c++)
+        for (int r = 0; r < rows; r++) STORE(y + r * yrow + c * V) = sums[c * rows + r];
 }
 
-/* `rows` rows of `lanes` numbers each. */
+/* `rows` rows of `lanes` numbers each, in columns of a line of the cache where they are as wide. */
 TARGET INLINE void F(sums)(const T *x, ptrdiff_t xrow, const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow,
                            ptrdiff_t taps, T *y, ptrdiff_t yrow, ptrdiff_t rows, ptrdiff_t lanes, const int splat)
 {
+    const ptrdiff_t wide = splat || lanes < COLUMNS * V ? V : COLUMNS * V, most = wide == V ? SUMS : SUMS / COLUMNS;
     for (ptrdiff_t r = 0, together; r < rows; r += together) {
-        const T *a = x + r * xrow;
-        T *to = y + r * yrow;
-        together = lanes < V ? 1 : rows - r >= ROWS ? ROWS : rows - r >= FEW ? FEW : 1;
-        if (lanes < V)
-            for (ptrdiff_t j = 0; j < lanes; j++) {
-                T sum = a[j + offsets[0]] * w[splat ? 0 : j];
-                for (ptrdiff_t k = 1; k < taps; k++) sum = sum + a[j + offsets[k]] * w[k * wrow + (splat ? 0 : j)];
-                to[j] = sum;
-            }
-        else
-            for (ptrdiff_t j = 0, at; j < lanes; j += V) {
-                /* The last vector begins where it still fits; what it shares with the one before comes out the same. */
-                at = smaller(j, lanes - V);
-                const T *b = splat ? w : w + at;
-                if (together == ROWS) F(block)(a + at, xrow, offsets, b, wrow, taps, to + at, yrow, ROWS, splat);
-                else if (together == FEW) F(block)(a + at, xrow, offsets, b, wrow, taps, to + at, yrow, FEW, splat);
-                else F(block)(a + at, xrow, offsets, b, wrow, taps, to + at, yrow, 1, splat);
-            }
+        together = lanes >= V && rows - r >= most ? most : 1;
+        for (ptrdiff_t j = 0, at; j < lanes; j += lanes < V ? 1 : wide) {
+            /* The last column begins where it still fits; what it shares with the one before comes out the same. */
+            at = lanes < V ? j : smaller(j, lanes - wide);
+            const T *a = x + r * xrow + at, *b = splat ? w : w + at;
+            T *to = y + r * yrow + at;
+            if (lanes < V) {
+                *to = a[offsets[0]] * b[0];
+                for (ptrdiff_t k = 1; k < taps; k++) *to = *to + a[offsets[k]] * b[k * wrow];
+            } else if (wide == V && together > 1) F(block)(a, xrow, offsets, b, wrow, taps, to, yrow, SUMS, 1, splat);
+            else if (wide == V) F(block)(a, xrow, offsets, b, wrow, taps, to, yrow, 1, 1, splat);
+            else if (together > 1) F(block)(a, xrow, offsets, b, wrow, taps, to, yrow, SUMS / COLUMNS, COLUMNS, splat);
+            else F(block)(a, xrow, offsets, b, wrow, taps, to, yrow, 1, COLUMNS, splat);
+        }
     }
 }
 
@@ -133,7 +133,7 @@ TARGET static void F(pack)(const problem *p, const T *x, ptrdiff_t width, ptrdif
 TARGET static void F(direct)(const problem *p, const void *xs, const void *ws, void *ys, void *room, ptrdiff_t *offsets)
 {
     const ptrdiff_t size = sizeof(T), copies = p->last ? p->multiplier : 1, lanes = p->channels * p->multiplier;
-    const int far = p->last && p->xstep * size >= FAR && p->taps >= MANY;
+    const int far = p->last && p->taps * p->xstep * size >= FAR && lanes * size > LINE;
     const int apart = p->strides > 1 || (p->last && p->xstep != p->channels);
     const int packed = copies > 1 || far || (apart && !(p->last && lanes >= V));
     /* In channels_last, panels of one line of the cache, or of as many channels as make whole lines. */
