@@ -179,7 +179,8 @@ def load_weights(
                 f"{address}: this file holds one array, not kernel and bias together; give a kernel with --kernel"
             )
         shown = ", ".join(names[:20]) or "nothing"
-        raise InputError(f"{address}: no array 'kernel' there (found: {shown}); a single array goes with -k")
+        advice = f"; give a bare kernel with --kernel, e.g. {Address(place.path, names[0])}" if names else ""
+        raise InputError(f"{address}: no array 'kernel' there (found: {shown}){advice}")
     kernel, attributes = _read(str(Address(place.path, by_key[f"{prefix}kernel"])), given_format)
     name = by_key.get(f"{prefix}bias")
     bias = None if name is None else read_array(str(Address(place.path, name)), given_format)
@@ -195,6 +196,17 @@ def _config(attributes: Mapping[str, Any], address: str) -> dict[str, Any] | Non
     if not isinstance(config, dict):
         raise InputError(f"{address}: {LAYER_CONFIG} is no JSON object; write the weights again")
     return config
+
+
+def holds_pair(address: Location) -> bool:
+    """Whether `address` names what holds a kernel and maybe a bias: a Keras file, or a file or group of arrays."""
+    place = Address.parse(address)
+    if place.is_stream:
+        return False
+    if is_keras_file(place.path):
+        return True
+    wanted = f"{(place.name or '').strip('/')}/kernel".strip("/")
+    return wanted in [name.strip("/") for name in members(place.path)]
 
 
 def is_array(address: Location) -> bool:

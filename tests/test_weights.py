@@ -176,7 +176,9 @@ class TestLoading:
             with h5py.File(path, "w") as file:
                 file["taps"] = KERNEL
         for address in (str(path), f"{path}::nowhere"):
-            with pytest.raises(InputError, match=r"no array 'kernel' there .*taps.*with kernel"):
+            with pytest.raises(
+                InputError, match=r"no array 'kernel' there .*taps.*with kernel, e\.g\. .*::/?taps"
+            ):
                 load_weights(address)
         assert is_array(str(path))
         assert is_array(f"{path}::taps")

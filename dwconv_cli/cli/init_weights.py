@@ -139,14 +139,13 @@ def _source(address: str | None, bias: str | None) -> dict[str, Any]:
     """``--from`` as the option that reads what is there: a bare array, or a file of kernel and bias."""
     if address is None:
         return {"bias": bias}
-    from dwconv_cli.weights import is_array
+    from dwconv_cli.weights import holds_pair
 
-    if bias and not is_array(address):
+    pair = holds_pair(address)
+    if bias and pair:
         raise click.UsageError(f"--bias goes with a bare kernel, and {address} holds its own; leave it out")
 
-    return (
-        {"kernel": address, "bias": bias} if bias or is_array(address) else {"weights": address, "bias": None}
-    )
+    return {"weights": address, "bias": None} if pair else {"kernel": address, "bias": bias}
 
 
 def _shape(shape: list[int]) -> str:
