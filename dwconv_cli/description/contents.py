@@ -10,6 +10,7 @@ from dwconv_cli.description.plain import plain
 from dwconv_cli.errors import DwconvError, InputError
 from dwconv_cli.formats import FORMATS, Address, format_of, members, open_reader
 from dwconv_cli.keras_files import Doubt, is_keras_file, read_layers
+from dwconv_cli.keras_json import unread_policies
 from dwconv_cli.layer_config import current
 from dwconv_cli.system_errors import NOWHERE, is_nowhere, refusal
 from dwconv_cli.weights import checksum
@@ -63,6 +64,7 @@ def model(path: str) -> dict[str, Any]:
         ``storage``, ``notes`` and ``layers``, each with ``address``, ``name``, ``class_name``, ``dtype``,
         ``weights`` as in a report, ``config`` as Keras 3 takes it, and the ``doubt`` that the file leaves.
     """
+    taken = [layer for layer in read_layers(path, possible=True) if layer.doubt is not Doubt.CONV1D]
     layers = [
         {
             "address": str(Address(path, layer.path)),
@@ -78,13 +80,17 @@ def model(path: str) -> dict[str, Any]:
             "config": None if layer.config is None else plain(current(layer.config)),
             "doubt": None if layer.doubt is Doubt.NONE else layer.doubt.value,
         }
-        for layer in read_layers(path, possible=True)
-        if layer.doubt is not Doubt.CONV1D
+        for layer in taken
     ]
     notes = []
     if any(layer["config"] is None for layer in layers):
         notes.append(
             "the file does not hold the settings shown as ?; apply takes defaults where none are typed"
+        )
+    unread = [layer.path for layer in taken if unread_policies((layer.config or {}).get("dtype"), layer.name)]
+    if unread:
+        notes.append(
+            f"{', '.join(unread)}: regular expressions in the map of dtype policies are not evaluated; the default counts"
         )
     custom = [str(layer["name"]) for layer in layers if layer["doubt"] == Doubt.CUSTOM.value]
     if custom:

@@ -216,6 +216,17 @@ def test_a_map_of_policies(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, numbers(layer(X)), atol=1e-2)
 
 
+def test_a_map_of_policies_with_a_regular_expression(tmp_path: Path) -> None:
+    chosen = keras.dtype_policies.DTypePolicyMap("float16", {"o.*r": keras.DTypePolicy("float32")})
+    model, layer = built({"kernel_size": 3, "dtype": chosen, "name": "a"})
+    path = saved(model, tmp_path / "m.keras")
+    listing(tmp_path, path).noted("'o.*r'", "not evaluated", "its default counts, float16")
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), numbers(layer(X)), atol=1e-2)
+    assert (
+        b"a: regular expressions in the map of dtype policies are not evaluated" in run("inspect", path).out
+    )
+
+
 def test_what_keras_needs_is_kept(tmp_path: Path) -> None:
     model, layer = built({"kernel_size": 3, "trainable": False, "padding": "same"})
     path = saved(model, tmp_path / "m.keras")
