@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dwconv_cli.address_space import BLAS_BYTES, has_room
+from dwconv_cli.errors import OutOfMemoryError
+
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -66,33 +69,40 @@ class _OneBlasThread:
     """BLAS on one thread while anybody is inside: its sums must not depend on how many there are.
 
     The threads here are busy already, and a context manager of a few microseconds is what a small call can afford.
+    Where there is no memory for as many buffers of BLAS as threads would come inside, they take turns.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._turn = threading.Condition()
         self._inside = 0
+        self._most = 0
         self._before: list[int] = []
 
     def __enter__(self) -> None:
-        if _told():
-            return
-        with self._lock:
-            if self._inside == 0:
+        with self._turn:
+            # BLAS keeps its buffers, so that only a thread more than ever before needs another one.
+            while self._inside >= self._most and not has_room((self._inside + 1) * BLAS_BYTES):
+                if not self._inside:
+                    raise OutOfMemoryError(
+                        "out of memory for a buffer of BLAS; allow more of it, or use --algorithm direct"
+                    )
+                self._turn.wait()
+            if self._inside == 0 and not _told():
                 self._before = [library.get_num_threads() for library in _libraries()]
                 for library, number in zip(_libraries(), self._before, strict=True):
                     if number != 1:
                         library.set_num_threads(1)
             self._inside += 1
+            self._most = max(self._most, self._inside)
 
     def __exit__(self, *exc: object) -> None:
-        if _told():
-            return
-        with self._lock:
+        with self._turn:
             self._inside -= 1
-            if self._inside == 0:
+            if self._inside == 0 and not _told():
                 for library, number in zip(_libraries(), self._before, strict=True):
                     if number != 1:
                         library.set_num_threads(number)
+            self._turn.notify()
 
 
 one_blas_thread = _OneBlasThread()
