@@ -14,6 +14,7 @@ import numpy as np
 
 from dwconv_cli.arguments import instance, location, mapping, one_of, several, shown, whole_number
 from dwconv_cli.attributes import Kept, carried_attributes, carried_surroundings
+from dwconv_cli.compiled import missing
 from dwconv_cli.engine import Convolution
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.formats import Output, Writer, open_reader
@@ -200,6 +201,7 @@ class Job:
             padding={"left": left, "right": right},
             **layer_report(found, self._conv),
         )
+        self.report.notes += missing(math.prod(self._shape) * layer.kernel_size)
         if self._axes.rank > 1:
             doubts = (doubt, attributes_note(reader.attributes, layer.data_format))
             self.report.notes += filter(None, doubts)

@@ -12,6 +12,7 @@ import pytest
 from checks import assert_same_bits
 from helpers_cli import run_process, save
 
+from dwconv_cli import compiled
 from dwconv_cli.algorithms import direct
 from dwconv_cli.algorithms.problem import Problem
 from dwconv_cli.compiled import CHOICES, EXTENSION, load
@@ -292,3 +293,21 @@ def test_a_wrong_word_in_the_environment() -> None:
     ):
         load("sse9")
     run_process("--version", env={"DWCONV_COMPILED": "sse9"}).failed(2, "DWCONV_COMPILED=sse9")
+
+
+@pytest.mark.parametrize(
+    "extension, variable, products, told",
+    [
+        (None, "", 10**11, True),
+        (None, "", 10**6, False),
+        (None, "0", 10**11, False),
+        (object(), "", 10**11, False),
+    ],
+)
+def test_a_long_job_without_the_extension_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, extension: object, variable: str, products: int, told: bool
+) -> None:
+    monkeypatch.setattr(compiled, "EXTENSION", extension)
+    monkeypatch.setenv("DWCONV_COMPILED", variable)
+    assert [note for note in compiled.missing(products) if "C compiler" in note] == compiled.missing(products)
+    assert bool(compiled.missing(products)) == told

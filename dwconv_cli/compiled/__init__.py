@@ -49,3 +49,16 @@ def load(wanted: str) -> tuple[ModuleType | None, str]:
 
 
 EXTENSION, BACKEND = load(os.environ.get(VARIABLE, ""))
+
+# Products from which on NumPy takes about ten seconds longer than the extension.
+_LONG = 3 * 10**10
+
+
+def missing(products: int) -> list[str]:
+    """A note on a job of as many products that runs without the extension, unless that was asked for."""
+    if EXTENSION is not None or os.environ.get(VARIABLE) == "0" or products < _LONG:
+        return []
+    return [
+        "the sums are NumPy's, which takes several times as long as the compiled part; install dwconv-cli again where "
+        "there is a C compiler, e.g. gcc"
+    ]
