@@ -171,11 +171,11 @@ class Convolution:
                 low, high, layer.kernel_size, layer.strides, layer.dilation_rate
             )
             begin = min(max(begin - first, 0), x.shape[1])
-            taken = x[batch, begin : max(begin, end - first)]
+            needed = x[batch, begin : max(begin, end - first)]
             target = out[batch] if self.needs_all_steps else out[batch, low - start : high - start]
             # NaN and Inf are data here, and so is what overflows.
             with np.errstate(all="ignore"):
-                self._tile(taken, first + begin, target, low, high - low)
+                self._tile(needed, first + begin, target, low, high - low)
 
         run_all(tile, tiles, self.threads)
 
@@ -203,9 +203,9 @@ class Convolution:
     def _tile(self, x: Array, first: int, out: Array, start: int, steps: int) -> None:
         compute = self.precision.compute
         if x.dtype != compute:
-            held = self._scratch("cast", x.shape, compute)
-            np.copyto(held, x, casting="unsafe")
-            x = held
+            converted = self._scratch("cast", x.shape, compute)
+            np.copyto(converted, x, casting="unsafe")
+            x = converted
         into = self._as_it_lies(out)
         width = self.channels * self.layer.depth_multiplier
         if self._integers is not None:

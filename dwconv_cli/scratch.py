@@ -17,19 +17,19 @@ class Scratch(threading.local):
     """Named buffers of one thread. A fresh page costs as much as the work done in it, so they are reused."""
 
     def __init__(self) -> None:
-        self._held: dict[str, Array] = {}
+        self._buffers: dict[str, Array] = {}
 
     def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """An array with arbitrary contents, valid until the next `take` of the same name in this thread."""
         size = dtype.itemsize
         for extent in shape:
             size *= extent
-        held = self._held.get(name)
-        if held is None or held.nbytes < size:
-            held = np.empty(size, np.uint8)
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.nbytes < size:
+            buffer = np.empty(size, np.uint8)
             if size <= KEEP:
-                self._held[name] = held
-        return np.ndarray(shape, dtype, held.data)
+                self._buffers[name] = buffer
+        return np.ndarray(shape, dtype, buffer.data)
 
 
 SCRATCH = Scratch()

@@ -29,8 +29,8 @@ SANITIZERS = (
 
 def library(name: str) -> str:
     """Where GCC keeps a library."""
-    found = subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True)
-    return found.stdout.strip()
+    answer = subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True)
+    return answer.stdout.strip()
 
 
 def main() -> int:

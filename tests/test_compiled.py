@@ -296,7 +296,7 @@ def test_a_wrong_word_in_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
-    "extension, variable, products, told",
+    "extension, variable, products, noted",
     [
         (None, "", 10**11, True),
         (None, "", 10**6, False),
@@ -305,9 +305,9 @@ def test_a_wrong_word_in_the_environment() -> None:
     ],
 )
 def test_a_long_job_without_the_extension_says_how_to_get_it(
-    monkeypatch: pytest.MonkeyPatch, extension: object, variable: str, products: int, told: bool
+    monkeypatch: pytest.MonkeyPatch, extension: object, variable: str, products: int, noted: bool
 ) -> None:
     monkeypatch.setattr(compiled, "EXTENSION", extension)
     monkeypatch.setenv("DWCONV_COMPILED", variable)
     assert [note for note in compiled.missing(products) if "C compiler" in note] == compiled.missing(products)
-    assert bool(compiled.missing(products)) == told
+    assert bool(compiled.missing(products)) == noted

@@ -34,9 +34,9 @@ def stamps(dtype: str = "int64") -> Array:
 @pytest.mark.parametrize("taps", [[-1, 1], [1, -2, 1]])
 def test_differences_of_time_stamps(dtype: str, taps: list[int]) -> None:
     x = stamps(dtype)
-    found = depthwise_conv1d(x, np.array(taps))
-    assert found.dtype == np.float64
-    assert found.astype(int).tolist() == oracle.depthwise_conv1d(x.astype(int), np.array(taps)).tolist()
+    result = depthwise_conv1d(x, np.array(taps))
+    assert result.dtype == np.float64
+    assert result.astype(int).tolist() == oracle.depthwise_conv1d(x.astype(int), np.array(taps)).tolist()
 
 
 @pytest.mark.parametrize("layer", [{"data_format": "channels_first"}, {"strides": 3}, {"padding": "same"}])
@@ -45,8 +45,8 @@ def test_layers(layer: dict[str, Any]) -> None:
     kernel = np.array([[[1, 0], [-1, 1]], [[-1, 1], [1, -1]]])
     # Some outputs are a stamp alone, which float64 holds only if it is a multiple of 256.
     x = x // 256 * 256
-    found = depthwise_conv1d(x, kernel, **layer)
-    assert np.array_equal(found, oracle.depthwise_conv1d(x, kernel, **layer).astype(np.float64))
+    result = depthwise_conv1d(x, kernel, **layer)
+    assert np.array_equal(result, oracle.depthwise_conv1d(x, kernel, **layer).astype(np.float64))
 
 
 @examples(3)
@@ -76,14 +76,14 @@ def test_exact_or_refused(case: strategies.Case, data: str, taps: str, seed: int
         # Numbers that could wrap around are refused, unless float64 is known to hold every sum of their dtypes.
         refused = None
     try:
-        found = depthwise_conv1d(x, kernel, **case.arguments)
+        result = depthwise_conv1d(x, kernel, **case.arguments)
     except ShapeError:
         assert refused is not False
         depthwise_conv1d(x, kernel, dtype="float64", **case.arguments)
     else:
         assert not refused
-        assert found.dtype == output
-        assert [int(value) for value in found.flat] == list(truth.flat)
+        assert result.dtype == output
+        assert [int(value) for value in result.flat] == list(truth.flat)
 
 
 @pytest.mark.parametrize(

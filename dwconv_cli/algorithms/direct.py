@@ -122,18 +122,18 @@ class Direct:
     def _multiply(self, x: Array, begin: int, tap: int, out: Array) -> None:
         """Products of one tap: steps of `x` from `begin` on."""
         problem, (batch, steps, _, multiplier) = self.problem, out.shape
-        taken = x[:, begin : begin + (steps - 1) * problem.strides + 1 : problem.strides]
+        samples = x[:, begin : begin + (steps - 1) * problem.strides + 1 : problem.strides]
         rows = steps // self._together * self._together
         if multiplier == 1 and problem.strides == 1 and rows and self._together > 1:
             # NumPy's inner loop runs along the last axis, which is worth making long.
             shape = (batch, -1, self.weights.shape[1])
             np.multiply(
-                taken[:, :rows].reshape(shape),
+                samples[:, :rows].reshape(shape),
                 self.weights[tap],
                 out=out[:, :rows].reshape(shape, copy=False),
             )
-            taken, out = taken[:, rows:], out[:, rows:]
-        np.multiply(taken[..., None], self.kernel[tap], out=out)
+            samples, out = samples[:, rows:], out[:, rows:]
+        np.multiply(samples[..., None], self.kernel[tap], out=out)
 
 
 def _steps_of_a_row(lanes: int, itemsize: int) -> int:

@@ -154,13 +154,15 @@ class OverlapSave:
         """Transform `count` blocks of some channels; give which outputs are fine, (blocks, cells, channels)."""
         each = self.size.outputs // self.problem.strides
         shape = (count, self.size.length, len(channels))
-        held = SCRATCH.take("blocks", shape if self.last else (shape[2], *shape[:2]), self.work)
-        self._fill(held if self.last else held.transpose(1, 2, 0), x, start * self.problem.strides - first)
-        fine = self.gate.passes(held, channels)
+        samples = SCRATCH.take("blocks", shape if self.last else (shape[2], *shape[:2]), self.work)
+        self._fill(
+            samples if self.last else samples.transpose(1, 2, 0), x, start * self.problem.strides - first
+        )
+        fine = self.gate.passes(samples, channels)
         if self.wide_gate is not None:
             fine &= ~self.hopeless[channels]
-        spectrum = self.transform.forward(held, self.axis)
-        again = None if fine.all() else self._again(held, channels, fine)
+        spectrum = self.transform.forward(samples, self.axis)
+        again = None if fine.all() else self._again(samples, channels, fine)
         for m, weights in enumerate(self.spectra):
             some = weights[:, channels] if self.last else weights[channels]
             made = self.transform.backward(product(spectrum, some), self.axis)
@@ -184,12 +186,12 @@ class OverlapSave:
             row[high:] = 0
             begin += self.size.outputs
 
-    def _again(self, held: Array, channels: Array, fine: Array) -> tuple[Array, Array, list[Array]] | None:
+    def _again(self, samples: Array, channels: Array, fine: Array) -> tuple[Array, Array, list[Array]] | None:
         """Transform sequences that fail the check in float64; note in `fine` which of their outputs pass."""
         if self.wide_gate is None:
             return None
         block, sequence = np.nonzero(~fine.all(axis=1))
-        wide = (held[block, :, sequence] if self.last else held[sequence, block]).astype(np.float64)
+        wide = (samples[block, :, sequence] if self.last else samples[sequence, block]).astype(np.float64)
         of = channels[sequence]
         fine[block, :, sequence] = self.wide_gate.passes(wide[:, None], of)[0].T
         spectrum = self.transform.forward(wide, 1)
