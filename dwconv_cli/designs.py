@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from dwconv_cli.address_space import scipy_module
 from dwconv_cli.errors import LayerError
 from dwconv_cli.limits import Limit, above, at_least
+from dwconv_cli.threads import one_blas_thread
 
 Array = NDArray[Any]
 
@@ -120,7 +121,8 @@ def savgol(
         half = max(size - 1, 1) / 2
         basis = legendre.legvander(_offsets(size) / half, polyorder)
         at_centre = legendre.legval(0.0, legendre.legder(np.eye(polyorder + 1), deriv))
-        found: Array = at_centre @ np.linalg.pinv(basis) * (fs / half) ** deriv
+        with one_blas_thread:
+            found: Array = at_centre @ np.linalg.pinv(basis) * (fs / half) ** deriv
         # Exactly even or odd, as they are but for rounding: a kernel of linear phase.
         return np.asarray((found + (-1) ** deriv * found[::-1]) / 2)
 

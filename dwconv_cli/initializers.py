@@ -20,6 +20,7 @@ from dwconv_cli.errors import LayerError
 from dwconv_cli.limits import Limit, above, at_least, one_of
 from dwconv_cli.registry import Choice, Registry
 from dwconv_cli.stft import STFT_LIMITS, stft
+from dwconv_cli.threads import one_blas_thread
 
 Array = NDArray[Any]
 
@@ -267,7 +268,8 @@ def orthogonal(
     rows, columns = math.prod(shape[:-1]), shape[-1]
     high = (max(rows, columns), min(rows, columns))
     compute = np.result_type(dtype, np.float32)  # LAPACK has no float16
-    q, r = np.linalg.qr(random_normal(high, compute, stddev=1.0, seed=seed))
+    with one_blas_thread:
+        q, r = np.linalg.qr(random_normal(high, compute, stddev=1.0, seed=seed))
     q *= np.sign(np.diag(r))
     if rows < columns:
         q = q.T

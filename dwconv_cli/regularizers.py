@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dwconv_cli.errors import LayerError
 from dwconv_cli.limits import at_least, one_of
 from dwconv_cli.registry import Registry
+from dwconv_cli.threads import one_blas_thread
 
 Array = NDArray[Any]
 
@@ -68,7 +69,8 @@ def orthogonal_regularizer(x: Array, factor: float = 0.01, mode: str = "rows") -
     vectors = (x if mode == "rows" else x.T).astype(np.result_type(x.dtype, np.float64))
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors /= np.maximum(norms, _EPSILON)
-    cosines = np.abs(vectors @ vectors.T)
+    with one_blas_thread:
+        cosines = np.abs(vectors @ vectors.T)
     np.fill_diagonal(cosines, 0)
     count = len(vectors)
     # Keras divides by the number of pairs also where there is none.

@@ -84,7 +84,7 @@ class _OneBlasThread:
             while self._inside >= self._most and not has_room((self._inside + 1) * BLAS_BYTES):
                 if not self._inside:
                     raise OutOfMemoryError(
-                        "out of memory for a buffer of BLAS; allow more of it, or use --algorithm direct"
+                        "out of memory for a buffer of BLAS; allow more of it, e.g. ulimit -v 400000"
                     )
                 self._turn.wait()
             if self._inside == 0 and not _told():

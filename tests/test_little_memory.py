@@ -68,6 +68,19 @@ def test_buffers_of_blas_in_an_address_space_of(tmp_path: Path, mebibytes: int) 
     assert (tmp_path / "y.npy").exists() is (ran.code == 0)
 
 
+@pytest.mark.parametrize("mebibytes", [118, 130, 136])
+@pytest.mark.parametrize("initializer", ["savgol", "orthogonal"])
+def test_linear_algebra_in_an_address_space_of(tmp_path: Path, initializer: str, mebibytes: int) -> None:
+    limit = mebibytes << 20
+    ran = run_process(
+        "init-weights", "--depthwise-initializer", initializer, "--kernel-size", "51", "--channels", "200", "-q",
+        "-o", "k.npz", cwd=tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )  # fmt: skip
+    if ran.code:
+        ran.failed(5, "out of memory")
+    assert (tmp_path / "k.npz").exists() is (ran.code == 0)
+
+
 def test_threads_take_turns_where_blas_has_no_room_for_another_buffer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.threads import one_blas_thread
+
 Array = np.ndarray[Any, Any]
 
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -147,7 +149,8 @@ def _spectrum(taps: Array, real: bool) -> tuple[Array, Array]:
 def _at(taps: Array, frequencies: Array) -> Array:
     """The response at any frequencies."""
     turns = np.multiply.outer(frequencies, np.arange(len(taps)))
-    found: Array = np.exp(-2j * np.pi * turns) @ taps
+    with one_blas_thread:
+        found: Array = np.exp(-2j * np.pi * turns) @ taps
     return found
 
 
