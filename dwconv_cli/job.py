@@ -201,7 +201,7 @@ class Job:
             padding={"left": left, "right": right},
             **layer_report(found, self._conv),
         )
-        self.report.notes += missing(math.prod(self._shape) * layer.kernel_size)
+        self.report.notes += missing(0 if settings.dry_run else math.prod(self._shape) * layer.kernel_size)
         if self._axes.rank > 1:
             doubts = (doubt, attributes_note(reader.attributes, layer.data_format))
             self.report.notes += filter(None, doubts)
