@@ -108,6 +108,7 @@ class Convolution:
         self._finish = Finish(layer, _bias_for(weights.bias, channels, layer.depth_multiplier, finished))
         self.output_channels = layer.output_channels(channels)
         last_axis = layer.activation.name in NEEDS_WHOLE_AXIS
+        self._placed: tuple[tuple[int, ...], tuple[int, ...], int] | None = None
         #: The activation reads all steps of a recording at once.
         self.needs_all_steps = last_axis and layer.data_format == "channels_first"
         #: The activation reads all channels of a step at once.
@@ -126,6 +127,14 @@ class Convolution:
             bias = bias[channels.start * multiplier : channels.stop * multiplier]
         weights = Weights(self._weights.kernel[:, channels], bias)
         return Convolution(self.layer, weights, width, self._dtype, threads=self.threads, plan=self.plan)
+
+    def placed(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+        """The output's shape and the steps padded left, for data of `shape`; the last answer is kept for small calls."""
+        placed = self._placed
+        if placed is None or placed[0] != shape:
+            _, steps, _ = self.layer.canonical_shape(shape)
+            placed = self._placed = (shape, self.layer.output_shape(shape), self.layer.pad_amounts(steps)[0])
+        return placed[1:]
 
     def empty(self, batch: int, steps: int) -> Array:
         """A new output, seen as (batch, steps, channels), lying in memory as the layer's data format says."""

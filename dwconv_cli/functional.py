@@ -72,8 +72,7 @@ def depthwise_conv1d(
     shift = None if bias is None else array("bias", bias)
     options = (strides, padding, data_format, dilation_rate, activation, dtype)
     convolution = _RECENT.get(x, taps, shift, options, algorithm, threads)
-    layer = convolution.layer
-    shape = layer.output_shape(x.shape)
+    shape, left = convolution.placed(x.shape)
     if out is None:
         out = np.empty(shape, convolution.precision.output)
     elif not isinstance(out, np.ndarray) or not out.flags.writeable:
@@ -84,10 +83,10 @@ def depthwise_conv1d(
     elif np.may_share_memory(out, x):
         # What is written may still have to be read.
         x = x.copy()
-    _, steps, _ = layer.canonical_shape(x.shape)
+    data_format = convolution.layer.data_format
     # A rank 1 recording has no layout of its own: its output is (steps,) or (steps, M).
-    target = canonical(out, "channels_last" if x.ndim == 1 else layer.data_format)
-    convolution.run(canonical(x, layer.data_format), layer.pad_amounts(steps)[0], target, 0)
+    target = canonical(out, "channels_last" if x.ndim == 1 else data_format)
+    convolution.run(canonical(x, data_format), left, target, 0)
     return out
 
 

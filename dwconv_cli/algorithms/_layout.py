@@ -13,8 +13,10 @@ Array = np.ndarray[Any, Any]
 
 def is_plain(array: Array, problem: Problem) -> bool:
     """Whether each recording of (B, n, C) or (B, n, C, M) lies as the data format says, without gaps in its rows."""
-    size = array.itemsize
-    if not array.flags.aligned or any(stride < 0 or stride % size for stride in array.strides):
+    size, flags = array.itemsize, array.flags
+    if flags.c_contiguous and flags.aligned and problem.data_format == "channels_last":
+        return True
+    if not flags.aligned or any(stride < 0 or stride % size for stride in array.strides):
         return False
     if problem.data_format == "channels_first":
         # Rows may lie any distance apart, as long as it is the same for all of them.
