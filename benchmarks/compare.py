@@ -16,6 +16,7 @@ import platform
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,10 @@ SLOWED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 def measured(name: str, case: str, dtype: str, threads: int) -> dict[str, Any]:
     """One contender's figures, from a process of its own."""
     environment = {key: value for key, value in os.environ.items() if key not in SLOWED}
-    environment |= {"BENCH_THREADS": str(threads), "PYTHONPATH": str(HERE.parent)}
+    environment |= {"BENCH_THREADS": str(threads)}
+    if find_spec("dwconv_cli") is None:
+        # The package beside this file has a compiled part only after an editable install.
+        environment["PYTHONPATH"] = str(HERE.parent)
     command = [sys.executable, str(HERE / "peers.py"), name, case, dtype]
     try:
         done = subprocess.run(

@@ -20,13 +20,13 @@ import sys
 import tempfile
 import time
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import h5py
 import numpy as np
 
-HERE = Path(__file__).parent
 DWCONV = [sys.executable, "-m", "dwconv_cli"]
 ENVIRONMENT = {
     **{
@@ -35,7 +35,8 @@ ENVIRONMENT = {
         # An installed package has its bytecode beside it.
         if key not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
     },
-    "PYTHONPATH": str(HERE.parent),
+    # Where the package is not installed, the one beside this file is measured.
+    **({} if find_spec("dwconv_cli") else {"PYTHONPATH": str(Path(__file__).parent.parent)}),
 }
 CHANNELS, TAPS = 6, 9
 
