@@ -13,6 +13,9 @@ from typing import Any
 
 from dwconv_cli.errors import OutOfMemoryError
 
+# What to do where there is not enough of it.
+MORE_SPACE = "allow more of it, e.g. ulimit -v 400000"
+
 NUMPY_BYTES = 80 << 20
 # A buffer, and what other threads may take in the same moment.
 BLAS_BYTES = 40 << 20
@@ -44,7 +47,7 @@ def ask_for(size: int, purpose: str) -> None:
     OutOfMemoryError
     """
     if not has_room(size):
-        raise OutOfMemoryError(f"out of memory while {purpose}; allow more of it, e.g. ulimit -v 400000")
+        raise OutOfMemoryError(f"out of memory while {purpose}; {MORE_SPACE}")
 
 
 def scipy_module(name: str) -> Any:

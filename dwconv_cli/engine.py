@@ -166,8 +166,7 @@ class Convolution:
         if not out.size:
             return
         if out.size <= SMALL and not self.needs_all_steps:
-            with np.errstate(all="ignore"):
-                self._tile(x, first, out, start, out.shape[1])
+            self._tile(x, first, out, start, out.shape[1])
             return
         if self.needs_all_steps:
             tiles = self._recordings(out.shape[0], layer.unactivated_steps(out.shape[1]))
@@ -182,9 +181,7 @@ class Convolution:
             begin = min(max(begin - first, 0), x.shape[1])
             needed = x[batch, begin : max(begin, end - first)]
             target = out[batch] if self.needs_all_steps else out[batch, low - start : high - start]
-            # NaN and Inf are data here, and so is what overflows.
-            with np.errstate(all="ignore"):
-                self._tile(needed, first + begin, target, low, high - low)
+            self._tile(needed, first + begin, target, low, high - low)
 
         run_all(tile, tiles, self.threads)
 
@@ -209,6 +206,8 @@ class Convolution:
                 yield slice(item, min(batch, item + together)), low, high
                 low = high
 
+    # NaN and Inf are data here, and so is what overflows.
+    @np.errstate(all="ignore")
     def _tile(self, x: Array, first: int, out: Array, start: int, steps: int) -> None:
         compute = self.precision.compute
         if x.dtype != compute:

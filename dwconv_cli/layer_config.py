@@ -12,8 +12,8 @@ from dwconv_cli.keras_json import policy
 from dwconv_cli.layer import CATALOGUES, LayerSpec
 from dwconv_cli.registry import Choice
 
-# A config's keys; it does not say whether strides and dilation may be above 1 together.
-_FIELDS = [field.name for field in fields(LayerSpec) if field.name != "allow_strided_dilation"]
+#: Settings of a layer that a Keras config has; none says whether strides and dilation may be above 1 together.
+SETTINGS = tuple(field.name for field in fields(LayerSpec) if field.name != "allow_strided_dilation")
 # What Keras computes in under each policy; bfloat16 is computed here in float32, which holds it exactly.
 _POLICIES = {
     "float16": "float16",
@@ -68,7 +68,7 @@ def from_config(config: Mapping[str, Any], **overrides: Any) -> LayerSpec:
             continue
         if key == "dtype":
             known["dtype"] = policy_dtype(policy_of(config))
-        elif key in _FIELDS:
+        elif key in SETTINGS:
             known[key] = value
         elif key not in _IGNORED:
             raise LayerError(f"the layer's config has an unknown key {str(key)[:60]!r}")
@@ -151,7 +151,7 @@ def inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def to_config(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
     """`layer` under Keras's keys, catalogue entries as Keras serializes them; of policy `dtype` where given."""
-    config = {name: getattr(layer, name) for name in _FIELDS}
+    config = {name: getattr(layer, name) for name in SETTINGS}
     for key, catalogue in CATALOGUES.items():
         if config[key] is not None:
             config[key] = catalogue.to_config(config[key])
@@ -202,7 +202,7 @@ def current(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def foreign_keys(config: Mapping[str, Any]) -> list[str]:
     """Keys of a config that a DepthwiseConv1D does not have."""
-    return [key for key in config if key not in _FIELDS and key not in _IGNORED]
+    return [key for key in config if key not in SETTINGS and key not in _IGNORED]
 
 
 def weights_dtype(config: Mapping[str, Any]) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import fields
 
 from dwconv_cli.layer import LayerSpec
+from dwconv_cli.layer_config import SETTINGS
 
 FILE, TYPED, DEFAULT = "file", "typed", "default"
-# Whether strides and dilation go together is no setting of Keras's.
-SETTINGS = tuple(field.name for field in fields(LayerSpec) if field.name != "allow_strided_dilation")
 # Settings that change the numbers and that no array tells.
 _UNTOLD = ("strides", "padding", "data_format", "dilation_rate", "activation")
 

@@ -87,21 +87,20 @@ class ReadFiles:
                 raise _replacing(path, f"a file in {typed}")
 
 
-def file_id(path: str) -> FileId | None:
-    """Device and inode of a regular file; None where there is none."""
+def file_id(path: str | int) -> FileId | None:
+    """Device and inode of a regular file, by its path or descriptor; None where there is none."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return None
-    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
 def _standard_output_id() -> FileId | None:
     try:
-        found = os.fstat(sys.stdout.fileno())
+        return file_id(sys.stdout.fileno())
     except (OSError, ValueError, AttributeError):
         return None
-    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
 
 def _replacing(path: str, what: str) -> OutputError:

@@ -21,6 +21,7 @@ from dwconv_cli.keras_json import is_model, pick_layer, unread_policies
 from dwconv_cli.layer import LayerSpec, Weights
 from dwconv_cli.layer_config import (
     KERAS_2_KEY,
+    SETTINGS,
     field_of,
     from_config,
     inner_config,
@@ -29,7 +30,7 @@ from dwconv_cli.layer_config import (
     to_config,
     weights_dtype,
 )
-from dwconv_cli.layer_source import DEFAULT, SETTINGS, defaults_note, layer_source
+from dwconv_cli.layer_source import DEFAULT, defaults_note, layer_source
 from dwconv_cli.registry import Choice
 from dwconv_cli.resolved import Resolved, weights_entry
 from dwconv_cli.weights import LoadedWeights, load_kernel, load_weights

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dwconv_cli.address_space import BLAS_BYTES, has_room
+from dwconv_cli.address_space import BLAS_BYTES, MORE_SPACE, has_room
 from dwconv_cli.errors import OutOfMemoryError
 
 if TYPE_CHECKING:
@@ -83,9 +83,7 @@ class _OneBlasThread:
             # BLAS keeps its buffers, so that only a thread more than ever before needs another one.
             while self._inside >= self._most and not has_room((self._inside + 1) * BLAS_BYTES):
                 if not self._inside:
-                    raise OutOfMemoryError(
-                        "out of memory for a buffer of BLAS; allow more of it, e.g. ulimit -v 400000"
-                    )
+                    raise OutOfMemoryError(f"out of memory for a buffer of BLAS; {MORE_SPACE}")
                 self._turn.wait()
             if self._inside == 0 and not _told():
                 self._before = [library.get_num_threads() for library in _libraries()]

@@ -13,9 +13,10 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from dwconv_cli.address_space import NUMPY_BYTES, ask_for
+from dwconv_cli.address_space import MORE_SPACE, NUMPY_BYTES, ask_for
 from dwconv_cli.errors import DwconvError, OutputError, exit_code
 from dwconv_cli.printable import printable
+from dwconv_cli.system_errors import reason
 from dwconv_cli.threads import SIGNALS, keep_blas_single
 from dwconv_cli.version import __version__
 from dwconv_cli.waiting import wait_for_standard_streams
@@ -27,7 +28,7 @@ COMMANDS = {
     "init-weights": "Make, convert or project the layer's weights.",
     "inspect": "Say what a recording, a kernel or a layer is, and check that they fit.",
 }
-_NO_START = "out of memory while starting; allow more of it, e.g. ulimit -v 400000"
+_NO_START = f"out of memory while starting; {MORE_SPACE}"
 COMPLETION = "_DWCONV_COMPLETE"
 
 
@@ -111,7 +112,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         if code == 0 and isinstance(error, BrokenPipeError):
             code = exit_code(error)
         elif code == 0:
-            say(f"standard output: {(error.strerror or str(error)).lower()}")
+            say(f"standard output: {reason(error)}")
             code = exit_code(OutputError())
     try:
         sys.stderr.flush()
@@ -223,7 +224,7 @@ def writing(name: str) -> Iterator[None]:
     except (DwconvError, BrokenPipeError):
         raise
     except OSError as error:
-        raise OutputError(f"{name}: {(error.strerror or str(error)).lower()}") from error
+        raise OutputError(f"{name}: {reason(error)}") from error
 
 
 def say(message: str, kind: str = "error") -> None:

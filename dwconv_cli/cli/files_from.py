@@ -24,6 +24,7 @@ def listed_in(path: str | None, null: bool) -> list[str] | None:
     if path is None:
         return None
     from dwconv_cli.errors import InputError
+    from dwconv_cli.system_errors import reason
 
     name = "standard input" if path == "-" else path
     try:
@@ -34,7 +35,7 @@ def listed_in(path: str | None, null: bool) -> list[str] | None:
     except OSError as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{name}: {(error.strerror or str(error)).lower()}") from error
+        raise InputError(f"{name}: {reason(error)}") from error
 
 
 def _addresses(file: BinaryIO, name: str, null: bool) -> Iterator[str]:

@@ -298,6 +298,7 @@ def load_config(path: str) -> dict[str, Any]:
     """
     from dwconv_cli.errors import InputError
     from dwconv_cli.keras_json import is_model, load_json, pick_layer
+    from dwconv_cli.system_errors import reason
 
     path, layer = _config_place(path)
     name = "standard input" if path == "-" else path
@@ -308,7 +309,7 @@ def load_config(path: str) -> dict[str, Any]:
             with open(path, "rb") as file:
                 text = file.read(_MAX_CONFIG + 1)
     except OSError as error:
-        raise InputError(f"{name}: {(error.strerror or str(error)).lower()}") from error
+        raise InputError(f"{name}: {reason(error)}") from error
     found = load_json(text, name)
     if not isinstance(found, dict):
         raise InputError(f"{name}: a layer's config is a JSON object")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from dwconv_cli.errors import OutputError
+from dwconv_cli.cli import writing
 from dwconv_cli.printable import printable
 
 INDENT = 2
@@ -28,13 +28,9 @@ def answering(stream: TextIO) -> Iterator[None]:
     OutputError
         If the stream takes no more; a closed pipe stays a BrokenPipeError.
     """
-    try:
+    with writing("standard output"):
         yield
         stream.flush()
-    except (OutputError, BrokenPipeError):
-        raise
-    except OSError as error:
-        raise OutputError(f"standard output: {(error.strerror or str(error)).lower()}") from error
 
 
 def table(rows: Rows, stream: TextIO, head: Sequence[str] = ()) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from dwconv_cli.formats.source import state
+from dwconv_cli.file_state import state
 
 # What link() and renameat2() say where the file system, or the kernel, does not have them.
 _UNKNOWN = (errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)

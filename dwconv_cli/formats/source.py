@@ -8,6 +8,7 @@ import stat
 from typing import Any, Protocol
 
 from dwconv_cli.errors import InputError
+from dwconv_cli.file_state import state
 from dwconv_cli.system_errors import reason, refusal
 
 
@@ -185,14 +186,6 @@ def state_of(fd: int, name: str) -> tuple[int, ...]:
         return state(os.fstat(fd))
     except OSError as error:
         raise refusal(name, error) from error
-
-
-def state(status: os.stat_result) -> tuple[int, ...]:
-    """What shows that a file is still the same one and was not changed by ordinary means.
-
-    The time of its change of status cannot be put back, but other names and permissions change it too.
-    """
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def changed(name: str) -> InputError:

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 import h5py
 from h5py._objects import phil
 
+from dwconv_cli.address_space import has_room
 from dwconv_cli.errors import DwconvError, InputError
 from dwconv_cli.printable import printable
 from dwconv_cli.system_errors import refusal
@@ -31,8 +32,8 @@ def shown(name: str) -> str:
 
 def require_memory() -> None:
     """MemoryError if there is hardly any memory left; HDF5 would end by SIGSEGV where it cannot allocate."""
-    # Zeros that nobody looks at take addresses, but no pages.
-    bytes(SPARE_BYTES)
+    if not has_room(SPARE_BYTES):
+        raise MemoryError
 
 
 @contextmanager

@@ -31,6 +31,7 @@ import h5py
 from h5py._objects import phil
 
 from dwconv_cli.errors import InputError, OutOfMemoryError
+from dwconv_cli.file_state import state
 from dwconv_cli.hdf5 import content, door
 
 P = ParamSpec("P")
@@ -191,8 +192,7 @@ def rehearse(work: Callable[..., object], path: Any, *args: Any) -> None:
     except (OSError, ValueError):
         # The work says what is wrong.
         return
-    identity = about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
-    key: _Key = work.__qualname__, (*args, _stage.distrusts), identity
+    key: _Key = work.__qualname__, (*args, _stage.distrusts), state(about)
     where = door.shown(os.fspath(path))
     # One at a time, and none while another thread is in HDF5: the lock must be free in the child.
     with phil:
