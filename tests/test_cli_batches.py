@@ -12,25 +12,16 @@ import jsonschema
 import numpy as np
 import pytest
 from helpers_cli import contents, names, npy_bytes, run, run_process, save
+from recordings import K, X, Y, fill
 
 from dwconv_cli.report import schema
-
-RNG = np.random.default_rng(7)
-# Small whole numbers: every sum is exact in every dtype and order.
-X = RNG.integers(-8, 9, (20, 3)).astype("f4")
-K = RNG.integers(-4, 5, (3, 3, 2)).astype("f4")
-B = RNG.integers(-4, 5, 6).astype("f4")
-# By ones of two taps.
-Y = X[1:] + X[:-1]
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with recordings and weights."""
     monkeypatch.chdir(tmp_path)
-    save(tmp_path / "x.npy", X)
-    save(tmp_path / "k.npy", np.ones(2, "f4"))
-    np.savez("w.npz", kernel=K, bias=B)
+    fill(tmp_path)
     return tmp_path
 
 
