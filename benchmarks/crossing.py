@@ -25,8 +25,8 @@ RUNS = 5
 def nanoseconds(taps: int, channels: int, data_format: str, dtype: str) -> dict[str, float]:
     """Of one output, by algorithm; and the plan's choice under ``auto``."""
     from dwconv_cli import depthwise_conv1d
-    from dwconv_cli.algorithms import Problem
-    from dwconv_cli.plan import plan_conv
+    from dwconv_cli.convolution.algorithms import Problem
+    from dwconv_cli.convolution.plan import plan_conv
 
     steps = OUTPUTS // channels
     shape = (steps, channels) if data_format == "channels_last" else (channels, steps)
@@ -53,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.backend:
         os.environ["DWCONV_COMPILED"] = options.backend
-    from dwconv_cli.compiled import BACKEND
+    from dwconv_cli.convolution.compiled import BACKEND
 
     print(f"{BACKEND}\n\n| problem | algorithm | " + " | ".join(map(str, TAPS)) + " |")
     print("|---|---|" + "---|" * len(TAPS))

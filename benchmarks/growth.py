@@ -16,8 +16,8 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 import numpy as np  # noqa: E402
 
 from dwconv_cli import depthwise_conv1d  # noqa: E402
-from dwconv_cli.algorithms import Problem  # noqa: E402
-from dwconv_cli.plan import plan_conv  # noqa: E402
+from dwconv_cli.convolution.algorithms import Problem  # noqa: E402
+from dwconv_cli.convolution.plan import plan_conv  # noqa: E402
 
 LAYOUTS = ("channels_first", "channels_last")
 TAPS = (1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 513, 1025, 2049, 4097, 8193)

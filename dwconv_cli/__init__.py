@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from dwconv_cli.version import __version__
 
 if TYPE_CHECKING:
+    from dwconv_cli.convolution.functional import depthwise_conv1d
+    from dwconv_cli.convolution.plan import Plan, plan_conv
+    from dwconv_cli.convolution.streaming import StreamingConv
     from dwconv_cli.description import describe
     from dwconv_cli.errors import (
         DwconvError,
@@ -19,42 +22,39 @@ if TYPE_CHECKING:
         ShapeError,
         UnsafeFileError,
     )
-    from dwconv_cli.functional import depthwise_conv1d
-    from dwconv_cli.job import Settings
-    from dwconv_cli.layer import LayerSpec, Weights
-    from dwconv_cli.pipeline import apply_file, apply_many, make_weights
-    from dwconv_cli.plan import Plan, plan_conv
-    from dwconv_cli.recipe import Recipe
-    from dwconv_cli.report import Report
-    from dwconv_cli.saving import save_weights
-    from dwconv_cli.streaming import StreamingConv
-    from dwconv_cli.weights import load_weights
+    from dwconv_cli.jobs.job import Settings
+    from dwconv_cli.jobs.pipeline import apply_file, apply_many, make_weights
+    from dwconv_cli.jobs.report import Report
+    from dwconv_cli.layer.spec import LayerSpec, Weights
+    from dwconv_cli.weights.load import load_weights
+    from dwconv_cli.weights.recipe import Recipe
+    from dwconv_cli.weights.save import save_weights
 
 
 _HOMES = {
     "DwconvError": "errors",
     "InputError": "errors",
     "LayerError": "errors",
-    "LayerSpec": "layer",
+    "LayerSpec": "layer.spec",
     "MissingExtraError": "errors",
     "OutOfMemoryError": "errors",
     "OutputError": "errors",
-    "Plan": "plan",
-    "Recipe": "recipe",
-    "Report": "report",
-    "Settings": "job",
+    "Plan": "convolution.plan",
+    "Recipe": "weights.recipe",
+    "Report": "jobs.report",
+    "Settings": "jobs.job",
     "ShapeError": "errors",
-    "StreamingConv": "streaming",
+    "StreamingConv": "convolution.streaming",
     "UnsafeFileError": "errors",
-    "Weights": "layer",
-    "apply_file": "pipeline",
-    "apply_many": "pipeline",
-    "depthwise_conv1d": "functional",
+    "Weights": "layer.spec",
+    "apply_file": "jobs.pipeline",
+    "apply_many": "jobs.pipeline",
+    "depthwise_conv1d": "convolution.functional",
     "describe": "description",
-    "load_weights": "weights",
-    "make_weights": "pipeline",
-    "plan_conv": "plan",
-    "save_weights": "saving",
+    "load_weights": "weights.load",
+    "make_weights": "jobs.pipeline",
+    "plan_conv": "convolution.plan",
+    "save_weights": "weights.save",
 }
 
 __all__ = [

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dwconv_cli.address_space import BLAS_BYTES, MORE_SPACE, has_room
 from dwconv_cli.errors import OutOfMemoryError
+from dwconv_cli.errors.memory import BLAS_BYTES, MORE_SPACE, has_room
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor

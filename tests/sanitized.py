@@ -44,7 +44,7 @@ def main() -> int:
         for name in ("dwconv_cli", "tests", "pyproject.toml"):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
             copy(ROOT / name, Path(place, name))
-        source = Path(place, "dwconv_cli", "compiled", "_direct.c")
+        source = Path(place, "dwconv_cli", "convolution", "compiled", "_direct.c")
         flags = (*FLAGS, "-O2") if options.valgrind else (*FLAGS, *SANITIZERS)
         include = f"-I{sysconfig.get_paths()['include']}"
         subprocess.run(

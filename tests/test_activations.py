@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwconv_cli.activations import ACTIVATIONS, NEEDS_WHOLE_AXIS, output_channels
 from dwconv_cli.errors import LayerError
-from dwconv_cli.registry import Choice
+from dwconv_cli.layer.catalogues.activations import ACTIVATIONS, NEEDS_WHOLE_AXIS, output_channels
+from dwconv_cli.layer.registry import Choice
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 RECORDED = json.loads((GOLDEN / "catalogues.json").read_text())["activations"]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwconv_cli.errors import InputError
-from dwconv_cli.formats import Address, complete, expand, members
+from dwconv_cli.storage.formats import Address, complete, expand, members
 
 
 @pytest.mark.parametrize(

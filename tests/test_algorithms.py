@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwconv_cli.algorithms import _spectra, direct, overlap_save
-from dwconv_cli.algorithms.problem import Problem
+from dwconv_cli.convolution.algorithms import _spectra, direct, overlap_save
+from dwconv_cli.convolution.algorithms.problem import Problem
 
 Array = np.ndarray[Any, Any]
 

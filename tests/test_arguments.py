@@ -12,8 +12,8 @@ import pytest
 import dwconv_cli as dw
 from dwconv_cli.description import describe_all
 from dwconv_cli.errors import DwconvError
-from dwconv_cli.weights import load_kernel
-from dwconv_cli.wording import for_the_command_line
+from dwconv_cli.errors.wording import for_the_command_line
+from dwconv_cli.weights.load import load_kernel
 
 X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
 KERNEL = np.random.default_rng(1).normal(size=(5, 3, 1)).astype(np.float32)

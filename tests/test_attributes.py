@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwconv_cli.attributes import carried_attributes
+from dwconv_cli.jobs.attributes import carried_attributes
 
 RATES = ("sampling_rate", "Sampling Rate", "sample-rate", "SampleRate", "fs", "FS", "sfreq", "rate", "fs_Hz")
 RATES += ("sampling_frequency", "Sampling Rate (Hz)", "sample_rate_hz")

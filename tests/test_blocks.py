@@ -10,7 +10,7 @@ from checks import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwconv_cli.blocks import Lane, Storage, in_order, lanes
+from dwconv_cli.jobs.blocks import Lane, Storage, in_order, lanes
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 50), st.integers(1, 6))
 STORAGES = st.builds(

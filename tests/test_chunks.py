@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwconv_cli.errors import InputError
-from dwconv_cli.hdf5 import chunks
+from dwconv_cli.storage.hdf5 import chunks
 
 CASES = [
     ((1000, 6), (128, 6), "<f4", True),

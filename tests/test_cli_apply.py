@@ -485,9 +485,9 @@ def test_the_group(args: tuple[str, ...], code: int) -> None:
 
 
 def test_a_bug_of_ours_is_70_and_debug_shows_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import dwconv_cli.pipeline
+    import dwconv_cli.jobs.pipeline
 
-    monkeypatch.setattr(dwconv_cli.pipeline, "apply_many", lambda *args, **options: 1 / 0)
+    monkeypatch.setattr(dwconv_cli.jobs.pipeline, "apply_many", lambda *args, **options: 1 / 0)
     run("apply", "x.npy", "-q", "-k", "k.npy", "-o", "o.npy").failed(70, "ZeroDivisionError", "--debug")
     ran = run("--debug", "apply", "x.npy", "-q", "-k", "k.npy", "-o", "o.npy")
     assert ran.code == 70

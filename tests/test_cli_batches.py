@@ -14,7 +14,7 @@ import pytest
 from helpers_cli import contents, names, npy_bytes, run, run_process, save
 from recordings import K, X, Y, fill
 
-from dwconv_cli.report import schema
+from dwconv_cli.jobs.report import schema
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import oracle
 import pytest
 from helpers_cli import contents, names, npy_bytes, run, run_process, run_shell, save
 
-from dwconv_cli.keras_files import read_layers
+from dwconv_cli.weights.keras_files import read_layers
 
 Array = np.ndarray[Any, Any]
 RNG = np.random.default_rng(11)

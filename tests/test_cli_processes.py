@@ -214,7 +214,7 @@ def test_sigint_is_ignored_where_the_shell_says_so(place: Path) -> None:
 
 
 def test_an_input_that_changes_while_it_is_read(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dwconv_cli.formats.source import FileSource
+    from dwconv_cli.storage.source import FileSource
 
     real = FileSource.read_into
 

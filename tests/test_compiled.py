@@ -12,10 +12,10 @@ import pytest
 from checks import assert_same_bits
 from helpers_cli import run_process, save
 
-from dwconv_cli import compiled
-from dwconv_cli.algorithms import direct
-from dwconv_cli.algorithms.problem import Problem
-from dwconv_cli.compiled import CHOICES, EXTENSION, load
+from dwconv_cli.convolution import compiled
+from dwconv_cli.convolution.algorithms import direct
+from dwconv_cli.convolution.algorithms.problem import Problem
+from dwconv_cli.convolution.compiled import CHOICES, EXTENSION, load
 from dwconv_cli.errors import LayerError
 
 Array = np.ndarray[Any, Any]

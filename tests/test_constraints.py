@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dwconv_cli.constraints import CONSTRAINTS
 from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 RECORDED = json.loads((GOLDEN / "catalogues.json").read_text())["constraints"]

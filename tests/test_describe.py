@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dwconv_cli import description
+from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.description import describe, describe_all, shapes_of
 from dwconv_cli.description.plain import MAX_ITEMS, plain
 from dwconv_cli.description.stats import ChannelStats, slabs
-from dwconv_cli.engine import Convolution
 from dwconv_cli.errors import InputError, LayerError, ShapeError, UnsafeFileError
-from dwconv_cli.formats.npy import NpyReader
-from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.recipe import Recipe
+from dwconv_cli.layer.spec import LayerSpec, Weights
+from dwconv_cli.storage.formats.npy import NpyReader
+from dwconv_cli.weights.recipe import Recipe
 
 Array = np.ndarray[Any, Any]
 KERAS = Path(__file__).parent / "golden" / "keras" / "keras3"
@@ -285,7 +285,7 @@ def test_headers_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("read or drawn")
 
     monkeypatch.setattr(NpyReader, "read", refuse)
-    monkeypatch.setattr("dwconv_cli.recipe.initialized", refuse)
+    monkeypatch.setattr("dwconv_cli.weights.recipe.initialized", refuse)
     recipe = Recipe(options={"kernel_size": 3})
     found = describe(f"{place}/rec.npy", recipe=recipe)
     assert (found["kind"], found["output"]["shape"]) == ("data", [6, 6])
@@ -437,8 +437,8 @@ def test_stats(x: Array, first: bool, fortran: bool, items: int) -> None:
 def _stats_of_stream(raw: bytes, first: bool, items: int) -> list[dict[str, Any]]:
     """Through a source that gives bytes in order only, so that going back would fail."""
     from dwconv_cli.description import stats
-    from dwconv_cli.formats.source import StreamSource
-    from dwconv_cli.transfer import Axes
+    from dwconv_cli.jobs.transfer import Axes
+    from dwconv_cli.storage.source import StreamSource
 
     reader = NpyReader(StreamSource(io.BytesIO(raw), "stream"), "stream")
     axes = Axes(len(reader.shape), first)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dwconv_cli.errors import LayerError
-from dwconv_cli.initializers import INITIALIZERS, initialized
+from dwconv_cli.layer.catalogues.initializers import INITIALIZERS, initialized
 
 DESIGNS = {
     "firwin": "firwin(cutoff=0.5)",

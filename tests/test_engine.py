@@ -18,14 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dwconv_cli import depthwise_conv1d, engine
-from dwconv_cli.activations import ACTIVATIONS, NEEDS_WHOLE_AXIS
-from dwconv_cli.algorithms import ALGORITHMS
-from dwconv_cli.engine import Convolution
+from dwconv_cli import depthwise_conv1d
+from dwconv_cli.convolution import engine
+from dwconv_cli.convolution.algorithms import ALGORITHMS
+from dwconv_cli.convolution.engine import Convolution
+from dwconv_cli.convolution.plan import plan_conv, problem_of
 from dwconv_cli.errors import LayerError, ShapeError
-from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.layer_config import from_config
-from dwconv_cli.plan import plan_conv, problem_of
+from dwconv_cli.layer.catalogues.activations import ACTIVATIONS, NEEDS_WHOLE_AXIS
+from dwconv_cli.layer.config import from_config
+from dwconv_cli.layer.spec import LayerSpec, Weights
 
 Array = np.ndarray[Any, Any]
 

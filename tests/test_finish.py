@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from checks import assert_same_bits
 
-from dwconv_cli import LayerSpec, finish
-from dwconv_cli.activations import ACTIVATIONS
-from dwconv_cli.finish import Finish
-from dwconv_cli.registry import Choice
+from dwconv_cli import LayerSpec
+from dwconv_cli.convolution import epilogue as finish
+from dwconv_cli.convolution.epilogue import Finish
+from dwconv_cli.layer.catalogues.activations import ACTIVATIONS
+from dwconv_cli.layer.registry import Choice
 
 Array = np.ndarray[Any, Any]
 

@@ -8,7 +8,7 @@ from checks import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dwconv_cli import geometry
+from dwconv_cli.layer import geometry
 
 PADDINGS = ("valid", "same", "causal")
 # (strides, dilation_rate): never both above 1.

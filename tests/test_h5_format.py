@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers_cli import environment, names, npy_bytes, run, run_process, save
 
-from dwconv_cli.hdf5.write import Trap
+from dwconv_cli.storage.hdf5.write import Trap
 
 Array = np.ndarray[Any, Any]
 X = np.arange(60, dtype="f4").reshape(20, 3)
@@ -464,7 +464,7 @@ def test_fail_fast_leaves_the_file_as_it_was(
 
 FAIL_AT = """
 import errno, os, sys
-from dwconv_cli.hdf5 import write
+from dwconv_cli.storage.hdf5 import write
 from dwconv_cli.cli import main
 count, kind = int(sys.argv[1]), sys.argv[2]
 real = os.pwrite

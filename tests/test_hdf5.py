@@ -15,9 +15,9 @@ import h5py
 import numpy as np
 import pytest
 
-from dwconv_cli import hdf5
 from dwconv_cli.errors import DwconvError, InputError, MissingExtraError, UnsafeFileError
-from dwconv_cli.hdf5 import guard, listing
+from dwconv_cli.storage import hdf5
+from dwconv_cli.storage.hdf5 import guard, listing
 
 SECRET = np.frombuffer(b"canary: nobody may read this file.", "u1")
 
@@ -196,7 +196,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path, make, says: str) -> None:
 
 OPEN = """
 import sys
-from dwconv_cli import hdf5
+from dwconv_cli.storage import hdf5
 from dwconv_cli.errors import InputError
 try:
     with hdf5.open_file(sys.argv[1]) as file:
@@ -541,7 +541,7 @@ def test_no_library_is_looked_for_on_the_plugin_path(tmp_path: Path, monkeypatch
 
 READ_ZSTD = """
 import sys
-from dwconv_cli import hdf5
+from dwconv_cli.storage import hdf5
 with hdf5.open_file(sys.argv[1]) as file:
     assert "hdf5plugin" not in sys.modules
     data = hdf5.dataset(file, "x")
@@ -613,7 +613,7 @@ def test_one_heap_object_named_many_times_is_not_copied(tmp_path: Path) -> None:
 
 READ_ATTRIBUTES = """
 import sys
-from dwconv_cli import hdf5
+from dwconv_cli.storage import hdf5
 from dwconv_cli.errors import InputError
 with hdf5.open_file(sys.argv[1]) as file:
     try:

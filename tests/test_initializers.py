@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dwconv_cli.errors import LayerError
-from dwconv_cli.initializers import INITIALIZERS, compute_fans
+from dwconv_cli.layer.catalogues.initializers import INITIALIZERS, compute_fans
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 RECORDED = json.loads((GOLDEN / "catalogues.json").read_text())

@@ -17,7 +17,7 @@ import pytest
 from helpers_cli import command, environment, run, run_process, run_shell, save
 
 from dwconv_cli.cli.render import fit, report_table, size, table, title
-from dwconv_cli.report import schema
+from dwconv_cli.jobs.report import schema
 
 KERAS = Path(__file__).parent / "golden" / "keras" / "keras3"
 DOCUMENTED = ["--kernel-size", "3", "--strides", "3", "--padding", "same", "--depth-multiplier", "3"]

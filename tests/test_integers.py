@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from dwconv_cli import StreamingConv, depthwise_conv1d
 from dwconv_cli.errors import ShapeError
-from dwconv_cli.layer import LayerSpec, Weights
+from dwconv_cli.layer.spec import LayerSpec, Weights
 
 Array = np.ndarray[Any, Any]
 

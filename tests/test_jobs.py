@@ -18,8 +18,8 @@ import pytest
 from helpers_cli import command, contents, environment, names, run, run_process, save
 
 from dwconv_cli import LayerError, LayerSpec, Recipe, Report, Settings, Weights, apply_many
-from dwconv_cli import job as job_module
-from dwconv_cli.side_by_side import AHEAD, UNBROKEN, Unwanted, side_by_side
+from dwconv_cli.jobs import job as job_module
+from dwconv_cli.jobs.side_by_side import AHEAD, UNBROKEN, Unwanted, side_by_side
 
 RNG = np.random.default_rng(3)
 RECIPE = Recipe(given=(LayerSpec(kernel_size=2), Weights(np.ones((2, 1, 1), "f4"), None, shared=True)))

@@ -14,10 +14,10 @@ import pytest
 from helpers_cli import Array, run, save
 
 from dwconv_cli.errors import LayerError
-from dwconv_cli.keras_files import read_layers
-from dwconv_cli.layer import LayerSpec
-from dwconv_cli.layer_config import current, field_of, from_config, serialized, to_config, weights_dtype
-from dwconv_cli.registry import Choice
+from dwconv_cli.layer.config import current, field_of, from_config, serialized, to_config, weights_dtype
+from dwconv_cli.layer.registry import Choice
+from dwconv_cli.layer.spec import LayerSpec
+from dwconv_cli.weights.keras_files import read_layers
 
 GOLDEN = Path(__file__).resolve().parent / "golden/keras"
 ROUNDING = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-23}
@@ -259,7 +259,7 @@ def test_a_given_config_constrains_new_weights(tmp_path: Path) -> None:
 
 def store(path: Path, groups: dict[str, dict[str, Array]], names: dict[str, str]) -> Path:
     """A weights file, as a subclassed model has it."""
-    from dwconv_cli import hdf5
+    from dwconv_cli.storage import hdf5
 
     arrays = {f"{group}/vars/{key}": array for group, entry in groups.items() for key, array in entry.items()}
     path.write_bytes(hdf5.pack(arrays, {f"{group}/vars": {"name": name} for group, name in names.items()}))

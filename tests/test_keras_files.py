@@ -23,8 +23,8 @@ import oracle
 import pytest
 
 from dwconv_cli.errors import DwconvError, InputError, LayerError, UnsafeFileError
-from dwconv_cli.keras_files import is_keras_file, read_layers, write_keras, write_weights_h5
-from dwconv_cli.keras_json import MAX_DEPTH, find_layers, load_json, policy_name
+from dwconv_cli.layer.keras_json import MAX_DEPTH, find_layers, load_json, policy_name
+from dwconv_cli.weights.keras_files import is_keras_file, read_layers, write_keras, write_weights_h5
 
 GOLDEN = Path(__file__).parent / "golden" / "keras"
 
@@ -205,7 +205,7 @@ def test_an_unzipped_model_is_read_too(tmp_path: Path) -> None:
 
 def test_reading_needs_neither_keras_nor_the_engine() -> None:
     code = (
-        "import sys; from dwconv_cli.keras_files import read_layers, is_keras_file;"
+        "import sys; from dwconv_cli.weights.keras_files import read_layers, is_keras_file;"
         "assert 'h5py' not in sys.modules and 'numpy' not in sys.modules;"
         f"assert read_layers({str(MODEL)!r});"
         "print([m for m in sys.modules if m.split('.')[0] in ('keras', 'tf_keras', 'tensorflow', 'torch', 'scipy')])"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from dwconv_cli.cli.keras_home import DataFormat, default_data_format
 from dwconv_cli.errors import InputError
-from dwconv_cli.keras_home import DataFormat, default_data_format
 
 # As Keras 3 writes it.
 SETTINGS = {

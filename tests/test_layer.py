@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwconv_cli.errors import LayerError, ShapeError
-from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.registry import Choice
+from dwconv_cli.layer.registry import Choice
+from dwconv_cli.layer.spec import LayerSpec, Weights
 
 
 def spec_of(layer: strategies.Layer, **more: Any) -> LayerSpec:

@@ -11,11 +11,11 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dwconv_cli.choices import DTYPES
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer import LayerSpec
-from dwconv_cli.layer_config import from_config, inner_config, policy_dtype, to_config
-from dwconv_cli.registry import Choice
-from dwconv_cli.words import DTYPES
+from dwconv_cli.layer.config import from_config, inner_config, policy_dtype, to_config
+from dwconv_cli.layer.registry import Choice
+from dwconv_cli.layer.spec import LayerSpec
 
 GOLDEN = [
     entry["config"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dwconv_cli.nonfinite import count_nonfinite
+from dwconv_cli.jobs.nonfinite import count_nonfinite
 
 SHAPES = [(1, 5000, 6), (3, 2000, 4), (2, 3, 5), (1, 5000, 1), (1, 0, 3), (0, 4, 4)]
 

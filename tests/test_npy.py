@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dwconv_cli.errors import InputError, UnsafeFileError
-from dwconv_cli.formats.npy import NpyReader, NpyWriter, header_bytes
-from dwconv_cli.formats.runs import whole
-from dwconv_cli.formats.source import FileSource, StreamSource
+from dwconv_cli.storage.formats.npy import NpyReader, NpyWriter, header_bytes
+from dwconv_cli.storage.runs import whole
+from dwconv_cli.storage.source import FileSource, StreamSource
 
 Array = np.ndarray[Any, Any]
 

@@ -17,8 +17,8 @@ import pytest
 from helpers_cli import names, npy_bytes, run, save
 
 from dwconv_cli.errors import InputError, UnsafeFileError
-from dwconv_cli.formats.npz import members, open_zip
-from dwconv_cli.zips import open_member
+from dwconv_cli.storage.formats.npz import members, open_zip
+from dwconv_cli.storage.zips import open_member
 
 Array = np.ndarray[Any, Any]
 X = np.arange(60, dtype="f4").reshape(20, 3)

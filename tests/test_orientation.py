@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from helpers_cli import run
 
-from dwconv_cli.orientation import attributes_note, shape_note, stated_format
-from dwconv_cli.provenance import LAYER
+from dwconv_cli.jobs.orientation import attributes_note, shape_note, stated_format
+from dwconv_cli.jobs.provenance import LAYER
 
 
 @pytest.fixture(autouse=True)

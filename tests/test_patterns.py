@@ -13,7 +13,7 @@ from helpers_cli import run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwconv_cli.formats.patterns import matching_paths, name_pattern
+from dwconv_cli.storage.patterns import matching_paths, name_pattern
 
 
 def matches(pattern: str, name: str) -> bool:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from dwconv_cli.algorithms import ALGORITHMS, Problem
+from dwconv_cli.choices import ALGORITHM_NAMES, AUTO
+from dwconv_cli.convolution.algorithms import ALGORITHMS, Problem
+from dwconv_cli.convolution.plan import plan_conv, problem_of
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer import LayerSpec
-from dwconv_cli.plan import plan_conv, problem_of
-from dwconv_cli.words import ALGORITHM_NAMES, AUTO
+from dwconv_cli.layer.spec import LayerSpec
 
 PROBLEMS = [
     Problem(taps, channels, multiplier, strides, dilation, data_format, dtype)

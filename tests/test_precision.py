@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
+from dwconv_cli.choices import DTYPES
+from dwconv_cli.convolution.precision import precision
 from dwconv_cli.errors import LayerError, ShapeError
-from dwconv_cli.precision import precision
-from dwconv_cli.words import DTYPES
 
 NUMBERS = ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16")
 # "int8/16 and float16 count as float32, int32/64 as float64".

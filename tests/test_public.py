@@ -161,7 +161,7 @@ def test_layers_weights_plans_and_recipes_travel() -> None:
     layer = dwconv_cli.LayerSpec(kernel_size=3, activation="relu(max_value=6)")
     weights = dwconv_cli.Weights(np.ones((3, 2, 1)), np.arange(2.0))
     recipe = dwconv_cli.Recipe(given=(layer, weights), options={"padding": "same"})
-    plan = dwconv_cli.plan_conv(dwconv_cli.algorithms.Problem(3, 2))
+    plan = dwconv_cli.plan_conv(dwconv_cli.convolution.algorithms.Problem(3, 2))
     for make in (lambda o: pickle.loads(pickle.dumps(o)), copy.deepcopy):
         assert make(layer) == layer
         assert hash(make(layer)) == hash(layer)
@@ -180,7 +180,9 @@ class TestLightness:
         assert not self.loaded("import dwconv_cli") & (HEAVY | {"click"})
 
     def test_errors_and_words_are_light(self) -> None:
-        code = "import dwconv_cli; dwconv_cli.LayerError; import dwconv_cli.words, dwconv_cli.geometry"
+        code = (
+            "import dwconv_cli; dwconv_cli.LayerError; import dwconv_cli.choices, dwconv_cli.layer.geometry"
+        )
         assert not self.loaded(code) & (HEAVY | {"click"})
 
     def test_a_convolution_needs_no_files(self) -> None:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from dwconv_cli import LayerSpec, Recipe, Weights
 from dwconv_cli.errors import DwconvError, InputError, LayerError, ShapeError
-from dwconv_cli.initializers import INITIALIZERS, initialized
-from dwconv_cli.registry import Choice
-from dwconv_cli.weights import checksum
+from dwconv_cli.layer.catalogues.initializers import INITIALIZERS, initialized
+from dwconv_cli.layer.registry import Choice
+from dwconv_cli.weights.load import checksum
 
 Array = np.ndarray[Any, Any]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dwconv_cli.errors import LayerError
-from dwconv_cli.regularizers import REGULARIZERS
+from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 RECORDED = json.loads((GOLDEN / "catalogues.json").read_text())["regularizers"]

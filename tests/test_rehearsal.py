@@ -19,10 +19,10 @@ import pytest
 from faults import mutants
 from h5py._objects import phil
 
-from dwconv_cli import hdf5
 from dwconv_cli.errors import InputError, OutOfMemoryError
-from dwconv_cli.formats import h5
-from dwconv_cli.hdf5 import content, rehearsal
+from dwconv_cli.storage import hdf5
+from dwconv_cli.storage.formats import h5
+from dwconv_cli.storage.hdf5 import content, rehearsal
 
 
 def _die(path: str, number: int) -> None:
@@ -213,7 +213,7 @@ def test_threads_read_attributes_with_h5pys_lock(tmp_path: Path, monkeypatch: py
 
 RACE = """
 import sys, threading
-from dwconv_cli.formats.h5 import H5Reader, members
+from dwconv_cli.storage.formats.hdf5 import H5Reader, members
 def go(path):
     for _ in range(125):
         assert members(path) == ["/x", "/y"]

@@ -23,7 +23,7 @@ import pytest
 from helpers_cli import command, contents, environment, names, npy_bytes, run, run_process, run_shell, save
 
 from dwconv_cli.errors import OutputError
-from dwconv_cli.formats.sink import WORTH_RESERVING, FileSink
+from dwconv_cli.storage.sink import WORTH_RESERVING, FileSink
 
 Array = np.ndarray[Any, Any]
 X = np.arange(60, dtype="f4").reshape(20, 3)
@@ -149,7 +149,7 @@ def test_file_systems_without_reservations_are_written_to_all_the_same(
     assert (tmp_path / "out").read_bytes() == b"abc"
 
 
-@pytest.mark.parametrize("call", ["os.pwrite", "os.fsync", "dwconv_cli.formats.draft._rename_no_replace"])
+@pytest.mark.parametrize("call", ["os.pwrite", "os.fsync", "dwconv_cli.storage.draft._rename_no_replace"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 def test_an_error_of_the_system_leaves_nothing(
     tmp_path: Path, rec: Path, kernel: Path, call: str, number: int
@@ -175,7 +175,7 @@ NAMING = {
 def file_system(lacks: tuple[str, ...], number: int) -> Iterator[None]:
     """One whose calls `lacks` fail with an error `number`."""
     failing = mock.Mock(side_effect=OSError(number, os.strerror(number)))
-    functions = {"renameat2": "dwconv_cli.formats.draft._rename_no_replace", "link": "os.link"}
+    functions = {"renameat2": "dwconv_cli.storage.draft._rename_no_replace", "link": "os.link"}
     with contextlib.ExitStack() as stack:
         for call in lacks:
             stack.enter_context(mock.patch(functions[call], failing))
@@ -225,7 +225,7 @@ def test_data_and_directory_are_synced_before_and_after_the_name(tmp_path: Path)
         return lambda *args, **options: (done.append(name.rpartition(".")[2]), real(*args, **options))[1]
 
     with contextlib.ExitStack() as stack:
-        for name in ("os.fsync", "dwconv_cli.formats.draft._rename_no_replace", "os.replace"):
+        for name in ("os.fsync", "dwconv_cli.storage.draft._rename_no_replace", "os.replace"):
             stack.enter_context(mock.patch(name, told(name, pkgutil.resolve_name(name))))
         for overwrite in (False, True):
             sink = FileSink(str(tmp_path / "a"), overwrite)

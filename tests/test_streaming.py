@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwconv_cli import LayerSpec, StreamingConv, Weights, depthwise_conv1d
-from dwconv_cli.activations import NEEDS_WHOLE_AXIS
-from dwconv_cli.algorithms import ALGORITHMS
-from dwconv_cli.engine import Convolution
+from dwconv_cli.convolution.algorithms import ALGORITHMS
+from dwconv_cli.convolution.engine import Convolution
+from dwconv_cli.convolution.plan import problem_of
 from dwconv_cli.errors import LayerError, ShapeError
-from dwconv_cli.plan import problem_of
+from dwconv_cli.layer.catalogues.activations import NEEDS_WHOLE_AXIS
 
 Array = np.ndarray[Any, Any]
 

@@ -11,12 +11,13 @@ from checks import assert_same_bits, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwconv_cli import LayerSpec, Weights, depthwise_conv1d, transfer
-from dwconv_cli.algorithms import ALGORITHMS
-from dwconv_cli.engine import Convolution
+from dwconv_cli import LayerSpec, Weights, depthwise_conv1d
+from dwconv_cli.convolution.algorithms import ALGORITHMS
+from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.errors import DwconvError, InputError, LayerError, ShapeError
-from dwconv_cli.registry import Choice
-from dwconv_cli.transfer import Axes, Tally, Transfer
+from dwconv_cli.jobs import transfer
+from dwconv_cli.jobs.transfer import Axes, Tally, Transfer
+from dwconv_cli.layer.registry import Choice
 
 Array = np.ndarray[Any, Any]
 
@@ -156,7 +157,7 @@ def test_any_cut_is_the_whole(
     spec = LayerSpec(
         kernel_size=case.layer.kernel_size, depth_multiplier=case.layer.depth_multiplier, **case.arguments
     )
-    from dwconv_cli.plan import problem_of
+    from dwconv_cli.convolution.plan import problem_of
 
     if ALGORITHMS[algorithm].supports(problem_of(spec, case.layer.channels, dtype)) is not None:
         algorithm = "auto"

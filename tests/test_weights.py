@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dwconv_cli import LayerSpec, Weights, depthwise_conv1d, load_weights, save_weights
 from dwconv_cli.errors import DwconvError, InputError, LayerError, OutputError, ShapeError
-from dwconv_cli.weights import LoadedWeights, checksum, is_array, load_kernel, read_array
+from dwconv_cli.weights.load import LoadedWeights, checksum, is_array, load_kernel, read_array
 
 Array = np.ndarray[Any, Any]
 

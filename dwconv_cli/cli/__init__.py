@@ -13,14 +13,14 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from dwconv_cli.address_space import MORE_SPACE, NUMPY_BYTES, ask_for
 from dwconv_cli.errors import DwconvError, OutputError, exit_code
-from dwconv_cli.printable import printable
-from dwconv_cli.system_errors import reason
+from dwconv_cli.errors.memory import MORE_SPACE, NUMPY_BYTES, ask_for
+from dwconv_cli.errors.system import reason
+from dwconv_cli.errors.wording import for_the_command_line
+from dwconv_cli.storage.waiting import wait_for_standard_streams
+from dwconv_cli.text import printable
 from dwconv_cli.threads import SIGNALS, keep_blas_single
 from dwconv_cli.version import __version__
-from dwconv_cli.waiting import wait_for_standard_streams
-from dwconv_cli.wording import for_the_command_line
 
 # Command -> what it is for; its module bears its name.
 COMMANDS = {
@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
 
 def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
-        from dwconv_cli.compiled import BACKEND
+        from dwconv_cli.convolution.compiled import BACKEND
 
         click.echo(f"dwconv, version {__version__} ({BACKEND})")
         ctx.exit()
@@ -197,7 +197,7 @@ def _leave(signum: int, frame: Any) -> NoReturn:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     # Other threads may be about to make a file that is removed here, or to publish it.
-    unbroken = getattr(sys.modules.get("dwconv_cli.side_by_side"), "UNBROKEN", None)
+    unbroken = getattr(sys.modules.get("dwconv_cli.jobs.side_by_side"), "UNBROKEN", None)
     with contextlib.nullcontext() if unbroken is None else unbroken.shut():
         _remove_unfinished()
         os._exit(128 + signum)
@@ -205,7 +205,7 @@ def _leave(signum: int, frame: Any) -> NoReturn:
 
 def _remove_unfinished() -> None:
     # Not imported: a signal may have come in the middle of an import.
-    drafts = sys.modules.get("dwconv_cli.formats.draft")
+    drafts = sys.modules.get("dwconv_cli.storage.draft")
     remove = getattr(drafts, "remove_unfinished", None)
     if remove is not None:
         remove()

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dwconv_cli.choices import FORMAT_NAMES, NAN_MODES
 from dwconv_cli.cli import options, say
 from dwconv_cli.cli.files_from import listed_in
 from dwconv_cli.cli.log import Log
 from dwconv_cli.cli.rules import check
 from dwconv_cli.cli.values import size, storage_of
-from dwconv_cli.words import FORMAT_NAMES, NAN_MODES
 
 if TYPE_CHECKING:
     from dwconv_cli.cli.progress import Progress
-    from dwconv_cli.ending import Ending
-    from dwconv_cli.job import Settings
-    from dwconv_cli.live import Raw
-    from dwconv_cli.naming import Target
-    from dwconv_cli.recipe import Recipe
-    from dwconv_cli.report import Report
+    from dwconv_cli.jobs.ending import Ending
+    from dwconv_cli.jobs.job import Settings
+    from dwconv_cli.jobs.live import Raw
+    from dwconv_cli.jobs.naming import Target
+    from dwconv_cli.jobs.report import Report
+    from dwconv_cli.weights.recipe import Recipe
 
 
 @click.command("apply")
@@ -105,7 +105,7 @@ def command(inputs: tuple[str, ...], **given: Any) -> int:
         # Fresh weights that nobody could make again would be lost with this run.
         given |= {"seed": int.from_bytes(os.urandom(4), "little"), "drawn": True}
     recipe = options.recipe_of(given)
-    from dwconv_cli.pipeline import apply_many
+    from dwconv_cli.jobs.pipeline import apply_many
 
     log = Log(given)
     recipe.load()
@@ -146,7 +146,7 @@ def _ending(given: dict[str, Any]) -> Ending | None:
     """What a signal ends, from now on: what comes while the command gets ready belongs to the recording."""
     if given["raw"] is None:
         return None
-    from dwconv_cli.ending import ending_of_standard_input
+    from dwconv_cli.jobs.ending import ending_of_standard_input
 
     ending = ending_of_standard_input()
     return None if ending is None else click.get_current_context().with_resource(ending)
@@ -156,10 +156,10 @@ def _live(
     recipe: Recipe, settings: Settings, given: dict[str, Any], ending: Ending | None, log: Log
 ) -> Generator[Report, None, None]:
     """The one report of a stream of headerless samples; what is to be refused is refused before it is asked for."""
-    from dwconv_cli.formats import Address
-    from dwconv_cli.live import Raw
-    from dwconv_cli.naming import targets
-    from dwconv_cli.pipeline import files_beside
+    from dwconv_cli.jobs.live import Raw
+    from dwconv_cli.jobs.naming import targets
+    from dwconv_cli.jobs.pipeline import files_beside
+    from dwconv_cli.storage.formats import Address
 
     raw = Raw(given["raw"], given["channels"] or 1, given["block_steps"] or 1)
     path, source = given["output"], Address("-")
@@ -176,9 +176,9 @@ def _live(
 def _filtered(
     target: Target, raw: Raw, recipe: Recipe, settings: Settings, ending: Ending | None, log: Log
 ) -> Generator[Report, None, None]:
-    from dwconv_cli.formats.sink import FileSink
-    from dwconv_cli.formats.standard import standard_input, standard_output
-    from dwconv_cli.live import filter_live
+    from dwconv_cli.jobs.live import filter_live
+    from dwconv_cli.storage.sink import FileSink
+    from dwconv_cli.storage.standard_streams import standard_input, standard_output
 
     path = "-" if target.output is None else target.output.path
     sink = standard_output() if path == "-" else FileSink(path, settings.overwrite)
@@ -186,7 +186,7 @@ def _filtered(
 
 
 def _settings(given: dict[str, Any], progress: Progress | None) -> Settings:
-    from dwconv_cli.job import Settings
+    from dwconv_cli.jobs.job import Settings
 
     return Settings(
         steps=given["steps"],

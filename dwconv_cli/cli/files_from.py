@@ -24,7 +24,7 @@ def listed_in(path: str | None, null: bool) -> list[str] | None:
     if path is None:
         return None
     from dwconv_cli.errors import InputError
-    from dwconv_cli.system_errors import reason
+    from dwconv_cli.errors.system import reason
 
     name = "standard input" if path == "-" else path
     try:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dwconv_cli.choices import DATA_FORMATS, FORMAT_NAMES, KERNEL_LAYOUTS
 from dwconv_cli.cli import options, tell, writing
-from dwconv_cli.words import DATA_FORMATS, FORMAT_NAMES, KERNEL_LAYOUTS
 
 if TYPE_CHECKING:
-    from dwconv_cli.resolved import Resolved
+    from dwconv_cli.weights.resolved import Resolved
 
 _WAYS = {**options.WAYS, "kernel": "--from", "weights": "--from"}
 
@@ -74,8 +74,8 @@ def command(**given: Any) -> int:
     if given["input_format"] is not None and given["like"] is None:
         raise click.UsageError("--input-format is for --like; leave it out")
     recipe = options.recipe_of({**given, **_source(source, given["bias"])}, _WAYS)
-    from dwconv_cli.pipeline import make_weights
-    from dwconv_cli.saving import save_weights
+    from dwconv_cli.jobs.pipeline import make_weights
+    from dwconv_cli.weights.save import save_weights
 
     made, losses = make_weights(recipe, given["channels"], given["like"], given["input_format"])
     save_weights(
@@ -92,7 +92,7 @@ def command(**given: Any) -> int:
         taps, channels, multiplier = made.weights.kernel.shape
         entry["kernel_shape"] = [channels * multiplier, 1, taps]
     if given["as_json"]:
-        from dwconv_cli.layer_config import to_config
+        from dwconv_cli.layer.config import to_config
 
         made_of = {"weights": entry, "layer": to_config(made.layer), "losses": losses, "notes": notes}
         with writing("standard output"):
@@ -109,8 +109,8 @@ def command(**given: Any) -> int:
 
 def _protect(given: dict[str, Any]) -> None:
     """Refuse an output in the place of what is read, but for the weights themselves, which may be changed in place."""
-    from dwconv_cli.formats import Address
-    from dwconv_cli.protection import ReadFiles
+    from dwconv_cli.jobs.protection import ReadFiles
+    from dwconv_cli.storage.formats import Address
 
     named = [given[key] for key in ("bias", "like") if given[key] is not None]
     reads = [Address.parse(address).path for address in named]
@@ -119,8 +119,8 @@ def _protect(given: dict[str, Any]) -> None:
 
 def _notes(made: Resolved, output: str) -> list[str]:
     """What is to be told, given what a file with the suffix of `output` can hold."""
-    from dwconv_cli.layer_source import lost_note
-    from dwconv_cli.saving import keras_name
+    from dwconv_cli.weights.layer_source import lost_note
+    from dwconv_cli.weights.save import keras_name
 
     suffix = output.partition("::")[0].lower()
     if suffix.endswith((".keras", ".weights.h5")) and made.layer.name and "/" in made.layer.name:
@@ -139,7 +139,7 @@ def _source(address: str | None, bias: str | None) -> dict[str, Any]:
     """``--from`` as the option that reads what is there: a bare array, or a file of kernel and bias."""
     if address is None:
         return {"bias": bias}
-    from dwconv_cli.weights import holds_pair
+    from dwconv_cli.weights.load import holds_pair
 
     pair = holds_pair(address)
     if bias and pair:

@@ -12,7 +12,7 @@ import click
 from dwconv_cli.cli import options, say
 
 if TYPE_CHECKING:
-    from dwconv_cli.recipe import Recipe
+    from dwconv_cli.weights.recipe import Recipe
 
 # What says nothing of a recording by itself, as its data format does.
 _NEED_LAYER = (*(name for name in options.LAYER_FIELDS if name != "data_format"), "seed")
@@ -136,7 +136,7 @@ def _descriptions(
 
 
 def _data_format(given: dict[str, Any]) -> dict[str, str | None]:
-    from dwconv_cli.keras_home import default_data_format
+    from dwconv_cli.cli.keras_home import default_data_format
 
     return {"data_format": given["data_format"], "default_format": default_data_format().value}
 

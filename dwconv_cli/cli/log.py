@@ -12,8 +12,8 @@ import click
 from dwconv_cli.cli import say, writing
 
 if TYPE_CHECKING:
-    from dwconv_cli.formats.sink import FileSink
-    from dwconv_cli.report import Report
+    from dwconv_cli.jobs.report import Report
+    from dwconv_cli.storage.sink import FileSink
 
 
 class Log:
@@ -42,13 +42,13 @@ class Log:
         # Many recordings share a layer, and so its notes, which are said once.
         self._said: set[str] = set()
         if self._path is not None:
-            from dwconv_cli.formats.sink import check_absent
+            from dwconv_cli.storage.sink import check_absent
 
             check_absent(self._path, self._overwrite)
 
     def __enter__(self) -> Log:
         if self._path is not None:
-            from dwconv_cli.formats.sink import FileSink
+            from dwconv_cli.storage.sink import FileSink
 
             self._sink = FileSink(self._path, self._overwrite)
         return self

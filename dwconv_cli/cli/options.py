@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dwconv_cli.words import (
+from dwconv_cli.choices import (
     ALGORITHM_NAMES,
     DATA_FORMATS,
     DTYPES,
@@ -22,7 +22,7 @@ from dwconv_cli.words import (
 )
 
 if TYPE_CHECKING:
-    from dwconv_cli.recipe import Recipe
+    from dwconv_cli.weights.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
@@ -208,7 +208,7 @@ def recipe_of(given: dict[str, Any], ways: Mapping[str, str] = WAYS) -> Recipe:
     """
     named = named_weights(given, ways)
     config = load_config(given["config"]) if given.get("config") else None
-    from dwconv_cli.keras_json import is_model
+    from dwconv_cli.layer.keras_json import is_model
 
     if not named and not (config and (is_model(config) or _has_kernel_size(config))):
         files = ", ".join(dict.fromkeys(f"{ways[key]} FILE" for key in ("kernel", "weights")))
@@ -220,8 +220,8 @@ def recipe_of(given: dict[str, Any], ways: Mapping[str, str] = WAYS) -> Recipe:
                 raise click.UsageError(
                     f"{option} is for fresh weights, and {named} gives weights that are there; leave out one of them"
                 )
-    from dwconv_cli.keras_home import default_data_format
-    from dwconv_cli.recipe import Recipe
+    from dwconv_cli.cli.keras_home import default_data_format
+    from dwconv_cli.weights.recipe import Recipe
 
     options = {name: given[name] for name in LAYER_FIELDS if given.get(name) is not None}
     default = default_data_format() if "data_format" not in options else None
@@ -255,7 +255,7 @@ def check_stream_format(inputs: Sequence[str], input_format: str | None) -> None
 
 def files_read(given: dict[str, Any]) -> list[str]:
     """Files that options read, besides recordings and weights."""
-    from dwconv_cli.keras_home import default_data_format
+    from dwconv_cli.cli.keras_home import default_data_format
 
     settings = None if given.get("data_format") else default_data_format().path
     config = given.get("config")
@@ -297,8 +297,8 @@ def load_config(path: str) -> dict[str, Any]:
         If it cannot be read, or is not a JSON object.
     """
     from dwconv_cli.errors import InputError
-    from dwconv_cli.keras_json import is_model, load_json, pick_layer
-    from dwconv_cli.system_errors import reason
+    from dwconv_cli.errors.system import reason
+    from dwconv_cli.layer.keras_json import is_model, load_json, pick_layer
 
     path, layer = _config_place(path)
     name = "standard input" if path == "-" else path

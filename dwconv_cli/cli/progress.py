@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import click
 
-from dwconv_cli.printable import printable
+from dwconv_cli.text import printable
 
 # Seconds before a job counts as long, between two lines on a terminal, and between two lines elsewhere.
 PATIENCE, BLINK, PAUSE = 1.0, 0.2, 5.0

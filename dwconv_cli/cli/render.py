@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from dwconv_cli.cli import writing
-from dwconv_cli.printable import printable
+from dwconv_cli.text import printable
 
 INDENT = 2
 _NUMBER = re.compile(r"[-+]?\d[\d.e+-]*")

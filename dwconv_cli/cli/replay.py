@@ -23,8 +23,8 @@ def replay(targets: Sequence[str], input_format: str | None) -> None:
         If a file does not say how it was made, or says something that dwconv would not have written.
     """
     from dwconv_cli.cli.render import answering, fit
-    from dwconv_cli.formats import complete, expand, members, open_reader
-    from dwconv_cli.provenance import words_of
+    from dwconv_cli.jobs.provenance import words_of
+    from dwconv_cli.storage.formats import complete, expand, members, open_reader
 
     for target in targets:
         for place in expand(target, lambda path: members(path, input_format)):
@@ -45,7 +45,7 @@ def _rebuilt(words: list[str], name: str) -> str:
         If they are no call of ``dwconv apply`` with one input, one output, and options that decide what comes out.
     """
     from dwconv_cli.cli.apply import command as apply
-    from dwconv_cli.provenance import command, unsafe
+    from dwconv_cli.jobs.provenance import command, unsafe
 
     context = click.Context(apply, info_name="apply")
     try:

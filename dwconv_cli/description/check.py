@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.choices import AUTO
+from dwconv_cli.convolution.plan import plan_conv, problem_of
+from dwconv_cli.convolution.precision import backend, is_exact, precision
 from dwconv_cli.errors import LayerError, ShapeError
-from dwconv_cli.job import resolved
-from dwconv_cli.layer import LayerSpec
-from dwconv_cli.layer_config import from_config, to_config
-from dwconv_cli.orientation import shape_note
-from dwconv_cli.plan import plan_conv, problem_of
-from dwconv_cli.precision import backend, is_exact, precision
-from dwconv_cli.recipe import Recipe
-from dwconv_cli.report import array_entry
-from dwconv_cli.transfer import Tally
-from dwconv_cli.words import AUTO
+from dwconv_cli.jobs.job import resolved
+from dwconv_cli.jobs.orientation import shape_note
+from dwconv_cli.jobs.report import array_entry
+from dwconv_cli.jobs.transfer import Tally
+from dwconv_cli.layer.config import from_config, to_config
+from dwconv_cli.layer.spec import LayerSpec
+from dwconv_cli.weights.recipe import Recipe
 
 Shape = tuple[int, ...]
 

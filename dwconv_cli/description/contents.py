@@ -8,12 +8,12 @@ from typing import Any
 
 from dwconv_cli.description.plain import plain
 from dwconv_cli.errors import DwconvError, InputError
-from dwconv_cli.formats import FORMATS, Address, format_of, members, open_reader
-from dwconv_cli.keras_files import Doubt, is_keras_file, read_layers
-from dwconv_cli.keras_json import unread_policies
-from dwconv_cli.layer_config import current
-from dwconv_cli.system_errors import NOWHERE, is_nowhere, refusal
-from dwconv_cli.weights import checksum
+from dwconv_cli.errors.system import NOWHERE, is_nowhere, refusal
+from dwconv_cli.layer.config import current
+from dwconv_cli.layer.keras_json import unread_policies
+from dwconv_cli.storage.formats import FORMATS, Address, format_of, members, open_reader
+from dwconv_cli.weights.keras_files import Doubt, is_keras_file, read_layers
+from dwconv_cli.weights.load import checksum
 
 
 def contents(
@@ -109,14 +109,14 @@ def is_model(path: str) -> bool:
 
 
 def _hdf5(path: str, name: str | None, allow_external: bool) -> dict[str, Any]:
-    from dwconv_cli import hdf5
+    from dwconv_cli.storage import hdf5
 
     hdf5.rehearse(_inside, path, name, allow_external)
     return _inside(path, name, allow_external)
 
 
 def _inside(path: str, name: str | None, allow_external: bool) -> dict[str, Any]:
-    from dwconv_cli import hdf5
+    from dwconv_cli.storage import hdf5
 
     with hdf5.open_file(path) as file:
         group = hdf5.find(file, name or "/", allow_external=allow_external)

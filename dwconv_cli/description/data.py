@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from dwconv_cli.choices import AUTO
 from dwconv_cli.description.check import check
 from dwconv_cli.description.plain import plain
 from dwconv_cli.description.stats import channel_stats
 from dwconv_cli.errors import ShapeError
-from dwconv_cli.formats import Address, Reader, complete, open_reader
-from dwconv_cli.job import steps_of
-from dwconv_cli.orientation import attributes_note, stated_format
-from dwconv_cli.recipe import Recipe
-from dwconv_cli.report import array_entry
-from dwconv_cli.transfer import Axes
-from dwconv_cli.words import AUTO
+from dwconv_cli.jobs.job import steps_of
+from dwconv_cli.jobs.orientation import attributes_note, stated_format
+from dwconv_cli.jobs.report import array_entry
+from dwconv_cli.jobs.transfer import Axes
+from dwconv_cli.storage.formats import Address, Reader, complete, open_reader
+from dwconv_cli.weights.recipe import Recipe
 
 
 def describe_data(

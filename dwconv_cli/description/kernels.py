@@ -9,9 +9,9 @@ import numpy as np
 from dwconv_cli.description.check import fresh_layer, in_time
 from dwconv_cli.description.plain import number
 from dwconv_cli.description.response import Response, response
-from dwconv_cli.layer import LayerSpec, Weights
-from dwconv_cli.layer_config import to_config
-from dwconv_cli.recipe import Recipe
+from dwconv_cli.layer.config import to_config
+from dwconv_cli.layer.spec import LayerSpec, Weights
+from dwconv_cli.weights.recipe import Recipe
 
 
 def describe_weights(recipe: Recipe, fs: float | None = None) -> dict[str, Any]:

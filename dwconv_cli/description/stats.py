@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from dwconv_cli.description.plain import number
-from dwconv_cli.formats import Reader
-from dwconv_cli.transfer import Axes
+from dwconv_cli.jobs.transfer import Axes
+from dwconv_cli.storage.formats import Reader
 
 Array = np.ndarray[Any, Any]
 

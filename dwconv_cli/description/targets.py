@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arguments import Location, instance, location, one_of, several, shape_of, shown
+from dwconv_cli.choices import AUTO, DATA_FORMATS
 from dwconv_cli.description import contents
 from dwconv_cli.description.check import check
 from dwconv_cli.description.data import describe_data
 from dwconv_cli.description.kernels import describe_weights
 from dwconv_cli.errors import InputError, LayerError
-from dwconv_cli.formats import Address, expand, format_of, members
-from dwconv_cli.recipe import Recipe
-from dwconv_cli.report import array_entry
-from dwconv_cli.wording import worded
-from dwconv_cli.words import AUTO, DATA_FORMATS
+from dwconv_cli.errors.wording import worded
+from dwconv_cli.jobs.report import array_entry
+from dwconv_cli.layer.arguments import Location, instance, location, one_of, several, shape_of, shown
+from dwconv_cli.storage.formats import Address, expand, format_of, members
+from dwconv_cli.weights.recipe import Recipe
 
 SCHEMA_VERSION = 1
 # Data that is only a shape is taken for Keras's floatx.
@@ -174,7 +174,7 @@ def _kind(address: Address, given: str | None, allow_external: bool) -> str:
 
 
 def _is_group(path: str, name: str, allow_external: bool) -> bool:
-    from dwconv_cli import hdf5
+    from dwconv_cli.storage import hdf5
 
     hdf5.rehearse(_is_group, path, name, allow_external)
     with hdf5.open_file(path) as file:

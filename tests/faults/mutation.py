@@ -23,7 +23,7 @@ class Mutant(NamedTuple):
     cases: tuple[str, ...] = ()
 
 
-SINK, DRAFT, CLI = "formats/sink.py", "formats/draft.py", "cli/__init__.py"
+SINK, DRAFT, CLI = "storage/sink.py", "storage/draft.py", "cli/__init__.py"
 MUTANTS = (
     Mutant("no fsync of the file", DRAFT, {"        os.fsync(self.fd)\n": ""}, "crash points", 1),
     Mutant("no fsync of the folder", DRAFT, {"            os.fsync(self._folder)\n": "            pass\n"},
@@ -52,29 +52,29 @@ MUTANTS = (
         "        while written < len(data):\n            try:\n                if":
         "        if written < len(data):\n            try:\n                if",
     }, "full disk", 30),
-    Mutant("HDF5 sees the disk's errors", "hdf5/write.py", {
+    Mutant("HDF5 sees the disk's errors", "storage/hdf5/write.py", {
         "                self.error = error\n        self._position": "                raise\n        self._position",
     }, "full disk", 8),
-    Mutant("nobody asks for the disk's errors", "formats/h5.py", {
+    Mutant("nobody asks for the disk's errors", "storage/formats/hdf5.py", {
         "if self._trap.error is not None:\n            raise": "if False:\n            raise",
     }, "full disk", 8),
     Mutant("signals leave temporary files", CLI, {"        remove()\n": "        pass\n"}, "signals", 15),
     Mutant("SIGTERM is not caught", CLI, {"        signal.signal(signal.SIGTERM, _leave)\n": ""}, "signals", 15),
-    Mutant("npy of any length", "formats/npy.py", {"source.size != self._end:": "False:"}, "malformed", 60),
-    Mutant("objects in npy", "formats/npy.py", {
+    Mutant("npy of any length", "storage/formats/npy.py", {"source.size != self._end:": "False:"}, "malformed", 60),
+    Mutant("objects in npy", "storage/formats/npy.py", {
         "        if dtype.hasobject:\n":
         "        if dtype.hasobject:\n            __import__('numpy').load(name, allow_pickle=True)\n",
     }, "unsafe", 1000),
-    Mutant("external storage", "hdf5/guard.py", {
+    Mutant("external storage", "storage/hdf5/guard.py", {
         "        check_external(data, plist, where, allow_external)\n": "        pass\n",
     }, "unsafe", 1000),
-    Mutant("changed while it was read", "formats/source.py", {
+    Mutant("changed while it was read", "storage/source.py", {
         "if state_of(self._fd, self.name) != self._before:": "if False:",
     }, "races", 4),
-    Mutant("blocks of any size", "transfer.py", {
+    Mutant("blocks of any size", "jobs/transfer.py", {
         "BLOCK_BYTES = 4 << 20": "BLOCK_BYTES = 1 << 40", "memory // (BLOCKS * per_item)": "1 << 40",
     }, "memory", 2),
-    Mutant("refused inputs stay open", "formats/__init__.py", {"        source.close()\n": "        pass\n"}, "batch", 3000),
+    Mutant("refused inputs stay open", "storage/formats/__init__.py", {"        source.close()\n": "        pass\n"}, "batch", 3000),
 )  # fmt: skip
 
 

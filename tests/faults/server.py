@@ -23,8 +23,8 @@ from typing import Any, NoReturn
 
 NEEDED = (
     "dwconv_cli.cli.apply", "dwconv_cli.cli.init_weights", "dwconv_cli.cli.inspect", "dwconv_cli.cli.render",
-    "dwconv_cli.pipeline", "dwconv_cli.live", "dwconv_cli.formats.h5", "dwconv_cli.formats.npz",
-    "dwconv_cli.hdf5.write", "dwconv_cli.saving", "dwconv_cli.keras_files", "numpy.random",
+    "dwconv_cli.jobs.pipeline", "dwconv_cli.jobs.live", "dwconv_cli.storage.formats.hdf5", "dwconv_cli.storage.formats.npz",
+    "dwconv_cli.storage.hdf5.write", "dwconv_cli.weights.save", "dwconv_cli.weights.keras_files", "numpy.random",
     # Imported where they are used, when a child may have given up the right to read them.
     "concurrent.futures.thread", "difflib", "encodings.cp437", "encodings.idna", "hashlib", "shlex", "tempfile",
     "zipfile",

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dwconv_cli.activations import ACTIVATIONS
-from dwconv_cli.constraints import CONSTRAINTS
-from dwconv_cli.initializers import INITIALIZERS
-from dwconv_cli.registry import Choice, Registry
-from dwconv_cli.regularizers import REGULARIZERS
+from dwconv_cli.layer.catalogues.activations import ACTIVATIONS
+from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
+from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
+from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
+from dwconv_cli.layer.registry import Choice, Registry
 
 keras = pytest.importorskip("keras")
 # Keras's variables lack the copy keyword that NumPy 2 asks of __array__.

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from helpers_cli import run
 
-from dwconv_cli.initializers import INITIALIZERS
-from dwconv_cli.layer import LayerSpec
-from dwconv_cli.layer_config import from_config, serialized
+from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
+from dwconv_cli.layer.config import from_config, serialized
+from dwconv_cli.layer.spec import LayerSpec
 
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 if not keras.__version__.startswith("3."):

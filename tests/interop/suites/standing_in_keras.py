@@ -22,11 +22,11 @@ from keras.src.ops import nn
 from outcomes import CALLS
 
 import dwconv_cli
-from dwconv_cli.activations import ACTIVATIONS
-from dwconv_cli.constraints import CONSTRAINTS
-from dwconv_cli.initializers import INITIALIZERS, compute_fans, initialized
-from dwconv_cli.registry import Registry
-from dwconv_cli.regularizers import REGULARIZERS
+from dwconv_cli.layer.catalogues.activations import ACTIVATIONS
+from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
+from dwconv_cli.layer.catalogues.initializers import INITIALIZERS, compute_fans, initialized
+from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
+from dwconv_cli.layer.registry import Registry
 
 
 def _skip_if_backend(name: str, reason: str) -> Any:

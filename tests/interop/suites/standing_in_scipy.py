@@ -16,7 +16,7 @@ from scipy import signal
 from scipy._lib._array_api import xp_capabilities_table
 
 from dwconv_cli import depthwise_conv1d
-from dwconv_cli.initializers import INITIALIZERS, initialized
+from dwconv_cli.layer.catalogues.initializers import INITIALIZERS, initialized
 
 
 def _convolve(theirs: Callable[..., Any]) -> Callable[..., Any]:

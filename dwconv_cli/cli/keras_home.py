@@ -1,0 +1,45 @@
+"""Keras's own settings file, as far as a layer's defaults depend on it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import NamedTuple
+
+from dwconv_cli.choices import DATA_FORMATS
+from dwconv_cli.errors import InputError
+
+_MAX_BYTES = 1 << 16
+
+
+class DataFormat(NamedTuple):
+    """A data format, and the file that sets it, if one does."""
+
+    value: str
+    path: str | None
+
+
+def default_data_format() -> DataFormat:
+    """``image_data_format`` of ``$KERAS_HOME/keras.json`` or ``~/.keras/keras.json``, else channels_last.
+
+    Raises
+    ------
+    InputError
+        If the file is there but not as Keras writes it.
+    """
+    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
+    path = os.path.join(home, "keras.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            settings = json.loads(file.read(_MAX_BYTES))
+    except OSError:
+        return DataFormat("channels_last", None)
+    except (ValueError, RecursionError):
+        raise InputError(f"{path}: not valid JSON; mend it, or give --data-format") from None
+    value = settings.get("image_data_format") if isinstance(settings, dict) else None
+    if value is None:
+        return DataFormat("channels_last", None)
+    if value not in DATA_FORMATS:
+        choices = " or ".join(DATA_FORMATS)
+        raise InputError(f"{path}: image_data_format is {str(value)[:60]!r}, expected {choices}")
+    return DataFormat(value, path)

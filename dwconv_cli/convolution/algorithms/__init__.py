@@ -1,0 +1,39 @@
+"""The algorithms, by name. A new one is a file here and a line in :data:`ALGORITHMS`.
+
+Each module has ``NAME``, ``supports(problem)`` (None, or why not), ``cost(problem)`` (nanoseconds per output) and
+``prepare(problem, kernel)``, which does once what depends on the kernel alone and returns a :class:`Prepared`.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dwconv_cli.convolution.algorithms import direct, overlap_save
+from dwconv_cli.convolution.algorithms._parts import ComplexParts, real_kernel, real_problem
+from dwconv_cli.convolution.algorithms.problem import Problem
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["ALGORITHMS", "ComplexParts", "Prepared", "Problem", "real_kernel", "real_problem"]
+
+ALGORITHMS: dict[str, ModuleType] = {module.NAME: module for module in (direct, overlap_save)}
+
+
+class Prepared(Protocol):
+    """A kernel made ready by one algorithm; read-only, and so safe in several threads at once.
+
+    Attributes
+    ----------
+    panel : int
+        Outputs computed together, aligned to the absolute output index: the best multiple for tiles.
+    whole_panels : bool
+        Whether a call must hold whole panels and all their inputs, save at the recording's end.
+    """
+
+    panel: int
+    whole_panels: bool
+
+    def __call__(self, x: np.ndarray[Any, Any], first: int, out: np.ndarray[Any, Any], start: int) -> None:
+        """Compute outputs from `start` on into `out` (B, n, C, M) from `x` (B, N, C), padded steps from `first`."""

@@ -1,0 +1,145 @@
+"""The direct sum: one multiplication and one addition a tap, in ascending order of the taps.
+
+An output is ``x0*w0``, then ``+ x1*w1``, and so on; each product and each sum is rounded to the compute dtype, and a tap
+that falls on padding is left out. That is the definition of this package's numbers: the extension and NumPy compute the
+same bits, on every machine, for any tiles and threads.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dwconv_cli.convolution.algorithms._layout import empty_like, is_plain, plain
+from dwconv_cli.convolution.algorithms.problem import Problem
+from dwconv_cli.convolution.compiled import EXTENSION
+from dwconv_cli.convolution.scratch import SCRATCH
+from dwconv_cli.layer.geometry import tap_range
+
+NAME = "direct"
+
+Array = np.ndarray[Any, Any]
+
+# Bytes of the widest register that the extension uses, of its scratch, and of the rows whose weights are repeated.
+REGISTER = 64
+ROOM = 1 << 18
+ROW = 1 << 12
+# Outputs that NumPy sums at a time: few enough for the second-level cache.
+BLOCK = 1 << 15
+
+
+def supports(problem: Problem) -> str | None:
+    """None: the direct sum takes every problem."""
+    return None
+
+
+def cost(problem: Problem) -> float:
+    """Predicted nanoseconds per output sample on one thread; :mod:`~dwconv_cli.convolution.plan` says where the figures are from."""
+    size = np.dtype(problem.dtype).itemsize
+    return size * (0.05 + 0.0094 * problem.kernel_size)
+
+
+def prepare(problem: Problem, kernel: Array) -> Direct:
+    """The direct sum with `kernel`, shape (K, C, M), in the problem's dtype."""
+    return Direct(problem, kernel)
+
+
+class Direct:
+    """The direct sum with one kernel.
+
+    Parameters
+    ----------
+    problem : Problem
+    kernel : ndarray, shape (K, C, M)
+        In the problem's dtype.
+    """
+
+    panel = 1
+    whole_panels = False
+
+    def __init__(self, problem: Problem, kernel: Array) -> None:
+        self.problem = problem
+        self.kernel = kernel
+        self.compiled = EXTENSION is not None and kernel.dtype.kind == "f"
+        self.last = problem.data_format == "channels_last"
+        lanes = problem.channels * problem.depth_multiplier
+        self._together = _steps_of_a_row(lanes, kernel.itemsize) if self.last else 1
+        #: (K, steps * C * M): in channels_last the weights of some steps stand side by side.
+        self.weights = np.tile(kernel.reshape(len(kernel), lanes), (1, self._together))
+
+    def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
+        """Compute the outputs from `start` on.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, C)
+            Padded steps from `first` on; what lies outside is padding.
+        first : int
+        out : ndarray, shape (B, n, C, M)
+            Written whole.
+        start : int
+            Index of the first output.
+        """
+        problem = self.problem
+        x = plain(x, problem)
+        target = out if is_plain(out, problem) else empty_like(out, problem)
+        at = start * problem.strides - first
+        if EXTENSION is not None and self.compiled:
+            scratch = SCRATCH.take("direct", (ROOM // x.itemsize,), x.dtype)
+            EXTENSION.direct(
+                x, self.weights, target, scratch, at, problem.strides, problem.dilation_rate, self.last
+            )
+        else:
+            lanes = problem.channels * problem.depth_multiplier
+            steps = max(1, BLOCK // lanes // self._together * self._together)
+            for low in range(0, target.shape[1], steps):
+                self._block(x, at + low * problem.strides, target[:, low : low + steps])
+        if target is not out:
+            out[...] = target
+
+    def _block(self, x: Array, at: int, out: Array) -> None:
+        """Sum outputs with NumPy; the first tap of the first one is step `at` of `x`."""
+        problem, steps = self.problem, out.shape[1]
+        products = empty_like(out, problem)
+        out[...] = 0
+        # The outputs from here on have a first product.
+        summed = steps
+        with np.errstate(all="ignore"):
+            for tap in range(problem.kernel_size):
+                begin = at + tap * problem.dilation_rate
+                low, high = tap_range(0, steps, begin, problem.strides, 0, x.shape[1])
+                for fresh, left, right in ((True, low, min(high, summed)), (False, max(low, summed), high)):
+                    if left >= right:
+                        continue
+                    into = out[:, left:right] if fresh else products[:, left:right]
+                    self._multiply(x, begin + left * problem.strides, tap, into)
+                    if not fresh:
+                        out[:, left:right] += into
+                summed = min(summed, low)
+
+    def _multiply(self, x: Array, begin: int, tap: int, out: Array) -> None:
+        """Products of one tap: steps of `x` from `begin` on."""
+        problem, (batch, steps, _, multiplier) = self.problem, out.shape
+        samples = x[:, begin : begin + (steps - 1) * problem.strides + 1 : problem.strides]
+        rows = steps // self._together * self._together
+        if multiplier == 1 and problem.strides == 1 and rows and self._together > 1:
+            # NumPy's inner loop runs along the last axis, which is worth making long.
+            shape = (batch, -1, self.weights.shape[1])
+            np.multiply(
+                samples[:, :rows].reshape(shape),
+                self.weights[tap],
+                out=out[:, :rows].reshape(shape, copy=False),
+            )
+            samples, out = samples[:, rows:], out[:, rows:]
+        np.multiply(samples[..., None], self.kernel[tap], out=out)
+
+
+def _steps_of_a_row(lanes: int, itemsize: int) -> int:
+    """Steps whose weights are repeated, so that a row is whole registers, unless that makes it long."""
+    register = REGISTER // itemsize
+    steps = register // math.gcd(lanes, register)
+    if steps * lanes * itemsize > ROW and lanes >= register:
+        return 1
+    return steps

@@ -1,0 +1,257 @@
+"""Runs a plan on arrays, tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dwconv_cli.choices import AUTO
+from dwconv_cli.convolution.algorithms import ALGORITHMS, ComplexParts, Prepared, real_kernel
+from dwconv_cli.convolution.epilogue import Finish
+from dwconv_cli.convolution.integers import IntegerSums
+from dwconv_cli.convolution.plan import Plan, plan_conv, problem_of
+from dwconv_cli.convolution.precision import Precision, backend, is_exact, precision
+from dwconv_cli.convolution.scratch import SCRATCH
+from dwconv_cli.errors import ShapeError
+from dwconv_cli.layer import geometry
+from dwconv_cli.layer.arguments import whole_number
+from dwconv_cli.layer.catalogues.activations import NEEDS_WHOLE_AXIS
+from dwconv_cli.layer.spec import LayerSpec, Weights
+from dwconv_cli.threads import available, run_all
+
+Array = np.ndarray[Any, Any]
+
+# Output samples of one tile: large enough that its few calls cost little. Fewer, down to LEAST, where there would not be
+# one tile for each thread.
+TILE, LEAST = 1 << 19, 1 << 17
+# Outputs that are summed sooner than tiles are listed.
+SMALL = 1 << 14
+# Steps from which on a row of channels_first runs at full speed, and output samples of a tile that may grow for it.
+LONG, LARGEST = 1 << 13, 1 << 21
+
+
+class Convolution:
+    """A layer with its weights, ready for data of one dtype and number of channels.
+
+    Parameters
+    ----------
+    layer : LayerSpec
+    weights : Weights
+    channels : int
+    dtype : dtype
+        Of the data; with the kernel's and the layer's it decides :attr:`precision`.
+    algorithm : str
+        A name in ``ALGORITHMS``, or ``auto``.
+    threads : int, optional
+        At most as many; all processors by default. The result does not depend on it.
+    plan : Plan, optional
+        A plan made already.
+
+    Raises
+    ------
+    ShapeError, LayerError
+        If layer, weights and data do not fit each other.
+    """
+
+    def __init__(
+        self,
+        layer: LayerSpec,
+        weights: Weights,
+        channels: int,
+        dtype: Any,
+        *,
+        algorithm: str = AUTO,
+        threads: int | None = None,
+        plan: Plan | None = None,
+    ) -> None:
+        self._weights = weights = weights.for_channels(channels, layer.data_format)
+        self._dtype = dtype
+        self.layer = layer
+        self.threads = available() if threads is None else whole_number("threads", threads)
+        self.channels = channels
+        data = np.dtype(dtype)
+        self.precision = precision(data, weights.kernel.dtype, layer.dtype)
+        exact = is_exact(data, weights.kernel.dtype)
+        self._integers: IntegerSums | None = None
+        #: What a user should know of how the sums are computed.
+        self.notes: list[str] = []
+        if exact and layer.dtype is None:
+            self._integers = IntegerSums(data, weights.kernel, self.precision.output)
+            self.precision = Precision(self._integers.compute, self.precision.output)
+            self.notes = self._integers.notes
+        compute = self.precision.compute
+        self.backend = backend(compute)
+        complex_taps = weights.kernel.dtype.kind == "c"
+        problem = problem_of(layer, channels, compute.name, exact=exact, complex_taps=complex_taps)
+        self.plan = plan or plan_conv(problem, algorithm)
+        expected = (layer.kernel_size, channels, layer.depth_multiplier)
+        if weights.kernel.shape != expected:
+            raise ShapeError(f"the kernel has shape {weights.kernel.shape}, the layer needs {expected}")
+        with np.errstate(all="ignore"):
+            kernel = np.ascontiguousarray(weights.kernel, np.int64 if compute.kind in "iu" else compute)
+            if self.plan.algorithm != "direct" and not np.isfinite(kernel).all():
+                # Decided here for all channels, so that a part of them has the same bits.
+                self.plan = replace(self.plan, algorithm="direct", reason="a weight is not finite")
+            prepare = ALGORITHMS[self.plan.algorithm].prepare
+            if compute.kind == "c":
+                inner = prepare(problem, real_kernel(kernel, complex_taps))
+                self._prepared: Prepared = ComplexParts(
+                    inner, complex_taps, layer.data_format == "channels_last"
+                )
+            else:
+                self._prepared = prepare(problem, kernel)
+        self.panel = self._prepared.panel if self._prepared.whole_panels else 1
+        finished = self.precision.output if compute.kind in "iu" else compute
+        self._finish = Finish(layer, _bias_for(weights.bias, channels, layer.depth_multiplier, finished))
+        self.output_channels = layer.output_channels(channels)
+        last_axis = layer.activation.name in NEEDS_WHOLE_AXIS
+        self._placed: tuple[tuple[int, ...], tuple[int, ...], int] | None = None
+        #: The activation reads all steps of a recording at once.
+        self.needs_all_steps = last_axis and layer.data_format == "channels_first"
+        #: The activation reads all channels of a step at once.
+        self.needs_all_channels = last_axis and not self.needs_all_steps
+
+    def part(self, channels: slice) -> Convolution:
+        """The same convolution for a range of the channels of channels_first, with the same bits.
+
+        There each channel is computed on its own; in channels_last some transforms take channels together, and
+        nobody reads a part of them.
+        """
+        assert self.layer.data_format == "channels_first"
+        width, multiplier = channels.stop - channels.start, self.layer.depth_multiplier
+        bias = self._weights.bias
+        if bias is not None:
+            bias = bias[channels.start * multiplier : channels.stop * multiplier]
+        weights = Weights(self._weights.kernel[:, channels], bias)
+        return Convolution(self.layer, weights, width, self._dtype, threads=self.threads, plan=self.plan)
+
+    def placed(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+        """The output's shape and the steps padded left, for data of `shape`; the last answer is kept for small calls."""
+        placed = self._placed
+        if placed is None or placed[0] != shape:
+            _, steps, _ = self.layer.canonical_shape(shape)
+            placed = self._placed = (shape, self.layer.output_shape(shape), self.layer.pad_amounts(steps)[0])
+        return placed[1:]
+
+    def empty(self, batch: int, steps: int) -> Array:
+        """A new output, seen as (batch, steps, channels), lying in memory as the layer's data format says."""
+        return self._new(batch, steps, self.output_channels, self.precision.output)
+
+    def room(self, batch: int, steps: int) -> Array:
+        """A new array for data, in the compute dtype, seen and lying as outputs do."""
+        return self._new(batch, steps, self.channels, self.precision.compute)
+
+    def _new(self, batch: int, steps: int, channels: int, dtype: np.dtype[Any]) -> Array:
+        if self.layer.data_format == "channels_last":
+            return np.empty((batch, steps, channels), dtype)
+        return np.empty((batch, channels, steps), dtype).transpose(0, 2, 1)
+
+    def run(self, x: Array, first: int, out: Array, start: int) -> None:
+        """Compute outputs from `start` on.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, C)
+            Padded steps from `first` on, of any numeric dtype; steps outside are zero padding.
+        first : int
+        out : ndarray, shape (B, n, output channels)
+            Written whole, in the output dtype.
+        start : int
+            Index of the first output.
+        """
+        layer = self.layer
+        if not out.size:
+            return
+        if out.size <= SMALL and not self.needs_all_steps:
+            self._tile(x, first, out, start, out.shape[1])
+            return
+        if self.needs_all_steps:
+            tiles = self._recordings(out.shape[0], layer.unactivated_steps(out.shape[1]))
+        else:
+            tiles = self._tiles(out.shape[0], start, start + out.shape[1])
+
+        def tile(place: tuple[slice, int, int]) -> None:
+            batch, low, high = place
+            begin, end = geometry.needed_input(
+                low, high, layer.kernel_size, layer.strides, layer.dilation_rate
+            )
+            begin = min(max(begin - first, 0), x.shape[1])
+            needed = x[batch, begin : max(begin, end - first)]
+            target = out[batch] if self.needs_all_steps else out[batch, low - start : high - start]
+            self._tile(needed, first + begin, target, low, high - low)
+
+        run_all(tile, tiles, self.threads)
+
+    def _recordings(self, batch: int, steps: int) -> Iterator[tuple[slice, int, int]]:
+        return ((slice(item, item + 1), 0, steps) for item in range(batch))
+
+    def _tiles(self, batch: int, start: int, stop: int) -> Iterator[tuple[slice, int, int]]:
+        width = self.channels * self.layer.depth_multiplier
+        tile = min(TILE, max(LEAST, batch * (stop - start) * width // self.threads))
+        steps = max(1, tile // width)
+        if self.layer.data_format == "channels_first":
+            # As long as there is work for all threads.
+            steps = max(steps, min(LONG, LARGEST // width, -(-(stop - start) // self.threads)))
+        panel = self._prepared.panel
+        steps = max(panel, steps // panel * panel)
+        together = max(1, tile // (width * max(1, min(steps, stop - start))))
+        for item in range(0, batch, together):
+            low = start
+            while low < stop:
+                # Cut at absolute multiples, so that few panels are met twice.
+                high = min(stop, (low // steps + 1) * steps)
+                yield slice(item, min(batch, item + together)), low, high
+                low = high
+
+    # NaN and Inf are data here, and so is what overflows.
+    @np.errstate(all="ignore")
+    def _tile(self, x: Array, first: int, out: Array, start: int, steps: int) -> None:
+        compute = self.precision.compute
+        if x.dtype != compute:
+            converted = self._scratch("cast", x.shape, compute)
+            np.copyto(converted, x, casting="unsafe")
+            x = converted
+        into = self._as_it_lies(out)
+        width = self.channels * self.layer.depth_multiplier
+        if self._integers is not None:
+            x = self._integers.as_signed(x)
+        in_place = self._integers is None and self._finish.takes(into, into.shape[0] * steps * width, compute)
+        sums = out if in_place else self._scratch("sums", (len(out), steps, width), x.dtype)
+        self._prepared(x, first, sums.reshape(*sums.shape[:2], self.channels, -1), start)
+        if self._integers is not None:
+            sums = self._integers.checked(sums)
+        self._finish(into if in_place else self._as_it_lies(sums), into)
+
+    def _as_it_lies(self, array: Array) -> Array:
+        """(batch, steps, channels) with the axes in the order of the layer's data format."""
+        return array if self.layer.data_format == "channels_last" else array.transpose(0, 2, 1)
+
+    def _scratch(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """(batch, steps, channels) in scratch, lying as the layer's data format says."""
+        batch, steps, channels = shape
+        if self.layer.data_format == "channels_last":
+            return SCRATCH.take(name, (batch, steps, channels), dtype)
+        return SCRATCH.take(name, (batch, channels, steps), dtype).transpose(0, 2, 1)
+
+
+def canonical(array: Array, data_format: str) -> Array:
+    """`array` of rank 1 to 3 in `data_format` seen as (batch, steps, channels), without a copy."""
+    if array.ndim == 1:
+        return array[None, :, None]
+    if array.ndim == 2:
+        array = array[None]
+    return array if data_format == "channels_last" else array.transpose(0, 2, 1)
+
+
+def _bias_for(bias: Array | None, channels: int, multiplier: int, compute: np.dtype[Any]) -> Array | None:
+    if bias is None or not bias.any():
+        return None
+    if bias.shape != (channels * multiplier,):
+        raise ShapeError(f"the bias has shape {bias.shape}, {channels} channels x {multiplier} need as many")
+    if bias.dtype.kind == "c" and compute.kind != "c":
+        raise ShapeError(f"the bias is complex, data and kernel are {compute}; use --dtype complex64")
+    with np.errstate(all="ignore"):
+        return bias.astype(compute)

@@ -1,0 +1,96 @@
+"""Every error the package raises on purpose.
+
+::
+
+    DwconvError
+    ├── LayerError          a layer that cannot exist            (also a ValueError)
+    ├── ShapeError          arrays that do not fit each other    (also a ValueError)
+    ├── InputError          a file that cannot be read           (also an OSError)
+    │   └── UnsafeFileError a file that asks for more than data
+    ├── OutputError         a result that cannot be written      (also an OSError)
+    ├── MissingExtraError   an optional package is absent        (also an ImportError)
+    └── OutOfMemoryError    a job needs more than it may use     (also a MemoryError)
+
+A message is one line: what, where, what was found, what to do.
+"""
+
+from __future__ import annotations
+
+from dwconv_cli.errors.wording import worded
+
+
+class DwconvError(Exception):
+    """Root of every error raised on purpose."""
+
+    def __str__(self) -> str:
+        return worded(super().__str__())
+
+
+class LayerError(DwconvError, ValueError):
+    """The layer's configuration is impossible or names something unknown."""
+
+
+class ShapeError(DwconvError, ValueError):
+    """Data, kernel, bias or output do not fit each other.
+
+    Attributes
+    ----------
+    wanted : int or None
+        Channels that a kernel is for, where the data has another number of them.
+    """
+
+    wanted: int | None = None
+
+
+class InputError(DwconvError, OSError):
+    """An input is missing, unreadable, malformed or unsupported."""
+
+
+class UnsafeFileError(InputError):
+    """An input asks for more than its data: links elsewhere, bombs, code."""
+
+
+class OutputError(DwconvError, OSError):
+    """An output exists already or could not be written whole."""
+
+
+class MissingExtraError(DwconvError, ImportError):
+    """A feature needs an optional package that is not installed."""
+
+
+class OutOfMemoryError(DwconvError, MemoryError):
+    """A job needs more memory than it may use."""
+
+
+# The first class that fits counts.
+_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (LayerError, 2),
+    (ShapeError, 2),
+    (MissingExtraError, 3),
+    (InputError, 3),
+    (OutputError, 4),
+    (MemoryError, 5),
+    (KeyboardInterrupt, 130),
+    (BrokenPipeError, 141),
+)
+
+
+def _lacks_memory(error: BaseException | None) -> bool:
+    """Whether a library could not be loaded since there was no memory for it."""
+    while error is not None:
+        text = str(error).lower()
+        if (
+            isinstance(error, MemoryError | SystemError)
+            or "failed to map segment" in text
+            or "cannot allocate memory" in text
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code that stands for `error`; 70 for what nobody foresaw."""
+    if isinstance(error, ImportError | SystemError) and _lacks_memory(error):
+        return 5
+    return next((code for kind, code in _CODES if isinstance(error, kind)), 70)

@@ -1,0 +1,1 @@
+"""Recordings filtered from file to file: named, planned, transferred, reported."""

@@ -1,0 +1,179 @@
+"""The recordings that go into one output file, which appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from dwconv_cli.errors import DwconvError, LayerError, OutputError, exit_code
+from dwconv_cli.errors.system import reason
+from dwconv_cli.errors.wording import worded
+from dwconv_cli.jobs.job import Job, Settings
+from dwconv_cli.jobs.naming import Target
+from dwconv_cli.jobs.report import Report
+from dwconv_cli.jobs.side_by_side import UNBROKEN
+from dwconv_cli.storage.formats import Address, Output, format_of, open_output, written
+from dwconv_cli.storage.sink import check_absent, exists
+from dwconv_cli.weights.recipe import Recipe
+
+# What else can be done about an output that exists already.
+_PASS_OVER = "--skip-existing to pass over it"
+
+
+def apply_group(
+    group: Sequence[Target], recipe: Recipe, settings: Settings, keep_going: bool
+) -> list[Report]:
+    """Filter the recordings that go into one output file; the file appears whole or not at all."""
+    reports: list[Report] = []
+    opened: Output | None = None
+    inside = cache(written)
+    try:
+        for target in group:
+            if settings.skip_existing and _is_done(target, settings, inside):
+                reports.append(skipped(target))
+                continue
+            try:
+                with Job(target, recipe, settings) as job:
+                    if settings.dry_run:
+                        _rehearse(target, job, settings)
+                    else:
+                        opened = opened or _open(group, settings)
+                        job.run(opened)
+                job.report.notes = list(map(worded, job.report.notes))
+                reports.append(job.report)
+            except (DwconvError, MemoryError) as error:
+                reports.append(failure(str(target.source), error, target.output))
+                if not keep_going:
+                    break
+        if opened is not None:
+            if any(report.status == "ok" for report in reports) and (keep_going or reports[-1].cause is None):
+                with UNBROKEN:
+                    opened.commit()
+            else:
+                opened.abort()
+                _take_back(reports)
+    except BaseException as error:
+        if opened is not None:
+            opened.abort()
+        if not isinstance(error, DwconvError):
+            raise
+        return [failure(str(target.source), error, target.output) for target in group]
+    return reports
+
+
+def _take_back(reports: list[Report]) -> None:
+    """Say of what was filtered before another one failed that their common output is not there."""
+    cause = reports[-1]
+    for report in reports:
+        if report.status == "ok" and cause.error:
+            message = f"{report.input['address']}: not written, since {cause.input['address']} failed"
+            report.status, report.error = "failed", {"code": cause.error["code"], "message": message}
+
+
+def failure(source: str, error: BaseException, output: Address | None = None) -> Report:
+    """The report of an input that failed."""
+    return Report(
+        status="failed",
+        input={"address": source},
+        output=None if output is None else {"address": str(output)},
+        error={"code": exit_code(error), "message": str(error) or type(error).__name__},
+        cause=error,
+    )
+
+
+def make_directory(path: str) -> None:
+    """Create a directory for outputs, and those above it.
+
+    Raises
+    ------
+    OutputError
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(f"{path}: there is a file in the way; name another directory") from error
+    except OSError as error:
+        raise OutputError(f"{path}: {reason(error)}") from error
+
+
+Members = Callable[[str, str | None], list[str]]
+
+
+def check_target(target: Target, settings: Settings, inside: Members = written) -> bool:
+    """Refuse an output that exists already; True if its file exists and the output is to be added to it.
+
+    Parameters
+    ----------
+    target : Target
+    settings : Settings
+    inside : callable
+        Path and format to the names in that file; :func:`~dwconv_cli.storage.formats.written`, or what remembers its answers.
+
+    Raises
+    ------
+    OutputError
+    """
+    output = target.output
+    if output is None or output.is_stream:
+        return False
+    if output.name is None or target.bare or not os.path.exists(output.path):
+        check_absent(output.path, settings.overwrite, advice=_PASS_OVER)
+        return False
+    if not settings.overwrite and output.name in inside(output.path, settings.output_format):
+        raise exists(str(output), _PASS_OVER)
+    return True
+
+
+def skipped(target: Target) -> Report:
+    """The report of an input whose output exists."""
+    return Report(
+        status="skipped", input={"address": str(target.source)}, output={"address": str(target.output)}
+    )
+
+
+def _is_done(target: Target, settings: Settings, inside: Members) -> bool:
+    output = target.output
+    if output is None or output.is_stream or not os.path.exists(output.path):
+        return False
+    return output.name is None or output.name in inside(output.path, settings.output_format)
+
+
+def _check_storage(output: Address, settings: Settings) -> None:
+    if settings.storage and format_of(output, settings.output_format, output=True).name != "hdf5":
+        asked = [key for key in settings.storage if key != "compression_opts"]
+        verb, them = ("is", "it") if len(asked) == 1 and asked != ["chunks"] else ("are", "them")
+        raise LayerError(
+            f"{output}: {' and '.join(asked)} {verb} for HDF5 outputs; leave {them} out, or write to an .h5 file"
+        )
+
+
+def _rehearse(target: Target, job: Job, settings: Settings) -> None:
+    """Look at the target as a run would, and raise what it would raise."""
+    check_target(target, settings)
+    if target.output is None:
+        return
+    from dwconv_cli.storage.dry import check_output
+
+    _check_storage(target.output, settings)
+    nbytes = (job.report.output or {}).get("nbytes", 0)
+    check_output(target.output, settings.output_format, job.storage(), nbytes, target.makes_directory)
+
+
+def _open(group: Sequence[Target], settings: Settings) -> Output:
+    first_target = group[0]
+    first = first_target.output
+    if first is None:
+        raise LayerError("no output given; say where to write to")
+    _check_storage(first, settings)
+    # Every target of the group is in the same file.
+    inside = cache(written)
+    group = [t for t in group if not (settings.skip_existing and _is_done(t, settings, inside))]
+    adding = [check_target(target, settings, inside) for target in group]
+    names = frozenset(target.output.name or "" for target in group if target.output and settings.overwrite)
+    if first_target.makes_directory:
+        make_directory(os.path.dirname(first.path) or ".")
+    with UNBROKEN:
+        return open_output(
+            first.path, settings.output_format, overwrite=settings.overwrite, keep=all(adding), replace=names
+        )

@@ -1,0 +1,171 @@
+"""Which output belongs to which input."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dwconv_cli.errors import DwconvError, LayerError, OutputError
+from dwconv_cli.jobs.protection import ReadFiles
+from dwconv_cli.jobs.templates import check_inside, encodable, fields_of, filled_name, filled_path, has_fields
+from dwconv_cli.storage.address import real_path
+from dwconv_cli.storage.formats import FORMATS, Address, format_of
+
+
+@dataclass(frozen=True)
+class Target:
+    """An input and its output.
+
+    Parameters
+    ----------
+    source : Address
+        Complete.
+    output : Address or None
+        Complete; None where nothing is to be written.
+    bare : bool
+        The output's address named a file only, not a thing inside it.
+    makes_directory : bool
+        The output's directory comes from a template, and is created if it is not there.
+    """
+
+    source: Address
+    output: Address | None
+    bare: bool = True
+    makes_directory: bool = False
+
+
+def targets(
+    sources: Sequence[Address],
+    output: str | None,
+    directory: str | None = None,
+    given_format: str | None = None,
+    also_read: Sequence[str] = (),
+    also_written: Sequence[str] = (),
+) -> list[Target]:
+    """Pair inputs with outputs.
+
+    Parameters
+    ----------
+    sources : sequence of Address
+        Complete addresses of inputs.
+    output : str or None
+        An address; for several inputs a template with ``{stem} {name} {suffix} {parent} {dataset}``, or a file
+        that holds several arrays.
+    directory : str, optional
+        Outputs get the inputs' file names in there.
+    also_read : sequence of str
+        Paths of other files that the run reads.
+    also_written : sequence of str
+        Paths of other files that the run writes.
+
+    Raises
+    ------
+    LayerError
+        If two inputs would get the same output, or the template is wrong.
+    OutputError
+        If an output would replace something that the run reads.
+    UnsafeFileError
+        If the name of an input, or of something in it, would lead an output elsewhere.
+    """
+    pairs = [_target(source, output, directory, given_format) for source in sources]
+    read_files = ReadFiles(sources, also_read)
+    for target in pairs:
+        if target.output is not None:
+            read_files.check_output(target.output, target.source, target.bare)
+    owners: dict[tuple[str, str | None], Address] = {}
+    for target in pairs:
+        if target.output is None:
+            continue
+        if target.output.is_stream and len(pairs) > 1:
+            advice = _advice(sources, None, given_format)
+            raise LayerError(f"{len(pairs)} inputs cannot share standard output; {advice}")
+        key = _key(target.output)
+        if key in owners:
+            other, source = owners[key], target.source
+            if str(other) == str(source):
+                raise LayerError(
+                    f"{source} is named twice, and both would be written to {target.output}; name it once"
+                )
+            advice = _advice(sources, output, given_format)
+            raise LayerError(f"{other} and {source} would both be written to {target.output}; {advice}")
+        owners[key] = target.source
+    paths = {path for path, _ in owners}
+    for path in also_written:
+        read_files.check(path)
+        if real_path(path) in paths:
+            raise OutputError(f"{path}: is an output of this run, too; write to another name")
+    return pairs
+
+
+def _key(output: Address) -> tuple[str, str | None]:
+    return real_path(output.path), output.name
+
+
+def _advice(sources: Sequence[Address], output: str | None, given_format: str | None) -> str:
+    """What to type so that each input has an output of its own; tried here before it is given."""
+    path = Address.parse(output or "out.npy").path
+    suffix = os.path.splitext(path)[1] or "{suffix}"
+    if given_format is not None:
+        suffix = FORMATS[given_format].suffixes[0]
+    inside = "{parent}/{stem}/{dataset}" if any(source.name for source in sources) else "{parent}/{stem}"
+    candidates = (
+        *([f"{path}::/{inside}"] if output and _holds_names(path, given_format) else []),
+        "out/{parent}/{name}",
+        f"out/{{parent}}/{{stem}}{suffix}",
+        f"out/{{parent}}/{{stem}}_{{dataset}}{suffix}",
+    )
+    for template in candidates:
+        try:
+            keys = [
+                _key(target.output)
+                for target in (_target(source, template, None, given_format) for source in sources)
+                if target.output is not None
+            ]
+        except DwconvError:
+            continue
+        if len(set(keys)) == len(sources):
+            return f"use a template such as -o '{template}'"
+    return "filter them in runs of their own"
+
+
+def _holds_names(path: str, given_format: str | None) -> bool:
+    try:
+        return format_of(Address(path), given_format, output=True).members is not None
+    except DwconvError:
+        return False
+
+
+def _target(source: Address, output: str | None, directory: str | None, given_format: str | None) -> Target:
+    if output is None and directory is None:
+        return Target(source, None)
+    makes_directory = False
+    if directory is not None:
+        path = os.path.join(directory, fields_of(source)["name"])
+        if given_format is not None:
+            path = os.path.splitext(path)[0] + FORMATS[given_format].suffixes[0]
+        address = Address(path, source.name)
+        makes_directory = True
+    else:
+        address = Address.parse(output or "")
+        makes_directory = has_fields(address.path)
+        name = None if address.name is None else filled_name(address.name, source)
+        address = Address(filled_path(address.path, source), name)
+    if os.path.isdir(address.path):
+        raise OutputError(f"{address}: is a directory; use --output-dir {address}, or name a file in it")
+    if address.is_stream:
+        return Target(source, Address(address.path))
+    found = format_of(address, given_format, output=True)
+    if found.members is None:
+        if address.name is not None and directory is None:
+            raise OutputError(
+                f"{address}: this format holds one array without a name; leave out ::{address.name}"
+            )
+        return Target(source, Address(address.path), makes_directory=makes_directory)
+    bare = address.name is None
+    name = encodable((address.name or source.name or fields_of(source)["stem"]).strip("/"))
+    if found.name == "hdf5":
+        name = "/" + name
+    else:
+        check_inside(name, source)
+    return Target(source, Address(address.path, name), bare, makes_directory)

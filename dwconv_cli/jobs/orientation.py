@@ -1,0 +1,46 @@
+"""Signs that the axes of a recording lie the other way round than they are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dwconv_cli.choices import DATA_FORMATS
+from dwconv_cli.jobs.provenance import LAYER
+
+# A layer's config takes a few hundred.
+_MAX_CONFIG = 64 << 10
+
+
+def stated_format(attributes: Mapping[str, Any]) -> str | None:
+    """The data format that a recording's attributes state: its own, or that of the layer that made it."""
+    layer = attributes.get(LAYER)
+    config: Any = None
+    if isinstance(layer, str) and len(layer) <= _MAX_CONFIG:
+        try:
+            config = json.loads(layer)
+        except (ValueError, RecursionError):
+            config = None
+    made_in = config.get("data_format") if isinstance(config, dict) else None
+    stated = (attributes.get("data_format"), made_in)
+    return next((name for name in stated if isinstance(name, str) and name in DATA_FORMATS), None)
+
+
+def attributes_note(attributes: Mapping[str, Any], data_format: str) -> str | None:
+    """What to say where the attributes state another data format than the one that is read."""
+    stated = stated_format(attributes)
+    if stated is None or stated == data_format:
+        return None
+    return f"the file's attributes say {stated}, and it is read as {data_format}; --data-format {stated} follows them"
+
+
+def shape_note(steps: int, channels: int, span: int, data_format: str) -> str | None:
+    """What to ask where a recording has fewer steps than channels, and than the `span` of the kernel."""
+    if steps >= channels or steps >= span:
+        return None
+    other = next(name for name in DATA_FORMATS if name != data_format)
+    return (
+        f"{steps} {'step' if steps == 1 else 'steps'} of {channels} channels; is this {other}? "
+        f"--data-format {other} reads it so"
+    )

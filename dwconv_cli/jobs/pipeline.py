@@ -1,0 +1,284 @@
+"""From recordings to recordings: readers through the engine to writers, file by file or side by side."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from dwconv_cli.errors import DwconvError, LayerError
+from dwconv_cli.errors.wording import worded
+from dwconv_cli.jobs.group import apply_group, failure, make_directory
+from dwconv_cli.jobs.job import Settings, weight_losses
+from dwconv_cli.jobs.naming import Target, targets
+from dwconv_cli.jobs.report import Report
+from dwconv_cli.jobs.side_by_side import side_by_side
+from dwconv_cli.jobs.transfer import Axes
+from dwconv_cli.layer.arguments import Location, instance, location, several, whole_number
+from dwconv_cli.layer.spec import LayerSpec, Weights
+from dwconv_cli.storage.address import real_path
+from dwconv_cli.storage.formats import (
+    Address,
+    complete,
+    expand,
+    members,
+    no_recordings,
+    open_reader,
+    other_files,
+)
+from dwconv_cli.weights.recipe import Recipe
+from dwconv_cli.weights.resolved import Resolved
+
+_CONSTRAINTS = ("depthwise_constraint", "bias_constraint")
+
+
+def apply_file(
+    input: Location,
+    output: Location | None,
+    layer: LayerSpec | None = None,
+    weights: Weights | None = None,
+    *,
+    recipe: Recipe | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Filter one recording into a file that appears whole or not at all.
+
+    Parameters
+    ----------
+    input, output : str or path
+        Addresses.
+    layer : LayerSpec
+    weights : Weights
+    recipe : Recipe, optional
+        Instead of `layer` and `weights`.
+    settings : Settings, optional
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    DwconvError
+        What went wrong; the output is as it was before.
+    """
+    if recipe is None:
+        if layer is None or weights is None:
+            raise LayerError("apply_file needs a layer with weights, or a recipe")
+        recipe = Recipe(given=(layer, weights))
+    recipe, settings = instance("recipe", recipe, Recipe), _settings(settings)
+    source = complete(Address.parse(location("input", input)), settings.input_format)
+    place = None if output is None else location("output", output)
+    (target,) = targets(
+        [source], place, None, settings.output_format, *files_beside(recipe, settings, [source])
+    )
+    (report,) = apply_group([target], recipe, settings, keep_going=False)
+    if report.cause is not None:
+        raise report.cause
+    return report
+
+
+def apply_many(
+    inputs: Iterable[Location],
+    output: Location | None,
+    recipe: Recipe,
+    settings: Settings | None = None,
+    *,
+    directory: Location | None = None,
+    keep_going: bool = False,
+    run: Callable[..., Iterable[list[Report]]] | None = None,
+) -> Generator[Report, None, None]:
+    """Filter many recordings.
+
+    Parameters
+    ----------
+    inputs : iterable of str or path
+        Addresses; wildcards are expanded.
+    output : str or path, optional
+        An address, or a template; see :func:`~dwconv_cli.jobs.naming.targets`.
+    recipe : Recipe
+    settings : Settings, optional
+        With several `jobs`, recordings after one that fails may have been filtered already, unreported.
+    directory : str or path, optional
+        Instead of `output`.
+    keep_going : bool
+        Report a recording that fails and go on with the next.
+    run : callable, optional
+        Like :func:`map`, instead of the threads that `settings` ask for; a pool's works too.
+
+    Returns
+    -------
+    generator of Report
+        In the order of the inputs, those for one file together. One that failed has a `cause`, and is the last
+        unless `keep_going`.
+
+    Raises
+    ------
+    DwconvError
+        If inputs cannot be told apart from outputs, before anything is read or written.
+    """
+    instance("recipe", recipe, Recipe)
+    settings = _settings(settings)
+    place = None if output is None else location("output", output)
+    folder = None if directory is None else location("directory", directory)
+    sources: list[Address] = []
+    failed: list[Report] = []
+    notes: dict[str, str] = {}
+    passed_over = partial(no_recordings, given=settings.input_format)
+    for text in (location("each of inputs", one) for one in several("inputs", inputs, "addresses")):
+        left_out: list[Address] = []
+        try:
+            matches = expand(text, lambda path: members(path, settings.input_format), passed_over, left_out)
+            sources.extend(complete(address, settings.input_format, several=True) for address in matches)
+            if left_out:
+                # Said with the first of those that the wildcards match.
+                notes[str(sources[-len(matches)])] = _left_out_note(text, len(matches), left_out)
+        except DwconvError as error:
+            failed.append(failure(text, error))
+    beside = files_beside(recipe, settings, sources)
+    if failed and not keep_going:
+        targets(sources, None, None, None, *beside)
+        return _all_of(failed[:1])
+    groups: dict[str | int, list[Target]] = {}
+    for number, target in enumerate(targets(sources, place, folder, settings.output_format, *beside)):
+        groups.setdefault(_file_of(target, number), []).append(target)
+    if not run and min(settings.jobs, len(groups)) > 1 and sum(source.is_stream for source in sources) > 1:
+        raise LayerError("several jobs cannot share standard input; name it once, or use one job")
+    if folder is not None and not settings.dry_run:
+        make_directory(folder)
+    reports = _all_of(failed, list(groups.values()), recipe, settings, keep_going, run)
+    return _with_notes(reports, notes) if notes else reports
+
+
+def _left_out_note(text: str, matches: int, left_out: Sequence[Address]) -> str:
+    names = ", ".join(str(address.name) for address in left_out[:5])
+    more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
+    return (
+        f"{text} leaves out {len(left_out)} of {matches + len(left_out)} datasets, dimension scales and what is not "
+        f"numeric data of rank 1 to 3: {names}{more}"
+    )
+
+
+def _with_notes(
+    reports: Generator[Report, None, None], notes: dict[str, str]
+) -> Generator[Report, None, None]:
+    with contextlib.closing(reports):
+        for report in reports:
+            note = notes.pop(report.input["address"], None)
+            report.notes += [note] if note else []
+            yield report
+
+
+def _settings(settings: Settings | None) -> Settings:
+    return Settings() if settings is None else instance("settings", settings, Settings)
+
+
+def files_beside(
+    recipe: Recipe, settings: Settings, sources: Sequence[Address]
+) -> tuple[list[str], list[str]]:
+    """Paths of all that a run reads and writes besides its inputs and outputs."""
+    weights = (recipe.kernel, recipe.bias, recipe.weights)
+    addresses = [Address.parse(address) for address in weights if address is not None]
+    reads = [address.path for address in addresses if not address.is_stream]
+    if settings.allow_external:
+        for source in sources:
+            # What is wrong with an input is told when it is read.
+            with contextlib.suppress(DwconvError):
+                reads += other_files(source, settings.input_format)
+    return [*reads, *settings.also_read], list(settings.also_written)
+
+
+def _all_of(
+    failed: Sequence[Report],
+    groups: Sequence[Sequence[Target]] = (),
+    recipe: Recipe | None = None,
+    settings: Settings | None = None,
+    keep_going: bool = False,
+    run: Callable[..., Iterable[list[Report]]] | None = None,
+) -> Generator[Report, None, None]:
+    """The reports of inputs that were not found, and then of what is done with the others."""
+    yield from failed
+    if recipe is None or settings is None:
+        return
+    jobs = 1 if run else min(settings.jobs, len(groups))
+
+    def is_last(reports: list[Report]) -> bool:
+        return not keep_going and any(report.cause for report in reports)
+
+    done: Iterable[list[Report]]
+    if jobs > 1:
+        # Read once, here: the jobs would each read them, and standard input is there once.
+        # What is wrong with them is every recording's own fault, and told with the first.
+        with contextlib.suppress(DwconvError):
+            recipe.load()
+        work = partial(_watched, recipe=recipe, settings=settings.shared_out(jobs), keep_going=keep_going)
+        done = side_by_side(work, groups, jobs, is_last)
+    else:
+        work_alone = partial(apply_group, recipe=recipe, settings=settings, keep_going=keep_going)
+        done = (run or map)(work_alone, groups)
+    # Not left to the garbage collector: jobs end when nobody asks for more.
+    with contextlib.closing(done) if isinstance(done, Generator) else contextlib.nullcontext():
+        for reports in done:
+            yield from reports
+            if is_last(reports):
+                return
+
+
+def _file_of(target: Target, number: int) -> str | int:
+    """What targets in the same file share, whatever it is called; `number` where there is no file."""
+    if target.output is None:
+        return number
+    # Only where there are names inside can a file be shared.
+    return target.output.path if target.output.name is None else real_path(target.output.path)
+
+
+def _watched(
+    group: Sequence[Target], go_on: Callable[[], None], recipe: Recipe, settings: Settings, keep_going: bool
+) -> list[Report]:
+    """`apply_group`, given up after a block when `go_on` raises."""
+    tell = settings.progress
+
+    def told(address: str, done: int, total: int) -> None:
+        go_on()
+        if tell is not None:
+            tell(address, done, total)
+
+    return apply_group(group, recipe, replace(settings, progress=told), keep_going)
+
+
+def make_weights(
+    recipe: Recipe, channels: int | None = None, like: Location | None = None, input_format: str | None = None
+) -> tuple[Resolved, dict[str, float]]:
+    """Weights for a number of channels.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Fresh weights, or where they are taken from.
+    channels : int, optional
+    like : str or path, optional
+        Address of a recording with as many channels.
+    input_format : str, optional
+        Of `like`, where its suffix does not tell.
+
+    Returns
+    -------
+    Resolved
+        Layer and weights.
+    dict
+        Penalties of the regularizers.
+    """
+    instance("recipe", recipe, Recipe)
+    channels = None if channels is None else whole_number("channels", channels)
+    if like is not None:
+        reader = open_reader(complete(Address.parse(like), input_format), input_format)
+        reader.close()
+        channels = Axes(len(reader.shape), recipe.data_format() == "channels_first").canonical(reader.shape)[
+            2
+        ]
+    # A config that is given is asked for, and no training is to come that would meet its constraints.
+    asked = {key: value for key, value in recipe.given_config.items() if key in _CONSTRAINTS and value}
+    recipe = replace(recipe, options={**asked, **recipe.options})
+    found = recipe.resolve(channels).stored(channels, recipe.options.get("dtype"))
+    return replace(found, notes=list(map(worded, found.notes))), weight_losses(found.layer, found.weights)

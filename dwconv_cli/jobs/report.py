@@ -1,0 +1,98 @@
+"""The report of one input: what came in, what went out, what was done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from math import isfinite
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+@dataclass
+class Report:
+    """What happened to one input; :meth:`to_json` gives the object of the report's JSON Schema.
+
+    Parameters
+    ----------
+    status : str
+        ``ok``, ``failed``, ``skipped`` or ``planned``.
+    input, output : dict
+        ``address``, ``shape``, ``dtype``; of the output also ``nbytes``.
+    layer : dict
+        Under Keras's config keys.
+    layer_source : dict
+        Of each setting in `layer` whether it comes from a ``file``, was ``typed``, or is a ``default``.
+    weights : dict
+        ``address``, ``kernel_shape``, ``bias_shape``, ``sha256``.
+    padding : dict
+        ``left`` and ``right``, in steps.
+    effective_kernel_size : int
+        In steps.
+    algorithm : dict
+        ``name`` and ``reason``.
+    nonfinite : dict
+        Numbers that are NaN or infinite in ``input`` and ``output``.
+    losses : dict
+        Penalties of the regularizers: ``depthwise``, ``bias``, ``activity``, ``total``.
+    seconds : float
+    error : dict
+        ``code`` (the exit code) and ``message``.
+    notes : list of str
+        What a careful person should know, e.g. an option that overrode the weights' own config.
+    cause : BaseException, optional
+        What went wrong, for those who want to raise it; not part of the JSON.
+    """
+
+    status: str = "planned"
+    input: dict[str, Any] = field(default_factory=dict)
+    output: dict[str, Any] | None = None
+    layer: dict[str, Any] | None = None
+    layer_source: dict[str, str] | None = None
+    weights: dict[str, Any] | None = None
+    padding: dict[str, int] | None = None
+    effective_kernel_size: int | None = None
+    algorithm: dict[str, str] | None = None
+    nonfinite: dict[str, int] | None = None
+    losses: dict[str, float] | None = None
+    seconds: float | None = None
+    error: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    cause: BaseException | None = None
+
+    def add_activity(self, penalty: float) -> None:
+        """Complete the losses by the penalty on the output."""
+        if self.losses is not None:
+            self.losses["activity"] = penalty
+            self.losses["total"] = self.losses["depthwise"] + self.losses["bias"] + penalty
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON's types, with the version of the schema and of the program."""
+        from dwconv_cli.version import __version__
+
+        entry = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "cause"}
+        if self.losses is not None:
+            # JSON has no NaN.
+            entry["losses"] = {key: value if isfinite(value) else None for key, value in self.losses.items()}
+        return {"schema_version": SCHEMA_VERSION, "version": __version__, **entry}
+
+
+def array_entry(
+    address: str | None, shape: tuple[int, ...], dtype: Any, nbytes: int | None = None
+) -> dict[str, Any]:
+    """The report's entry of an input or an output."""
+    entry: dict[str, Any] = {"address": address, "shape": list(shape), "dtype": str(dtype)}
+    return entry if nbytes is None else {**entry, "nbytes": nbytes}
+
+
+@cache
+def schema() -> Mapping[str, Any]:
+    """The JSON Schema of a report."""
+    import json
+    from importlib.resources import files
+
+    text = files("dwconv_cli.jobs").joinpath("report_schema.json").read_text("utf-8")
+    found: Mapping[str, Any] = json.loads(text)
+    return found

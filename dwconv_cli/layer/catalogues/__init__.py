@@ -1,0 +1,1 @@
+"""Catalogues: functions by the names that Keras and SciPy know them by."""

@@ -1,0 +1,54 @@
+"""The catalogue of activations, and how a function enters it.
+
+An entry takes a C-contiguous float32 or float64 array, may overwrite it, and returns the result, in the same
+dtype. It computes each element by the same operations wherever the element stands, so that results do not
+depend on how a recording was cut into tiles; NaN stays NaN where it is, also where Keras's comparisons would
+turn it into a number (relu with a threshold, the shrinks, threshold).
+
+Bounds are applied with ``np.clip``, the one bounding ufunc that NumPy vectorizes for a scalar bound.
+
+Formulas are those of ``keras.activations`` in Keras 3, rearranged where the arrangement there overflows or
+cancels.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.argument_limits import Limit
+from dwconv_cli.layer.registry import Registry
+
+Array = NDArray[Any]
+
+ACTIVATIONS: Registry[Callable[..., Array]] = Registry("activation", "keras.activations", functions=True)
+
+
+def real(*aliases: str, **limits: Limit) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
+    """Register a function for real floats; Inf and NaN it makes on the way are meant, not worth a warning."""
+
+    def enter(function: Callable[..., Array]) -> Callable[..., Array]:
+        @functools.wraps(function)
+        def guarded(x: Array, **arguments: Any) -> Array:
+            if x.dtype.kind != "f":
+                raise LayerError(
+                    f"activation {function.__name__}: defined for real floats, not {x.dtype}; only linear is"
+                )
+            with np.errstate(all="ignore"):
+                return function(x, **arguments)
+
+        return ACTIVATIONS.register(*aliases, limits=limits)(guarded)
+
+    return enter
+
+
+def positive_plus(x: Array, rest: Array) -> Array:
+    """``max(x, 0) + rest``, which ends a function whose part below 0 is computed apart."""
+    np.clip(x, 0, np.inf, out=x)
+    x += rest
+    return x

@@ -1,0 +1,120 @@
+"""Activations made of polynomials in pieces: relu and its kin, the hard ones, the shrinks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dwconv_cli.layer.argument_limits import above, at_least
+from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS, Array, positive_plus, real
+
+
+@ACTIVATIONS.register()
+def linear(x: Array) -> Array:
+    """``x``, untouched."""
+    return x
+
+
+@real(max_value=at_least(0))
+def relu(
+    x: Array, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
+) -> Array:
+    """``x`` above `threshold`, at most `max_value`; below, ``negative_slope * (x - threshold)``."""
+    if max_value is None and threshold == 0:
+        return leaky_relu.__wrapped__(x, negative_slope)  # type: ignore[attr-defined, no-any-return]
+    below = None
+    if negative_slope:
+        below = np.clip(x, -np.inf, threshold)
+        below -= below.dtype.type(threshold)
+        below *= negative_slope
+    if threshold:
+        np.putmask(x, x <= threshold, 0)
+    else:
+        np.clip(x, 0, np.inf, out=x)
+    if max_value is not None:
+        np.clip(x, 0, max_value, out=x)
+    if below is not None:
+        x += below
+    return x
+
+
+@real()
+def leaky_relu(x: Array, negative_slope: float = 0.2) -> Array:
+    """``x`` above 0, ``negative_slope * x`` below."""
+    if negative_slope == 0:
+        return np.clip(x, 0, np.inf, out=x)
+    if 0 < negative_slope <= 1:
+        below = np.multiply(x, negative_slope)
+        return np.maximum(x, below, out=x)
+    below = np.clip(x, -np.inf, 0)
+    below *= negative_slope
+    return positive_plus(x, below)
+
+
+@real()
+def relu6(x: Array) -> Array:
+    """``x`` within 0 and 6."""
+    return np.clip(x, 0, 6, out=x)
+
+
+@real(slope=above(0))
+def hard_sigmoid(x: Array, slope: float | None = None) -> Array:
+    """``x * slope + 1/2`` within 0 and 1; the slope is 1/6 by default, 0.2 in Keras 2."""
+    if slope is None:
+        x /= 6
+    else:
+        x *= slope
+    x += 0.5
+    return np.clip(x, 0, 1, out=x)
+
+
+@real("hard_swish")
+def hard_silu(x: Array) -> Array:
+    """``x * hard_sigmoid(x)``."""
+    x *= hard_sigmoid.__wrapped__(x.copy())  # type: ignore[attr-defined]
+    return x
+
+
+@real()
+def hard_tanh(x: Array) -> Array:
+    """``x`` within -1 and 1."""
+    return np.clip(x, -1, 1, out=x)
+
+
+@real()
+def hard_shrink(x: Array, threshold: float = 0.5) -> Array:
+    """``x`` where ``|x| > threshold``, else 0."""
+    np.putmask(x, np.abs(x) <= threshold, 0)
+    return x
+
+
+@real(threshold=at_least(0))
+def soft_shrink(x: Array, threshold: float = 0.5) -> Array:
+    """``x`` moved towards 0 by `threshold`, at most to 0."""
+    x -= np.clip(x, -threshold, threshold)
+    return x
+
+
+@real()
+def threshold(x: Array, *, threshold: float, default_value: float) -> Array:
+    """``x`` above `threshold`, else `default_value`."""
+    np.putmask(x, x <= threshold, default_value)
+    return x
+
+
+@real()
+def sparse_plus(x: Array) -> Array:
+    """0 up to -1, ``x`` from 1 on, ``(x + 1)**2 / 4`` between."""
+    between = np.clip(x, -1, 1)
+    between += 1
+    np.square(between, out=between)
+    between *= 0.25
+    np.putmask(x, x < 1, between)
+    return x
+
+
+@real()
+def sparse_sigmoid(x: Array) -> Array:
+    """``(x + 1) / 2`` within 0 and 1."""
+    x += 1
+    x *= 0.5
+    return np.clip(x, 0, 1, out=x)

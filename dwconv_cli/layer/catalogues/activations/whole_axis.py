@@ -1,0 +1,77 @@
+"""Activations that mix the elements of the last axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.argument_limits import one_of
+from dwconv_cli.layer.catalogues.activations.catalogue import Array, real
+from dwconv_cli.layer.catalogues.activations.smooth import sigmoid
+from dwconv_cli.layer.registry import Choice
+
+NEEDS_WHOLE_AXIS: frozenset[str] = frozenset({"glu", "log_softmax", "softmax", "sparsemax"})
+"""Entries of this module; all others work element by element."""
+
+_LAST = {"axis": one_of(-1, 2)}  # a layer's output has rank 3, so both are its last axis
+
+
+def output_channels(choice: Choice, channels: int) -> int:
+    """Size of the last axis after the activation.
+
+    Raises
+    ------
+    LayerError
+        If glu is to halve an odd number.
+    """
+    if choice.name != "glu":
+        return channels
+    if channels % 2:
+        raise LayerError(f"activation glu: it halves the last axis, which has the odd size {channels}")
+    return channels // 2
+
+
+@real(**_LAST)
+def softmax(x: Array, axis: int = -1) -> Array:
+    """``exp(x) / sum(exp(x))`` over the last axis."""
+    x -= x.max(axis=-1, keepdims=True)
+    np.exp(x, out=x)
+    x /= x.sum(axis=-1, keepdims=True)
+    return x
+
+
+@real(**_LAST)
+def log_softmax(x: Array, axis: int = -1) -> Array:
+    """``x - log(sum(exp(x)))`` over the last axis."""
+    x -= x.max(axis=-1, keepdims=True)
+    total = np.exp(x).sum(axis=-1, keepdims=True)
+    x -= np.log(total, out=total)
+    return x
+
+
+@real(**_LAST)
+def sparsemax(x: Array, axis: int = -1) -> Array:
+    """``max(x - tau, 0)`` over the last axis, tau as Keras computes it.
+
+    Keras adds up all partial sums of the support, where Martins and Astudillo (2016, algorithm 1) take the
+    last; a row of two or more supporting elements may therefore not sum to 1, here as there.
+    """
+    order = np.sort(x, axis=-1)[..., ::-1]
+    sums = np.cumsum(order, axis=-1)
+    ranks = np.arange(1, x.shape[-1] + 1, dtype=x.dtype)
+    support = order - (sums - 1) / ranks > 0
+    tau = np.where(support, sums, 0).sum(axis=-1, keepdims=True)
+    tau -= 1
+    tau /= support.sum(axis=-1, keepdims=True).astype(x.dtype)
+    x -= tau
+    return np.clip(x, 0, np.inf, out=x)
+
+
+@real(**_LAST)
+def glu(x: Array, axis: int = -1) -> Array:
+    """``a * sigmoid(b)`` of the last axis's halves a and b (Dauphin et al. 2017)."""
+    half = output_channels(Choice("glu"), x.shape[-1])
+    # A copy, to return a contiguous array; a strided half may also take a loop with other last bits.
+    gate: Array = sigmoid.__wrapped__(x[..., half:].copy())  # type: ignore[attr-defined]
+    gate *= x[..., :half]
+    return gate

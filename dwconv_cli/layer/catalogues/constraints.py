@@ -1,0 +1,86 @@
+"""Catalogue of constraints: Keras's projections of weights.
+
+An entry takes an array and returns a new one of the same dtype. Norms are taken along ``axis``: 0 is the taps of
+each filter in a kernel ``(K, C, M)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.argument_limits import at_least
+from dwconv_cli.layer.registry import Registry
+
+Array = NDArray[Any]
+
+CONSTRAINTS: Registry[Callable[..., Array]] = Registry("constraint", "keras.constraints")
+
+# keras.config.epsilon(): what Keras adds to a norm before it divides by it.
+_EPSILON = 1e-7
+
+
+def _norms(name: str, w: Array, axis: int | tuple[int, ...]) -> Array:
+    try:
+        squares = np.square(np.abs(w) if w.dtype.kind == "c" else w)
+        return np.asarray(np.sqrt(np.sum(squares, axis=axis, keepdims=True)))
+    except (np.exceptions.AxisError, ValueError):
+        raise LayerError(f"constraint {name}: weights of shape {w.shape} have no axis {axis}") from None
+
+
+def _scaled(w: Array, desired: Array, norms: Array) -> Array:
+    return np.asarray(w * (desired / (norms.dtype.type(_EPSILON) + norms)), w.dtype)
+
+
+@CONSTRAINTS.register(limits={"max_value": at_least(0)})
+def max_norm(w: Array, max_value: float = 2, axis: int | tuple[int, ...] = 0) -> Array:
+    """Norms of at most `max_value`."""
+    norms = _norms("max_norm", w, axis)
+    return _scaled(w, np.clip(norms, 0, max_value), norms)
+
+
+@CONSTRAINTS.register(limits={"min_value": at_least(0), "max_value": at_least(0)})
+def min_max_norm(
+    w: Array,
+    min_value: float = 0.0,
+    max_value: float = 1.0,
+    rate: float = 1.0,
+    axis: int | tuple[int, ...] = 0,
+) -> Array:
+    """Norms moved by `rate` of the way into the range from `min_value` to `max_value`.
+
+    Raises
+    ------
+    LayerError
+        If the range is empty.
+    """
+    if min_value > max_value:
+        raise LayerError(f"constraint min_max_norm: min_value={min_value!r} is above max_value={max_value!r}")
+    norms = _norms("min_max_norm", w, axis)
+    desired = rate * np.clip(norms, min_value, max_value) + (1 - rate) * norms
+    return _scaled(w, desired, norms)
+
+
+@CONSTRAINTS.register()
+def non_neg(w: Array) -> Array:
+    """No weight below 0.
+
+    Raises
+    ------
+    LayerError
+        If the weights are complex.
+    """
+    if w.dtype.kind == "c":
+        raise LayerError(f"constraint non_neg: {w.dtype} weights have no order")
+    return np.maximum(w, 0)
+
+
+@CONSTRAINTS.register()
+def unit_norm(w: Array, axis: int | tuple[int, ...] = 0) -> Array:
+    """Norms of 1."""
+    norms = _norms("unit_norm", w, axis)
+    return np.asarray(w / (norms.dtype.type(_EPSILON) + norms), w.dtype)

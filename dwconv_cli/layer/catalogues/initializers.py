@@ -1,0 +1,302 @@
+"""Catalogue of initializers: Keras's, and the signal designs of :mod:`dwconv_cli.layer.catalogues.filter_designs`.
+
+An entry takes ``shape`` and ``dtype`` and returns a new array. With a seed the numbers are those of Keras's
+NumPy backend, bit for bit in float32 (in float64 that backend rounds orthogonal and stft to float32; here they
+are not rounded). Without one each call draws others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.argument_limits import Limit, above, at_least, one_of
+from dwconv_cli.layer.catalogues.filter_designs import DESIGNS
+from dwconv_cli.layer.catalogues.stft_kernels import STFT_LIMITS, stft
+from dwconv_cli.layer.registry import Choice, Registry
+from dwconv_cli.threads import one_blas_thread
+
+Array = NDArray[Any]
+
+INITIALIZERS: Registry[Callable[..., Array]] = Registry(
+    "initializer",
+    "keras.initializers",
+    ignored=("dtype",),
+    optional=("input_axes", "output_axes"),
+)
+
+_SEED = Limit("from 0 to 4294967295", lambda seed: 0 <= seed < 2**32)
+# Standard deviation of a normal distribution cut off at two deviations; Keras's constant.
+_TRUNCATED_STD = 0.87962566103423978
+
+
+def _numbers(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_numbers, value))
+    return isinstance(value, int | float | complex)
+
+
+def _generator(seed: int | None) -> np.random.Generator:
+    # Keras turns an integer seed into the state [seed, 0] before its NumPy backend seeds a generator with it.
+    return np.random.default_rng(None if seed is None else np.array([seed, 0], "uint32"))
+
+
+@INITIALIZERS.register("zero")
+def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """All 0."""
+    return np.zeros(shape, dtype)
+
+
+@INITIALIZERS.register("one")
+def ones(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """All 1."""
+    return np.ones(shape, dtype)
+
+
+@INITIALIZERS.register(limits={"value": Limit("a number or a list of numbers", _numbers)})
+def constant(shape: tuple[int, ...], dtype: DTypeLike, *, value: complex | tuple[Any, ...] = 0.0) -> Array:
+    """All `value`, or an array that broadcasts to `shape`.
+
+    Raises
+    ------
+    LayerError
+        If it does not broadcast.
+    """
+    try:
+        return np.broadcast_to(np.asarray(value, dtype), shape).copy()
+    except (ValueError, TypeError, OverflowError):
+        raise LayerError(
+            f"initializer constant: value does not fit shape {shape} and {np.dtype(dtype)}"
+        ) from None
+
+
+@INITIALIZERS.register("IdentityInitializer")
+def identity(shape: tuple[int, ...], dtype: DTypeLike, *, gain: float = 1.0) -> Array:
+    """`gain` times the identity matrix.
+
+    Raises
+    ------
+    LayerError
+        If `shape` is no matrix's.
+    """
+    if len(shape) != 2:
+        raise LayerError(
+            f"initializer identity: it makes matrices only, not arrays of shape {shape}; use delta"
+        )
+    found: Array = np.eye(*shape, dtype=dtype) * np.asarray(gain, dtype)
+    return found
+
+
+@INITIALIZERS.register("normal", limits={"stddev": at_least(0), "seed": _SEED})
+def random_normal(
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    *,
+    mean: float = 0.0,
+    stddev: float = 0.05,
+    seed: int | None = None,
+) -> Array:
+    """Normal distribution."""
+    return _generator(seed).normal(mean, stddev, shape).astype(dtype)
+
+
+@INITIALIZERS.register("uniform", limits={"seed": _SEED})
+def random_uniform(
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    *,
+    minval: float = -0.05,
+    maxval: float = 0.05,
+    seed: int | None = None,
+) -> Array:
+    """Uniform distribution from `minval` to below `maxval`.
+
+    Raises
+    ------
+    LayerError
+        If `minval` is above `maxval`.
+    """
+    if minval > maxval:
+        raise LayerError(f"initializer random_uniform: minval={minval!r} is above maxval={maxval!r}")
+    return _generator(seed).uniform(minval, maxval, shape).astype(dtype)
+
+
+@INITIALIZERS.register(limits={"stddev": at_least(0), "seed": _SEED})
+def truncated_normal(
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    *,
+    mean: float = 0.0,
+    stddev: float = 0.05,
+    seed: int | None = None,
+) -> Array:
+    """Normal distribution without what lies more than two deviations from the mean."""
+    generator, wanted = _generator(seed), math.prod(shape)
+    found = np.empty(0)
+    while found.size < wanted:
+        batch = generator.normal(mean, stddev, wanted)
+        inside = (batch >= mean - 2 * stddev) & (batch <= mean + 2 * stddev)
+        found = np.append(found, batch[inside])
+    return found[:wanted].astype(dtype).reshape(shape)
+
+
+def compute_fans(
+    shape: tuple[int, ...],
+    input_axes: tuple[int, ...] | None = None,
+    output_axes: tuple[int, ...] | None = None,
+) -> tuple[int, int]:
+    """Fan-in and fan-out, ``(C*K, M*K)`` for a kernel ``(K, C, M)``.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    input_axes, output_axes : tuple of int, optional
+        Axes whose sizes make up fan-in and fan-out; both or neither.
+
+    Raises
+    ------
+    LayerError
+        If `shape` lacks an axis.
+    """
+    if input_axes is not None and output_axes is not None:
+        try:
+            return math.prod(shape[a] for a in input_axes), math.prod(shape[a] for a in output_axes)
+        except IndexError:
+            raise LayerError(
+                f"input_axes={input_axes}, output_axes={output_axes}: shape {shape} has no such axis"
+            ) from None
+    if len(shape) < 2:
+        return (shape[0], shape[0]) if shape else (1, 1)
+    field = math.prod(shape[:-2])
+    return shape[-2] * field, shape[-1] * field
+
+
+@INITIALIZERS.register(
+    limits={
+        "scale": above(0),
+        "mode": one_of("fan_in", "fan_out", "fan_avg"),
+        "distribution": one_of("truncated_normal", "untruncated_normal", "uniform", "normal"),
+        "seed": _SEED,
+    }
+)
+def variance_scaling(
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    *,
+    scale: float = 1.0,
+    mode: str = "fan_in",
+    distribution: str = "truncated_normal",
+    seed: int | None = None,
+    input_axes: tuple[int, ...] | None = None,
+    output_axes: tuple[int, ...] | None = None,
+) -> Array:
+    """Variance `scale` over a fan of the kernel (He et al. 2015, Glorot and Bengio 2010).
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype
+    scale : float
+    mode : str
+        ``fan_in``, ``fan_out`` or ``fan_avg``.
+    distribution : str
+        ``truncated_normal`` (or ``normal``), ``untruncated_normal`` or ``uniform``.
+    seed : int, optional
+    input_axes, output_axes : tuple of int, optional
+        See :func:`compute_fans`.
+    """
+    fan_in, fan_out = compute_fans(shape, input_axes, output_axes)
+    fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}[mode]
+    variance = scale / max(1.0, fan)
+    if distribution == "uniform":
+        limit = math.sqrt(3.0 * variance)
+        return random_uniform(shape, dtype, minval=-limit, maxval=limit, seed=seed)
+    if distribution == "untruncated_normal":
+        return random_normal(shape, dtype, stddev=math.sqrt(variance), seed=seed)
+    return truncated_normal(shape, dtype, stddev=math.sqrt(variance) / _TRUNCATED_STD, seed=seed)
+
+
+def _register_scaled(name: str, scale: float, mode: str, distribution: str) -> None:
+    def scaled(
+        shape: tuple[int, ...],
+        dtype: DTypeLike,
+        *,
+        seed: int | None = None,
+        input_axes: tuple[int, ...] | None = None,
+        output_axes: tuple[int, ...] | None = None,
+    ) -> Array:
+        return variance_scaling(
+            shape,
+            dtype,
+            scale=scale,
+            mode=mode,
+            distribution=distribution,
+            seed=seed,
+            input_axes=input_axes,
+            output_axes=output_axes,
+        )
+
+    scaled.__name__ = scaled.__qualname__ = name
+    scaled.__doc__ = f"variance_scaling(scale={scale}, mode={mode!r}, distribution={distribution!r})."
+    INITIALIZERS.register(limits={"seed": _SEED})(scaled)
+
+
+for _author, _scale, _mode in (("glorot", 1.0, "fan_avg"), ("he", 2.0, "fan_in"), ("lecun", 1.0, "fan_in")):
+    _register_scaled(f"{_author}_normal", _scale, _mode, "truncated_normal")
+    _register_scaled(f"{_author}_uniform", _scale, _mode, "uniform")
+
+
+@INITIALIZERS.register("OrthogonalInitializer", limits={"seed": _SEED})
+def orthogonal(
+    shape: tuple[int, ...], dtype: DTypeLike, *, gain: float = 1.0, seed: int | None = None
+) -> Array:
+    """`gain` times a matrix with orthonormal rows or columns, the last axis being its columns (Saxe et al. 2014).
+
+    Raises
+    ------
+    LayerError
+        If `shape` has fewer than two axes.
+    """
+    if len(shape) < 2:
+        raise LayerError(f"initializer orthogonal: it needs two axes or more, not shape {shape}")
+    rows, columns = math.prod(shape[:-1]), shape[-1]
+    high = (max(rows, columns), min(rows, columns))
+    compute = np.result_type(dtype, np.float32)  # LAPACK has no float16
+    with one_blas_thread:
+        q, r = np.linalg.qr(random_normal(high, compute, stddev=1.0, seed=seed))
+    q *= np.sign(np.diag(r))
+    if rows < columns:
+        q = q.T
+    return np.asarray(compute.type(gain) * q.reshape(shape), dtype)
+
+
+INITIALIZERS.register("STFTInitializer", class_name="STFT", limits=STFT_LIMITS)(stft)
+for _design, _limits in DESIGNS.items():
+    INITIALIZERS.register(in_keras=False, limits=_limits)(_design)
+
+
+def initialized(choice: Choice, shape: tuple[int, ...], dtype: str, seed: int | None) -> Array:
+    """Fresh numbers from a catalogue entry; `seed` is for entries that take one and were given none.
+
+    Raises
+    ------
+    LayerError
+        If the entry refuses, or its numbers are too large for `dtype`.
+    """
+    takes_seed = "seed" in INITIALIZERS.arguments(choice.name) and "seed" not in dict(choice.arguments)
+    extra = {"seed": seed} if takes_seed else {}
+    finite = False
+    with np.errstate(all="ignore"), contextlib.suppress(OverflowError):
+        array: Array = INITIALIZERS.function(choice)(shape, dtype, **extra)
+        finite = bool(np.isfinite(array).all())
+    if not finite:
+        raise LayerError(
+            f"initializer {choice}: gives NaN or infinity in {dtype}; use smaller arguments, or a wider dtype"
+        )
+    return array

@@ -1,0 +1,77 @@
+"""Catalogue of regularizers: Keras's penalties on weights or outputs.
+
+An entry takes an array and returns its penalty as a float. Sums are taken in float64, whatever the array's
+dtype. Where a penalty adds up over parts of an array, so do these (not orthogonal_regularizer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.argument_limits import at_least, one_of
+from dwconv_cli.layer.registry import Registry
+from dwconv_cli.threads import one_blas_thread
+
+Array = NDArray[Any]
+
+REGULARIZERS: Registry[Callable[..., float]] = Registry("regularizer", "keras.regularizers")
+
+# keras.ops.normalize leaves vectors shorter than this unnormalized: keras.config.epsilon().
+_EPSILON = 1e-7
+
+
+def _sum_abs(x: Array) -> float:
+    return float(np.sum(np.abs(x), dtype=np.float64))
+
+
+def _sum_square(x: Array) -> float:
+    with np.errstate(over="ignore"):
+        parts = (x.real, x.imag) if x.dtype.kind == "c" else (x,)
+        return float(sum(np.sum(np.square(part, dtype=np.float64)) for part in parts))
+
+
+@REGULARIZERS.register(class_name="L1", limits={"l1": at_least(0)})
+def l1(x: Array, l1: float = 0.01) -> float:
+    """``l1 * sum(|x|)``."""
+    return l1 * _sum_abs(x)
+
+
+@REGULARIZERS.register(class_name="L2", limits={"l2": at_least(0)})
+def l2(x: Array, l2: float = 0.01) -> float:
+    """``l2 * sum(|x|**2)``."""
+    return l2 * _sum_square(x)
+
+
+@REGULARIZERS.register("l1l2", class_name="L1L2", limits={"l1": at_least(0), "l2": at_least(0)})
+def l1_l2(x: Array, l1: float = 0.0, l2: float = 0.0) -> float:
+    """``l1 * sum(|x|) + l2 * sum(|x|**2)``."""
+    return (l1 * _sum_abs(x) if l1 else 0.0) + (l2 * _sum_square(x) if l2 else 0.0)
+
+
+@REGULARIZERS.register(limits={"factor": at_least(0), "mode": one_of("rows", "columns")})
+def orthogonal_regularizer(x: Array, factor: float = 0.01, mode: str = "rows") -> float:
+    """`factor` times the mean of ``|cosine|`` over pairs of a matrix's rows (or columns).
+
+    Raises
+    ------
+    LayerError
+        If `x` is no matrix, as the kernel and the bias of a depthwise layer never are.
+    """
+    if x.ndim != 2:
+        raise LayerError(
+            f"regularizer orthogonal_regularizer: it needs a matrix, not an array of shape {x.shape}"
+        )
+    vectors = (x if mode == "rows" else x.T).astype(np.result_type(x.dtype, np.float64))
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors /= np.maximum(norms, _EPSILON)
+    with one_blas_thread:
+        cosines = np.abs(vectors @ vectors.T)
+    np.fill_diagonal(cosines, 0)
+    count = len(vectors)
+    # Keras divides by the number of pairs also where there is none.
+    return float(factor * 0.5 * cosines.sum() / max(count * (count - 1) / 2, 1))

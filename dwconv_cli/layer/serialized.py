@@ -1,0 +1,60 @@
+"""Objects as Keras serializes them: what they are called, where they come from, and what is wrapped in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.argument_limits import shown
+
+OWN = "dwconv_cli"
+# Where Keras's own objects live, by the first part of the module's name; Keras 2 wrote no module at all.
+_KERAS_PACKAGES = frozenset({"builtins", "keras", "keras_core", "tensorflow", "tf_keras"})
+# Objects in which Keras keeps an argument, and where in them it is.
+_WRAPPERS = {"__numpy__": "value", "__tensor__": "value", "SeedGenerator": "seed"}
+LAYER_KEYS = ("name", "trainable", "dtype", "activity_regularizer", "batch_input_shape", "batch_shape")
+"""What every Keras layer carries in its config; a layer that serves as an activation has no use for them."""
+
+
+def serialized(module: str, class_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """An object as Keras 3 serializes it."""
+    registered = f"{OWN}>{class_name}" if module == OWN else None
+    return {"module": module, "class_name": class_name, "config": config, "registered_name": registered}
+
+
+def check_origin(kind: str, value: Mapping[Any, Any], class_name: str) -> None:
+    """Refuse another package's object, even if it bears a name of the catalogue of this `kind`.
+
+    Raises
+    ------
+    LayerError
+    """
+    module, registered = value.get("module", "keras"), value.get("registered_name")
+    package = registered.partition(">")[0] if isinstance(registered, str) and ">" in registered else OWN
+    known = isinstance(module, str) and module.partition(".")[0] in _KERAS_PACKAGES | {OWN}
+    if not known or package != OWN:
+        own_name = registered if isinstance(registered, str) and registered else class_name
+        where = f" of {shown(module)}" if isinstance(module, str) else ""
+        raise LayerError(f"{kind} {shown(own_name)}{where}: a custom object, whose code is not in the file")
+
+
+def unwrapped(value: Any) -> Any:
+    """A config value out of the objects in which Keras wraps arrays and seeds."""
+    if not isinstance(value, Mapping):
+        return value
+    class_name, inner = value.get("class_name"), value.get("config")
+    key = _WRAPPERS.get(class_name) if isinstance(class_name, str) else None
+    return inner[key] if key is not None and isinstance(inner, Mapping) and key in inner else value
+
+
+def number(value: Any) -> Any:
+    """A value of an activation layer, whose numbers Keras 2.12 could write as strings."""
+    if not isinstance(value, str) or len(value) > 40:
+        return value
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            pass
+    return value

@@ -1,0 +1,287 @@
+"""A layer as data: :class:`LayerSpec`, checked once, and its :class:`Weights`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from dwconv_cli.choices import DATA_FORMATS, DTYPES, LARGEST, PADDINGS, counted
+from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.layer import geometry
+from dwconv_cli.layer.arguments import (
+    Array,
+    Converted,
+    array,
+    default,
+    dtype_name,
+    one_of,
+    shape_of,
+    shown,
+    whole_number,
+)
+from dwconv_cli.layer.catalogues.activations import ACTIVATIONS, output_channels
+from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
+from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
+from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
+from dwconv_cli.layer.registry import Choice, Registry
+
+Entry = Converted[Choice, Choice | str | Mapping[str, Any] | None]
+OptionalEntry = Converted[Choice | None, Choice | str | Mapping[str, Any] | None]
+Number = Converted[int, int | Sequence[int]]
+
+CATALOGUES: dict[str, Registry[Any]] = {
+    "activation": ACTIVATIONS,
+    "depthwise_initializer": INITIALIZERS,
+    "bias_initializer": INITIALIZERS,
+    "depthwise_regularizer": REGULARIZERS,
+    "bias_regularizer": REGULARIZERS,
+    "activity_regularizer": REGULARIZERS,
+    "depthwise_constraint": CONSTRAINTS,
+    "bias_constraint": CONSTRAINTS,
+}
+_DEFAULTS = {
+    "activation": Choice("linear"),
+    "depthwise_initializer": Choice("glorot_uniform"),
+    "bias_initializer": Choice("zeros"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSpec:
+    """Keras's ``DepthwiseConv1D``, by Keras's names.
+
+    Parameters
+    ----------
+    kernel_size, strides, dilation_rate : int or sequence of one int
+        Steps. At most one of `strides` and `dilation_rate` is above 1, as Keras documents.
+    padding : str
+        ``valid``, ``same`` or ``causal``, in any case; ``causal`` is an extension, as in ``Conv1D``.
+    depth_multiplier : int
+        Output channels for each input channel, M.
+    data_format : str
+        ``channels_last`` for ``(batch, steps, channels)``, ``channels_first`` for ``(batch, channels, steps)``.
+    activation, *_initializer, *_regularizer, *_constraint : Choice, str, mapping or None
+        Catalogue entries, e.g. ``"relu(max_value=6)"``, also as Keras serializes them.
+    use_bias : bool
+    dtype : str or dtype, optional
+        Compute and output dtype, e.g. ``"float64"`` or ``np.float64``, kept as its name; None takes the promotion
+        of data and kernel.
+    name : str, optional
+        The layer's name in a model.
+    allow_strided_dilation : bool
+        Take `strides` and `dilation_rate` above 1 together. Keras's layer and ``keras.ops.depthwise_conv`` compute
+        them, although the layer's documentation promises a ValueError; a layer that was trained so is such a layer.
+
+    Raises
+    ------
+    LayerError
+        If the layer is impossible.
+    """
+
+    kernel_size: int
+    strides: Number = default(1)
+    padding: str = "valid"
+    depth_multiplier: int = 1
+    data_format: str = "channels_last"
+    dilation_rate: Number = default(1)
+    activation: Entry = default(Choice("linear"))
+    use_bias: bool = True
+    depthwise_initializer: Entry = default(Choice("glorot_uniform"))
+    bias_initializer: Entry = default(Choice("zeros"))
+    depthwise_regularizer: OptionalEntry = default(None)
+    bias_regularizer: OptionalEntry = default(None)
+    activity_regularizer: OptionalEntry = default(None)
+    depthwise_constraint: OptionalEntry = default(None)
+    bias_constraint: OptionalEntry = default(None)
+    dtype: Converted[str | None, DTypeLike | None] = default(None)
+    name: str | None = None
+    allow_strided_dilation: bool = False
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        for key in ("kernel_size", "strides", "dilation_rate", "depth_multiplier"):
+            put(self, key, _positive(key, getattr(self, key)))
+        put(self, "padding", one_of("padding", self.padding, PADDINGS))
+        put(self, "data_format", one_of("data_format", self.data_format, DATA_FORMATS))
+        if self.dtype is not None:
+            put(self, "dtype", dtype_name("dtype", self.dtype, DTYPES))
+        if self.strides > 1 and self.dilation_rate > 1 and not self.allow_strided_dilation:
+            raise LayerError(
+                f"strides={self.strides} with dilation_rate={self.dilation_rate}: "
+                "at most one of the two may be above 1"
+            )
+        if not isinstance(self.use_bias, bool):
+            raise LayerError(f"use_bias must be True or False, got {shown(self.use_bias)}")
+        if self.name is not None and not isinstance(self.name, str):
+            raise LayerError(f"name must be a str, got {shown(self.name)}")
+        for key, catalogue in CATALOGUES.items():
+            value = getattr(self, key)
+            if isinstance(value, str):
+                put(self, key, catalogue.parse(value))
+            elif value is not None:
+                put(self, key, catalogue.from_config(value))
+            elif key in _DEFAULTS:
+                put(self, key, _DEFAULTS[key])
+
+    @property
+    def effective_kernel_size(self) -> int:
+        """Steps a kernel spans."""
+        return geometry.effective_kernel_size(self.kernel_size, self.dilation_rate)
+
+    def output_steps(self, steps: int) -> int:
+        """Length of the output for a recording of `steps` steps.
+
+        Raises
+        ------
+        ShapeError
+            If nothing would be left.
+        """
+        steps = whole_number("steps", steps, 0)
+        found = geometry.output_steps(steps, self.kernel_size, self.strides, self.padding, self.dilation_rate)
+        if found < 1:
+            advice = "shorten the kernel or use padding=same" if steps else "nothing can be filtered"
+            raise ShapeError(
+                f"{steps} steps are too few for padding={self.padding} with an effective kernel size of "
+                f"{self.effective_kernel_size}; {advice}"
+            )
+        return found
+
+    def pad_amounts(self, steps: int) -> tuple[int, int]:
+        """Zero steps left and right of a recording of `steps` steps."""
+        steps = whole_number("steps", steps, 0)
+        return geometry.pad_amounts(steps, self.kernel_size, self.strides, self.padding, self.dilation_rate)
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the output for data of `shape`, rank 1 to 3.
+
+        Raises
+        ------
+        ShapeError
+            If the rank is another, or nothing would be left.
+        """
+        batch, steps, channels = self.canonical_shape(shape)
+        kept = self.activated_steps(self.output_steps(steps))
+        return self.restored_shape(len(shape), batch, kept, self.output_channels(channels))
+
+    def activated_steps(self, steps: int) -> int:
+        """Steps that the activation leaves of `steps`: as many, but glu halves its axis (see :meth:`unactivated_steps`).
+
+        Raises
+        ------
+        LayerError
+            If glu is to halve an odd number.
+        """
+        if self.data_format == "channels_first":
+            return output_channels(self.activation, steps)
+        return steps
+
+    def unactivated_steps(self, steps: int) -> int:
+        """The inverse of :meth:`activated_steps`."""
+        return 2 * steps if self.activated_steps(2) == 1 else steps
+
+    def output_channels(self, channels: int) -> int:
+        """Channels of the output, ``channels * depth_multiplier`` unless the activation halves them (glu)."""
+        total = channels * self.depth_multiplier
+        return output_channels(self.activation, total) if self.data_format == "channels_last" else total
+
+    def canonical_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
+        """``(batch, steps, channels)`` of data of `shape`, whatever its rank and layout."""
+        shape = shape_of(shape)
+        if len(shape) == 1:
+            return 1, shape[0], 1
+        if len(shape) not in (2, 3):
+            raise ShapeError(f"data of shape {shape} has rank {len(shape)}; ranks 1, 2 and 3 can be filtered")
+        batch = shape[0] if len(shape) == 3 else 1
+        first, second = shape[-2:]
+        return (batch, first, second) if self.data_format == "channels_last" else (batch, second, first)
+
+    def restored_shape(self, rank: int, batch: int, steps: int, channels: int) -> tuple[int, ...]:
+        """The inverse of :meth:`canonical_shape` for an output."""
+        if rank == 1:
+            return (steps,) if channels == 1 else (steps, channels)
+        pair = (steps, channels) if self.data_format == "channels_last" else (channels, steps)
+        return pair if rank == 2 else (batch, *pair)
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A kernel and maybe a bias.
+
+    Parameters
+    ----------
+    kernel : array_like, shape (K, C, M), (K, C) or (K,)
+        Correlation taps: not flipped. Kept as ``(K, C, M)``; ``(K,)`` is kept as `shared`.
+    bias : array_like, shape (C*M,), optional
+    shared : bool
+        The kernel is one of ``(K, 1, M)`` that fits any number of channels.
+
+    Raises
+    ------
+    ShapeError
+        If they have other shapes, do not fit each other, or hold no numbers.
+    """
+
+    kernel: Array
+    bias: Array | None = None
+    shared: bool = False
+
+    if TYPE_CHECKING:  # what the fields are made from is more than they hold
+
+        def __init__(
+            self, kernel: ArrayLike, bias: ArrayLike | None = None, shared: bool = False
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        given = array("kernel", self.kernel)
+        if given.ndim not in (1, 2, 3) or not given.size:
+            raise ShapeError(f"a kernel has shape (K, C, M), (K, C) or (K,), got {given.shape}")
+        kernel = given.reshape(given.shape + (1,) * (3 - given.ndim))
+        object.__setattr__(self, "kernel", kernel)
+        object.__setattr__(self, "shared", given.ndim == 1 or self.shared)
+        if self.shared and kernel.shape[1] != 1:
+            raise ShapeError(f"a shared kernel has shape (K, 1, M) or (K,), got {given.shape}")
+        if self.bias is not None:
+            object.__setattr__(self, "bias", array("bias", self.bias))
+        for what, numbers in (("kernel", kernel), ("bias", self.bias)):
+            dtype = kernel.dtype if numbers is None else numbers.dtype
+            if dtype.kind not in "biufc" or dtype.itemsize > 8 * (1 + (dtype.kind == "c")):
+                raise ShapeError(f"a {what} holds numbers of at most 64 bits, got {dtype}")
+        if self.bias is not None:
+            outputs = kernel.shape[1] * kernel.shape[2]
+            if self.bias.ndim != 1 or (self.bias.shape[0] != outputs and not self.shared):
+                raise ShapeError(
+                    f"the bias has shape {self.bias.shape}, the kernel {kernel.shape} needs ({outputs},)"
+                )
+
+    def for_channels(self, channels: int, data_format: str = "channels_last") -> Weights:
+        """These weights for data of `channels` channels; a shared kernel is repeated.
+
+        Raises
+        ------
+        ShapeError
+            If the kernel is for another number of channels.
+        """
+        size, own, multiplier = self.kernel.shape
+        if whole_number("channels", channels, 0) == 0:
+            raise ShapeError("data without channels cannot be filtered; no kernel fits it")
+        if self.shared:
+            kernel = np.broadcast_to(self.kernel, (size, channels, multiplier))
+            return Weights(kernel, self.bias)
+        if own != channels:
+            other = "channels_first" if data_format == "channels_last" else "channels_last"
+            raise ShapeError(
+                f"{counted(channels, 'channel')} ({data_format}), but the kernel {self.kernel.shape} is for {own}; "
+                f"try --data-format {other} or another kernel"
+            )
+        return self
+
+
+def _positive(key: str, value: Any) -> int:
+    number = whole_number(key, value[0] if isinstance(value, list | tuple) and len(value) == 1 else value)
+    if number > LARGEST:
+        raise LayerError(f"{key} must be at most {LARGEST}, got {number}")
+    return number

@@ -1,0 +1,1 @@
+"""Files and pipes as blocks of numbers. Nothing is computed here."""

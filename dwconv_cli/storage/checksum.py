@@ -1,0 +1,71 @@
+"""Whether a file's content is the same after it was read as before, whatever its times say."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+
+from dwconv_cli.errors import InputError
+from dwconv_cli.errors.system import refusal
+from dwconv_cli.storage.source import changed, open_file
+
+
+class Checksum:
+    """The content of a file, read whole now and again by :meth:`verify`.
+
+    Parameters
+    ----------
+    path : str
+
+    Raises
+    ------
+    InputError
+        If it is no regular file, or cannot be read.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        # Looked at first: to open a pipe waits for its writer.
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise InputError(
+                f"{path}: is no file that can be read again for its checksum; leave out --checksum"
+            )
+        self._fd = open_file(path)
+        try:
+            self._before = self._digest()
+        except BaseException:
+            self.close()
+            raise
+
+    def verify(self) -> None:
+        """Read the content again.
+
+        Raises
+        ------
+        InputError
+            If it is another one, or another file has the name.
+        """
+        try:
+            same = os.path.samestat(os.stat(self._path), os.fstat(self._fd))
+        except FileNotFoundError:
+            same = True
+        except OSError as error:
+            raise refusal(self._path, error) from error
+        if not same or self._digest() != self._before:
+            raise changed(self._path)
+
+    def close(self) -> None:
+        """Release the file."""
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def _digest(self) -> bytes:
+        try:
+            with open(self._fd, "rb", buffering=0, closefd=False) as file:
+                file.seek(0)
+                return hashlib.file_digest(file, "sha256").digest()
+        except OSError as error:
+            raise refusal(self._path, error) from error

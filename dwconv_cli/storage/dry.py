@@ -1,0 +1,85 @@
+"""A look at where an output is to go, for a dry run: what would be refused there, without making anything."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from dwconv_cli.errors import OutputError
+from dwconv_cli.errors.system import reason
+from dwconv_cli.storage.address import real_path
+from dwconv_cli.storage.formats import Address, format_of
+from dwconv_cli.storage.sink import is_special
+
+
+def check_output(
+    output: Address, given: str | None, storage: Mapping[str, Any], nbytes: int, makes_directory: bool
+) -> None:
+    """Refuse an output that could not be written.
+
+    Parameters
+    ----------
+    output : Address
+        Complete.
+    given : str, optional
+        Its format, where the suffix does not tell.
+    storage : mapping
+        h5py's options of an HDF5 dataset.
+    nbytes : int
+        What it will hold.
+    makes_directory : bool
+        Whether missing directories will be created.
+
+    Raises
+    ------
+    OutputError
+        With what the run would say.
+    MissingExtraError
+        If HDF5 lacks a compression.
+    """
+    found = format_of(output, given, output=True)
+    if output.is_stream:
+        if found.name != "npy":
+            raise OutputError(f"standard output takes an .npy stream, not {found.name}; name a file")
+        return
+    if is_special(output.path):
+        if found.name == "hdf5":
+            raise OutputError(f"{output.path}: HDF5 cannot be streamed; write .npy there, or to a file")
+        if not os.access(output.path, os.W_OK):
+            raise OutputError(f"{output.path}: {os.strerror(errno.EACCES).lower()}")
+        return
+    folder = _folder(output.path, makes_directory)
+    # Compressed data may need less.
+    if found.name != "hdf5":
+        room = os.statvfs(folder)
+        if nbytes > room.f_bavail * room.f_frsize:
+            raise OutputError(f"{output.path}: {os.strerror(errno.ENOSPC).lower()}; it needs {nbytes} bytes")
+        return
+    from dwconv_cli.storage.formats.hdf5 import check_name
+    from dwconv_cli.storage.hdf5.write import with_plugin
+
+    with_plugin(storage)
+    if output.name is not None and os.path.exists(output.path):
+        check_name(output.path, output.name)
+
+
+def _folder(path: str, makes_directory: bool) -> str:
+    """The directory of `path`, or the first above it that is there where the others are created."""
+    target = real_path(path)
+    try:
+        os.lstat(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise OutputError(f"{path}: {reason(error)}") from error
+    folder = os.path.dirname(target)
+    while makes_directory and not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        if makes_directory:
+            raise OutputError(f"{folder}: there is a file in the way; name another directory")
+        raise OutputError(f"{path}: its directory does not exist; create it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{path}: its directory {folder} may not be written to")
+    return folder

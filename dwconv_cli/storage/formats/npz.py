@@ -1,0 +1,246 @@
+"""``.npz``: a zip of ``.npy`` members, read to the end and written in order."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import zipfile
+from collections.abc import Callable
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+from dwconv_cli.choices import LAYER_CONFIG
+from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
+from dwconv_cli.errors.system import reason
+from dwconv_cli.storage.formats.npy import NpyReader, NpyWriter
+from dwconv_cli.storage.sink import Sink, StreamSink, exists, kept
+from dwconv_cli.storage.source import StreamSource, changed, state_of
+from dwconv_cli.storage.zips import DAMAGE, open_archive, open_member
+
+MAX_MEMBERS = 100_000
+# A layer's config stands in the comment of its kernel, where readers of arrays do not meet it.
+MAX_COMMENT = 65_535
+
+
+def open_zip(path: str) -> zipfile.ZipFile:
+    """A zip file whose member names are unique.
+
+    Raises
+    ------
+    InputError
+        If it is no zip file, or malformed.
+    """
+    try:
+        archive = open_archive(path, MAX_MEMBERS)
+    except DAMAGE as error:
+        hint = reason(error) if str(error) != "File is not a zip file" else "not a zip file"
+        raise InputError(f"{path}: {hint}") from error
+    names = archive.namelist()
+    if len(set(names)) != len(names):
+        archive.close()
+        raise UnsafeFileError(f"{path}: has duplicate members; write it again")
+    return archive
+
+
+def members(path: str) -> list[str]:
+    """Names of the arrays in a file, without ``.npy``, in its order."""
+    with open_zip(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+
+class NpzReader(NpyReader):
+    """Blocks of one member, in order; its checksum is verified at the end.
+
+    Parameters
+    ----------
+    path : str
+    name : str
+        The member, without ``.npy``.
+    """
+
+    def __init__(self, path: str, name: str) -> None:
+        self._opened = contextlib.ExitStack()
+        self._archive = self._opened.enter_context(open_zip(path))
+        label = f"{path}::{name}"
+        try:
+            self._before = self._file_state(label)
+            info = self._archive.getinfo(f"{name}.npy")
+            stream = self._opened.enter_context(open_member(self._archive, info))
+            super().__init__(StreamSource(stream, label), label)
+            size = info.file_size
+            if size != self._end:
+                raise InputError(f"{label}: holds {size} bytes, its header needs {self._end}")
+            self.storage = {"format": "npz", "order": "F" if self.fortran else "C"}
+            if info.comment.startswith(b"{"):
+                self.attributes = {LAYER_CONFIG: info.comment.decode("utf-8", "replace")}
+        except KeyError:
+            self._opened.close()
+            names = ", ".join(members(path)[:20])
+            raise InputError(f"{label}: no such member; the file has: {names}") from None
+        except DAMAGE as error:
+            self._opened.close()
+            raise (
+                error if isinstance(error, InputError) else InputError(f"{label}: {reason(error)}")
+            ) from error
+
+    def finish(self) -> None:
+        """Check the member's checksum, and that the file did not change."""
+        super().finish()
+        if self._file_state(self.name) != self._before:
+            raise changed(self.name)
+
+    def close(self) -> None:
+        super().close()
+        self._opened.close()
+
+    def _file_state(self, label: str) -> tuple[int, ...]:
+        assert self._archive.fp is not None
+        return state_of(self._archive.fp.fileno(), label)
+
+
+class NpzOutput:
+    """A new ``.npz``, or an existing one with members added; it appears whole at :meth:`commit`.
+
+    Parameters
+    ----------
+    sink : Sink
+    keep : str, optional
+        Path of an ``.npz`` whose members are carried over.
+    replace : set of str
+        Members in it that may be replaced.
+    """
+
+    def __init__(self, sink: Sink, keep: str | None = None, replace: frozenset[str] = frozenset()) -> None:
+        self._sink = sink
+        self._file = _SinkFile(sink)
+        self._archive = zipfile.ZipFile(self._file, "w", allowZip64=True)
+        self._keep = keep
+        self._replace = replace
+        if keep is not None:
+            try:
+                self._carry_over(keep, lambda name: name not in replace)
+            except BaseException:
+                self.abort()
+                raise
+
+    def writer(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        attributes: Any = None,
+        options: Any = None,
+    ) -> _MemberWriter:
+        """A writer of the member `name`, which keeps of `attributes` the layer's config alone; one at a time."""
+        # A fixed date makes equal content equal files.
+        info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+        info.comment = str((attributes or {}).get(LAYER_CONFIG, "")).encode()
+        if len(info.comment) > MAX_COMMENT:
+            raise OutputError(
+                f"{self._sink.name}::{name}: the layer's config has {len(info.comment)} bytes, and a zip file keeps "
+                f"{MAX_COMMENT}; write an HDF5 file"
+            )
+        if info.filename in self._archive.NameToInfo:
+            raise exists(f"{self._sink.name}::{name}")
+        stream = self._archive.open(info, "w", force_zip64=True)
+        sink = StreamSink(cast("BinaryIO", stream), f"{self._sink.name}::{name}")
+        return _MemberWriter(sink, shape, dtype, stream, lambda: self._forget(info))
+
+    def commit(self) -> None:
+        """Make the file appear."""
+        if self._keep is not None:
+            # What should have been replaced, but could not be.
+            written = {name.removesuffix(".npy") for name in self._archive.namelist()}
+            self._carry_over(self._keep, lambda name: name in self._replace - written)
+        self._archive.close()
+        if self._file.error is not None:
+            raise self._file.error
+        self._sink.commit()
+
+    def abort(self) -> None:
+        """Leave no trace."""
+        self._file.dead = True
+        try:
+            self._archive.close()
+        except ValueError:
+            # A member was still open.
+            self._archive.fp = None
+        self._sink.abort()
+
+    def _forget(self, info: zipfile.ZipInfo) -> None:
+        """Leave a member out of the directory; its bytes stay behind, unused."""
+        self._archive.filelist.remove(info)
+        del self._archive.NameToInfo[info.filename]
+
+    def _carry_over(self, path: str, wanted: Callable[[str], bool]) -> None:
+        with kept(), open_zip(path) as old:
+            for info in old.infolist():
+                if not wanted(info.filename.removesuffix(".npy")):
+                    continue
+                copy = zipfile.ZipInfo(info.filename, info.date_time)
+                copy.compress_type, copy.comment = info.compress_type, info.comment
+                try:
+                    with (
+                        open_member(old, info) as source,
+                        self._archive.open(copy, "w", force_zip64=True) as target,
+                    ):
+                        while block := source.read(1 << 20):
+                            target.write(block)
+                except OutputError:
+                    raise
+                except DAMAGE as error:
+                    raise OutputError(
+                        f"{path}::{info.filename}: cannot be carried over: {reason(error)}; write to another file"
+                    ) from error
+
+
+class _MemberWriter(NpyWriter):
+    def __init__(
+        self,
+        sink: Sink,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        stream: Any,
+        forget: Callable[[], None],
+    ) -> None:
+        super().__init__(sink, shape, dtype)
+        self._stream = stream
+        self._forget = forget
+
+    def commit(self) -> None:
+        super().commit()
+        self._stream.close()
+
+    def abort(self) -> None:
+        super().abort()
+        self._stream.close()
+        self._forget()
+
+
+class _SinkFile(io.RawIOBase):
+    """A sink as a file that can only be written to, which zipfile then treats as a pipe."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._position = 0
+        self.dead = False
+        # After an error of the disk zipfile no longer knows where it stands.
+        self.error: OutputError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        if not self.dead:
+            try:
+                self._sink.write_at(view, self._position)
+            except OutputError as error:
+                self.error = error
+                raise
+            self._position += len(view)
+        return len(view)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        raise OutputError(f"{self._sink.name}: cannot be written out of order")

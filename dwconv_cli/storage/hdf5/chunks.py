@@ -1,0 +1,225 @@
+"""Chunks under gzip, several at a time.
+
+HDF5 compresses and decompresses on one thread while it holds its lock. Its chunks are zlib streams, with the bytes of
+the numbers shuffled beforehand if asked for, so they can be made and taken apart here, side by side, and go in and
+out of the file as they are. Whatever is stored otherwise, or cannot be read this way, is HDF5's own business.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from h5py._objects import phil
+
+from dwconv_cli.storage.hdf5.content import read
+from dwconv_cli.threads import available, submit
+
+Array = np.ndarray[Any, Any]
+Selection = tuple[slice, ...]
+
+_SHUFFLE, _DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
+
+
+class Codec(NamedTuple):
+    """How the chunks of a dataset are stored.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of a chunk.
+    dtype : dtype
+    level : int
+        Of zlib.
+    shuffle : bool
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    level: int
+    shuffle: bool
+
+    def encode(self, chunk: Array) -> bytes:
+        """A whole chunk as HDF5 stores it."""
+        numbers: Any = np.ascontiguousarray(chunk, self.dtype).reshape(-1).view(np.uint8)
+        if self.shuffle:
+            numbers = np.ascontiguousarray(numbers.reshape(-1, self.dtype.itemsize).T)
+        return zlib.compress(numbers, self.level)
+
+    def decode(self, stored: bytes) -> Array:
+        """A whole chunk from what HDF5 stores.
+
+        Raises
+        ------
+        zlib.error, ValueError
+            If it is damaged.
+        """
+        size = math.prod(self.shape) * self.dtype.itemsize
+        # Never more than a chunk holds, whatever the stream claims.
+        expander = zlib.decompressobj()
+        numbers = np.frombuffer(expander.decompress(stored, size + 1), np.uint8)
+        if numbers.size != size or not expander.eof:
+            raise ValueError(f"the chunk does not hold {size} bytes")
+        if self.shuffle:
+            numbers = np.ascontiguousarray(numbers.reshape(self.dtype.itemsize, -1).T)
+        return numbers.reshape(-1).view(self.dtype).reshape(self.shape)
+
+
+def codec_of(dataset: h5py.Dataset) -> Codec | None:
+    """The codec of a dataset, or None where HDF5 must do it."""
+    if dataset.chunks is None or dataset.dtype.kind not in "iuf" or available() == 1:
+        return None
+    plist = dataset.id.get_create_plist()
+    filters = [plist.get_filter(number) for number in range(plist.get_nfilters())]
+    codes = [code for code, *_ in filters]
+    if codes not in ([_DEFLATE], [_SHUFFLE, _DEFLATE]):
+        return None
+    level = int(filters[-1][2][0])
+    return Codec(dataset.chunks, dataset.dtype, level, len(codes) == 2)
+
+
+class ChunkReader:
+    """Blocks of a dataset, its chunks taken apart side by side.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+    codec : Codec
+    """
+
+    def __init__(self, dataset: h5py.Dataset, codec: Codec) -> None:
+        self._dataset = dataset
+        self._codec = codec
+
+    def read(self, selection: Selection, out: Array) -> None:
+        """Copy the selected part into `out`, cast to its dtype.
+
+        Raises
+        ------
+        InputError
+            Naming the chunk that is damaged.
+        """
+        waiting: deque[tuple[Future[Array], Selection, Selection]] = deque()
+        for corner in _corners(selection, self._codec.shape):
+            inside, target = _overlap(corner, self._codec.shape, selection)
+            waiting.append((submit(self._codec.decode, self._stored(corner)), inside, target))
+            if len(waiting) > 2 * available():
+                self._take(waiting.popleft(), selection, out)
+        while waiting:
+            self._take(waiting.popleft(), selection, out)
+
+    def touch(self) -> None:
+        """Fetch every chunk, as reading does, and leave it as it is."""
+        shape = self._dataset.shape
+        if all(shape):
+            for corner in _corners(tuple(slice(0, side) for side in shape), self._codec.shape):
+                self._stored(corner)
+
+    def _stored(self, corner: tuple[int, ...]) -> bytes:
+        try:
+            # h5py 3.14 does not take its own lock here, and another thread may be writing.
+            with phil:
+                mask, stored = self._dataset.id.read_direct_chunk(corner)
+        except (RuntimeError, OSError, ValueError):
+            # Not written, for one: HDF5 knows the fill value.
+            return b""
+        return b"" if mask else bytes(stored)
+
+    def _take(
+        self, one: tuple[Future[Array], Selection, Selection], selection: Selection, out: Array
+    ) -> None:
+        future, inside, target = one
+        try:
+            out[target] = future.result()[inside]
+        except (zlib.error, ValueError):
+            # HDF5 says what is wrong with it, if something is.
+            where = tuple(
+                slice(whole.start + part.start, whole.start + part.stop)
+                for whole, part in zip(selection, target, strict=True)
+            )
+            out[target] = read(self._dataset, where)
+
+
+class ChunkWriter:
+    """Blocks into a new dataset; each chunk is made when all of it is there.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+    codec : Codec
+    """
+
+    def __init__(self, dataset: h5py.Dataset, codec: Codec) -> None:
+        self._dataset = dataset
+        self._shape: tuple[int, ...] = dataset.shape
+        self._codec = codec
+        self._partial: dict[tuple[int, ...], tuple[Array, int]] = {}
+        self._waiting: deque[tuple[Future[bytes], tuple[int, ...]]] = deque()
+
+    def write(self, selection: Selection, block: Array) -> None:
+        """Put `block` at `selection`; no number may be written twice."""
+        for corner in _corners(selection, self._codec.shape):
+            inside, source = _overlap(corner, self._codec.shape, selection)
+            self._add(corner, inside, block[source])
+
+    def finish(self) -> None:
+        """Store what is still under way."""
+        while self._waiting:
+            self._store()
+
+    def _add(self, corner: tuple[int, ...], inside: Selection, part: Array) -> None:
+        held = self._partial.pop(corner, None)
+        if held is None:
+            whole = part.shape == self._codec.shape
+            # Later writes to the block's memory must not reach it, and a chunk at the edge is filled up.
+            chunk = part.copy() if whole else np.zeros(self._codec.shape, self._codec.dtype)
+            if not whole:
+                chunk[inside] = part
+            count = part.size
+        else:
+            chunk, count = held
+            chunk[inside] = part
+            count += part.size
+        if count < self._size(corner):
+            self._partial[corner] = chunk, count
+            return
+        self._waiting.append((submit(self._codec.encode, chunk), corner))
+        if len(self._waiting) > 2 * available():
+            self._store()
+
+    def _size(self, corner: tuple[int, ...]) -> int:
+        sides = zip(corner, self._codec.shape, self._shape, strict=True)
+        return math.prod(min(side, end - low) for low, side, end in sides)
+
+    def _store(self) -> None:
+        future, corner = self._waiting.popleft()
+        stored = future.result()
+        with phil:
+            self._dataset.id.write_direct_chunk(corner, stored)
+
+
+def _corners(selection: Selection, sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """First corner of each chunk that a selection touches."""
+    ranges = (
+        range(part.start // side * side, part.stop, side) for part, side in zip(selection, sides, strict=True)
+    )
+    return itertools.product(*ranges)
+
+
+def _overlap(
+    corner: tuple[int, ...], sides: tuple[int, ...], selection: Selection
+) -> tuple[Selection, Selection]:
+    """What a chunk and a selection share: as seen from the chunk, and from the selection."""
+    inside, outside = [], []
+    for low, side, part in zip(corner, sides, selection, strict=True):
+        first, last = max(low, part.start), min(low + side, part.stop)
+        inside.append(slice(first - low, last - low))
+        outside.append(slice(first - part.start, last - part.start))
+    return tuple(inside), tuple(outside)

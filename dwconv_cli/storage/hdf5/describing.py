@@ -1,0 +1,143 @@
+"""Writing what belongs to a dataset: labels and scales of its dimensions, attributes of its groups."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+from dwconv_cli.storage.hdf5.dimensions import Dimension, Scale
+from dwconv_cli.storage.hdf5.door import file_name, shown
+from dwconv_cli.storage.hdf5.undisturbed import undisturbed
+from dwconv_cli.storage.hdf5.write import create_dataset, writing
+
+
+def add_dimensions(data: h5py.Dataset, dimensions: Sequence[Dimension]) -> None:
+    """Give `data` labels and scales; a scale that the file has already, with the same values, is used again.
+
+    Parameters
+    ----------
+    data : h5py.Dataset
+    dimensions : sequence of Dimension
+        One for each axis.
+
+    Raises
+    ------
+    InputError
+        The values of a scale cannot be read.
+    OutputError
+    """
+    with writing(f"{file_name(data)}::{shown(data.name or '')}"):
+        for axis, dimension in enumerate(dimensions):
+            if dimension.label:
+                with undisturbed():
+                    data.dims[axis].label = dimension.label
+            for scale in dimension.scales:
+                present = _present(data, scale)
+                with undisturbed():
+                    data.dims[axis].attach_scale(present)
+
+
+def detach_scales(data: h5py.Dataset) -> None:
+    """Take a dataset that is about to go off the lists of its scales."""
+    with writing(f"{file_name(data)}::{shown(data.name or '')}"):
+        for dimension in data.dims:
+            for scale in dimension.values():
+                dimension.detach_scale(scale)
+
+
+def merge_attributes(
+    group: h5py.Group, attributes: Mapping[str, Any], before: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Give a new group `attributes`; return those that it has then.
+
+    A group that got attributes `before`, from another input, keeps those on which both agree: nobody shall take the
+    first input's for those of all.
+    """
+    with writing(f"{file_name(group)}::{shown(group.name or '')}"):
+        if before is None:
+            for key, value in attributes.items():
+                group.attrs[key] = value
+            return dict(attributes)
+        kept = {
+            key: value
+            for key, value in before.items()
+            if key in attributes and _equal(value, attributes[key])
+        }
+        for key in before.keys() - kept.keys():
+            del group.attrs[key]
+        return kept
+
+
+def _present(data: h5py.Dataset, scale: Scale) -> h5py.Dataset:
+    """The dataset of `scale` in the file of `data`."""
+    file = data.file
+    for name in _names(data.name, scale.name):
+        with undisturbed():
+            free, taken = _is_free(file, name), file.get(name)
+        if free:
+            return _created(file, name, scale)
+        if isinstance(taken, h5py.Dataset) and _is_same(taken, scale):
+            return taken
+    raise AssertionError("names never end")
+
+
+def _names(data: str, scale: str) -> Iterator[str]:
+    yield scale
+    stem = f"{data}_{posixpath.basename(scale)}"
+    yield stem
+    number = 2
+    while True:
+        yield f"{stem}_{number}"
+        number += 1
+
+
+def _is_free(file: h5py.File, name: str) -> bool:
+    """Whether a dataset can be made under a name."""
+    above = posixpath.dirname(name)
+    while above != "/" and file.get(above, getclass=True, getlink=True) is None:
+        above = posixpath.dirname(above)
+    if above != "/" and file.get(above, getclass=True) is not h5py.Group:
+        return False
+    return file.get(name, getclass=True, getlink=True) is None
+
+
+def _created(file: h5py.File, name: str, scale: Scale) -> h5py.Dataset:
+    with undisturbed():
+        made = create_dataset(file, name, (scale.length,), scale.dtype, scale.attributes, scale.options)
+    try:
+        for start, block in scale.blocks():
+            with undisturbed():
+                made[start : start + len(block)] = block
+        with undisturbed():
+            made.make_scale(scale.title)
+    except BaseException:
+        with undisturbed():
+            del file[name]
+        raise
+    return made
+
+
+def _is_same(data: h5py.Dataset, scale: Scale) -> bool:
+    with undisturbed():
+        if (data.shape, data.dtype) != ((scale.length,), scale.dtype) or not data.is_scale:
+            return False
+        attributes = scale.attributes.items()
+        if not all(key in data.attrs and _equal(data.attrs[key], value) for key, value in attributes):
+            return False
+    for start, block in scale.blocks():
+        with undisturbed():
+            present = data[start : start + len(block)]
+        if not _equal(present, block):
+            return False
+    return True
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, h5py.Empty) or isinstance(other, h5py.Empty):
+        return isinstance(one, h5py.Empty) and isinstance(other, h5py.Empty) and one.dtype == other.dtype
+    one, other = np.asarray(one), np.asarray(other)
+    return bool(np.array_equal(one, other, equal_nan=one.dtype.kind in "fc" and other.dtype.kind in "fc"))

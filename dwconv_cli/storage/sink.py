@@ -1,0 +1,219 @@
+"""Bytes out: a file that appears whole or not at all, or a stream."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol
+
+from dwconv_cli.errors import InputError, OutputError
+from dwconv_cli.errors.system import reason
+from dwconv_cli.storage.address import real_path
+from dwconv_cli.storage.draft import ChangedError, Draft
+
+# What a reservation says that writing would say too; other file systems do not know reservations.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Bytes.
+WORTH_RESERVING = 8 << 20
+
+
+class Sink(Protocol):
+    """Where bytes go.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    sequential : bool
+        Whether bytes can only be written in order.
+    """
+
+    name: str
+    sequential: bool
+
+    def reserve(self, size: int) -> None:
+        """Make sure that `size` bytes will fit, if that can be known."""
+
+    def write_at(self, data: memoryview, offset: int) -> None:
+        """Write all of `data` at `offset`."""
+
+    def commit(self) -> None:
+        """Make the output appear."""
+
+    def abort(self) -> None:
+        """Leave things as they were before."""
+
+
+class FileSink:
+    """A new file beside its target, published in one step by :meth:`commit`.
+
+    A symbolic link is written through to its target; devices and FIFOs are streamed into.
+
+    Parameters
+    ----------
+    path : str
+    overwrite : bool
+        Whether an existing file may be replaced.
+    adding : bool
+        What is in an existing file is carried over, so that it may not change before :meth:`commit`.
+
+    Raises
+    ------
+    OutputError
+        If the target exists, or its directory cannot be written to.
+    """
+
+    def __init__(self, path: str, overwrite: bool = False, adding: bool = False) -> None:
+        self.name = path
+        self._draft: Draft | None = None
+        self._stream = -1
+        self.sequential = is_special(path)
+        check_absent(path, overwrite)
+        target = real_path(path)
+        try:
+            if self.sequential:
+                self._stream = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            else:
+                self._draft = Draft(target, overwrite, adding)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise OutputError(f"{path}: its directory does not exist; create it first") from error
+        except OSError as error:
+            raise OutputError(f"{path}: {reason(error)}") from error
+
+    @property
+    def fd(self) -> int:
+        """The open file."""
+        return self._stream if self._draft is None else self._draft.fd
+
+    def reserve(self, size: int) -> None:
+        """Take room for `size` bytes at once: a full disk shows before the work, and the file system works less."""
+        if self._draft is None or size < WORTH_RESERVING:
+            return
+        try:
+            os.posix_fallocate(self.fd, 0, size)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise OutputError(f"{self.name}: {reason(error)}; it needs {size} bytes") from error
+
+    def write_at(self, data: memoryview, offset: int) -> None:
+        written = 0
+        while written < len(data):
+            try:
+                if self.sequential:
+                    written += os.write(self.fd, data[written:])
+                else:
+                    written += os.pwrite(self.fd, data[written:], offset + written)
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise OutputError(f"{self.name}: {reason(error)} at byte {offset + written}") from error
+
+    def commit(self) -> None:
+        try:
+            if self._draft is None:
+                self._close()
+            else:
+                self._draft.publish()
+        except FileExistsError as error:
+            raise exists(self.name) from error
+        except FileNotFoundError as error:
+            raise OutputError(f"{self.name}: its directory was removed meanwhile; run it again") from error
+        except ChangedError as error:
+            raise OutputError(
+                f"{self.name}: changed while something was added to it; run it again"
+            ) from error
+        except OSError as error:
+            raise OutputError(f"{self.name}: {reason(error)}") from error
+
+    def abort(self) -> None:
+        if self._draft is not None:
+            self._draft.discard()
+        with contextlib.suppress(OSError):
+            self._close()
+
+    def _close(self) -> None:
+        if self._stream >= 0:
+            fd, self._stream = self._stream, -1
+            os.close(fd)
+
+
+class StreamSink:
+    """A binary stream, such as standard output, written in order."""
+
+    sequential = True
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream = stream
+        self.name = name
+        self._position = 0
+
+    def reserve(self, size: int) -> None:
+        """Nothing: a stream takes what its reader takes."""
+
+    def write_at(self, data: memoryview, offset: int) -> None:
+        if offset != self._position:
+            raise OutputError(f"{self.name}: cannot go from byte {self._position} to {offset} in a stream")
+        written = 0
+        while written < len(data):
+            try:
+                written += self._stream.write(data[written:])
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise OutputError(f"{self.name}: {reason(error)} at byte {offset + written}") from error
+        self._position += written
+
+    def commit(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"{self.name}: {reason(error)}") from error
+
+    def abort(self) -> None:
+        """A stream cannot be taken back; the reader sees it end early."""
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """Around reading a file that is to be added to: it is the output that the user has to look at.
+
+    Raises
+    ------
+    OutputError
+    """
+    try:
+        yield
+    except InputError as error:
+        raise OutputError(f"{error}; write to another file") from error
+
+
+def exists(path: str, advice: str = "write to another name") -> OutputError:
+    """The refusal of a target that is there already."""
+    return OutputError(f"{path}: exists already; use --overwrite to replace it, or {advice}")
+
+
+def check_absent(path: str, overwrite: bool, **advice: str) -> None:
+    """Refuse an existing target early, and a directory always.
+
+    Raises
+    ------
+    OutputError
+    """
+    if os.path.isdir(path):
+        raise OutputError(f"{path}: is a directory; name a file in it")
+    if not overwrite and os.path.lexists(path) and not is_special(path):
+        raise exists(path, **advice)
+
+
+def is_special(path: str) -> bool:
+    """Whether `path` leads to a device, pipe or socket, if need be through links that are no paths (/dev/stdout)."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)

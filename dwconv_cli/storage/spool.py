@@ -1,0 +1,101 @@
+"""Streams made random access by way of an unnamed temporary file, for what cannot be done in order."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from dwconv_cli.errors import InputError, OutputError
+from dwconv_cli.errors.system import reason
+from dwconv_cli.storage.sink import Sink
+from dwconv_cli.storage.source import FileSource, Source, state_of
+
+_PIECE = 1 << 20
+
+
+class SpooledSource(FileSource):
+    """The bytes ``[start, end)`` of a sequential source, readable by position.
+
+    Parameters
+    ----------
+    source : Source
+        Read to `end` and checked to end there.
+    start, end : int
+    """
+
+    def __init__(self, source: Source, start: int, end: int) -> None:
+        self.name = source.name
+        self.size = end
+        self._origin = source
+        try:
+            with _temporary_file() as file:
+                self._fd = os.dup(file.fileno())
+                buffer = memoryview(bytearray(_PIECE))
+                for at in range(start, end, _PIECE):
+                    piece = buffer[: min(_PIECE, end - at)]
+                    source.read_into(piece, at)
+                    write_all(self._fd, piece, at)
+        except OSError as error:
+            if isinstance(error, InputError):
+                raise
+            raise _not_spooled(error, self.name) from error
+        source.finish(end)
+        self._before = state_of(self._fd, self.name)
+
+    def close(self) -> None:
+        super().close()
+        self._origin.close()
+
+
+class SpooledSink:
+    """A sequential sink that takes bytes in any order and passes them on when all are there.
+
+    Parameters
+    ----------
+    sink : Sink
+    """
+
+    sequential = False
+
+    def __init__(self, sink: Sink) -> None:
+        self.name = sink.name
+        self._sink = sink
+        self._file = _temporary_file()
+
+    def reserve(self, size: int) -> None:
+        self._sink.reserve(size)
+
+    def write_at(self, data: memoryview, offset: int) -> None:
+        try:
+            write_all(self._file.fileno(), data, offset)
+        except OSError as error:
+            raise _not_spooled(error, self.name) from error
+
+    def commit(self) -> None:
+        fd = self._file.fileno()
+        end = os.fstat(fd).st_size
+        for at in range(0, end, _PIECE):
+            self._sink.write_at(memoryview(os.pread(fd, _PIECE, at)), at)
+        self._file.close()
+
+    def abort(self) -> None:
+        self._file.close()
+
+
+def _temporary_file() -> Any:
+    import tempfile  # and much that it imports, only for those who spool
+
+    return tempfile.TemporaryFile()
+
+
+def _not_spooled(error: OSError, name: str) -> OutputError:
+    import tempfile
+
+    return OutputError(f"{tempfile.gettempdir()}: {reason(error)} while {name} was spooled")
+
+
+def write_all(fd: int, data: memoryview, offset: int) -> None:
+    """Write all of `data` at `offset`; one write may take a part of it only."""
+    written = 0
+    while written < len(data):
+        written += os.pwrite(fd, data[written:], offset + written)

@@ -1,0 +1,1 @@
+"""Which layer, with which weights: from options, configs and files."""

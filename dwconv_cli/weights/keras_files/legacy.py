@@ -1,0 +1,184 @@
+"""The HDF5 files of Keras 2, which Keras 3 still writes: a config in an attribute, weights under layer names."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import numpy as np
+
+from dwconv_cli.errors import InputError
+from dwconv_cli.layer.keras_json import Found, find_layers, load_json
+from dwconv_cli.storage import hdf5
+from dwconv_cli.weights.keras_files.layers import (
+    CLASSES,
+    DEPTHWISE,
+    SEPARABLE,
+    SURE,
+    Doubt,
+    KerasLayer,
+    class_by,
+    make_layer,
+    only_depthwise,
+)
+
+# Keras 2 says depthwise_kernel:0, Keras 3 kernel, both say depthwise_kernel for the separable layer.
+_KERNELS = ("depthwise_kernel", "kernel")
+MAX_ATTRIBUTE_PIECES = 10_000
+
+
+def is_legacy(file: Any) -> bool:
+    """Whether a file is a legacy model, or the legacy weights of one."""
+    with hdf5.errors(file):
+        return "model_config" in file.attrs or (
+            any(key in file.attrs for key in ("layer_names", "layer_names0"))
+            and "keras_version" in file.attrs
+        )
+
+
+def read_legacy(
+    file: Any, label: str, listed: list[Found] | None = None, possible: bool = False
+) -> list[KerasLayer]:
+    """Read the layers of a legacy file; see :meth:`~dwconv_cli.weights.keras_files.store.Store.layers`.
+
+    Raises
+    ------
+    InputError
+        The config is malformed, or the weights cannot be told apart.
+    """
+    config = hdf5.attribute(file, "model_config")
+    if config is not None:
+        if listed is not None:
+            raise InputError(f"{label}: the file holds its model's config; leave out the other one")
+        if not isinstance(config, str | bytes):
+            raise InputError(f"{label}: the attribute model_config is no text")
+        listed = list(find_layers(load_json(config, f"{label}::model_config"), CLASSES))
+    found: list[KerasLayer] = []
+    for layer in listed or []:
+        # What somebody's own class does to its weights is not known here.
+        with contextlib.suppress(InputError) if layer.alike else contextlib.nullcontext():
+            found.append(_with_config(file, label, layer))
+    found += _without_config(file, label, {layer.group for layer in found}, bool(listed))
+    return [layer for layer in found if possible or layer.doubt in SURE]
+
+
+def _root(file: Any) -> str:
+    """Where the layers lie: a file of weights alone has them at its own root."""
+    inside = any(entry.name == "/model_weights" and entry.kind == "group" for entry in hdf5.children(file))
+    return "/model_weights" if inside else ""
+
+
+def _with_config(file: Any, label: str, found: Found) -> KerasLayer:
+    # The group is that of the outermost model's layer; what lies inside keeps its variables' names.
+    base = f"{_root(file)}/{found.names[0]}"
+    names = _weight_names(file, base)
+    kernels = ("depthwise_kernel",) if found.class_name == SEPARABLE else _KERNELS
+    path = "/".join(found.names)
+    kernel = _pick([name for name in names if _leaf(name) in kernels], found.names, f"{label}::{path}")
+    bias, group = None, ""
+    if kernel is not None:
+        prefix = kernel.rpartition("/")[0]
+        group = f"{base}/{prefix}"
+        bias = next((n for n in names if _leaf(n) == "bias" and n.rpartition("/")[0] == prefix), None)
+    return make_layer(
+        label,
+        found.names[-1],
+        path,
+        found.class_name,
+        found.config,
+        _read(file, base, kernel),
+        _read(file, base, bias),
+        group,
+        Doubt.CUSTOM if found.alike else Doubt.NONE,
+    )
+
+
+def _pick(candidates: list[str], names: tuple[str, ...], where: str) -> str | None:
+    # Variables are named after their layer, in Keras 3 after the models around it too, in Keras 2 after a wrapper
+    # instead of the layer inside: the narrowest of these that leaves one.
+    named = [name for name in candidates if name.split("/")[-2:-1] == [names[-1]]]
+    around = [name for name in named if name.split("/")[:-1][-len(names) :] == list(names)]
+    for choice in (named, around, candidates):
+        if len(choice) == 1:
+            return choice[0]
+    if candidates:
+        raise InputError(f"{where}: {len(candidates)} kernels in the file could be this layer's")
+    return None
+
+
+def _without_config(file: Any, label: str, used: set[str], configured: bool) -> list[KerasLayer]:
+    """The layers that no config lists: of weights alone, and inside layers of somebody's own."""
+    found = []
+    root = _root(file)
+    for layer in _texts(hdf5.find(file, root or "/", soft_links=False), "layer_names"):
+        base = f"{root}/{layer}"
+        names = _weight_names(file, base)
+        for kernel in (name for name in names if _leaf(name) in _KERNELS):
+            prefix = kernel.rpartition("/")[0]
+            if f"{base}/{prefix}" in used:
+                continue
+            beside = {_leaf(name): name for name in names if name.rpartition("/")[0] == prefix}
+            name = prefix.rpartition("/")[2] or layer
+            array, bias = _read(file, base, kernel), _read(file, base, beside.get("bias"))
+            doubt = _doubt(_leaf(kernel), name, array, bias, configured)
+            if array is None or doubt is None:
+                continue
+            class_name = SEPARABLE if "pointwise_kernel" in beside else DEPTHWISE
+            path = _path(layer, prefix)
+            found.append(
+                make_layer(label, name, path, class_name, None, array, bias, f"{base}/{prefix}", doubt)
+            )
+    return found
+
+
+def _doubt(
+    leaf: str, name: str, kernel: np.ndarray | None, bias: np.ndarray | None, configured: bool
+) -> Doubt | None:
+    """What the names and shapes of variables leave open; None if they are no depthwise layer's."""
+    if kernel is None or kernel.ndim != 3:  # a two-dimensional layer
+        return None
+    if leaf == "depthwise_kernel":
+        return Doubt.NONE
+    fit = only_depthwise(kernel.shape, None if bias is None else bias.shape)
+    if fit is not None and class_by(name) == DEPTHWISE:
+        return Doubt.NONE
+    if fit:
+        return Doubt.UNNAMED
+    # Where there is a config, it lists every Conv1D, if not those inside of somebody's own layers.
+    return None if fit is None or configured or "conv1d" in name else Doubt.CONV1D
+
+
+def _path(layer: str, prefix: str) -> str:
+    """Names of the layers around a variable and of its own; what is around the outermost one is the model's."""
+    parts = prefix.split("/") if prefix else []
+    rest = parts[parts.index(layer) + 1 :] if layer in parts else parts
+    return "/".join([layer, *rest])
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition("/")[2].partition(":")[0]
+
+
+def _read(file: Any, base: str, name: str | None) -> np.ndarray | None:
+    if name is None:
+        return None
+    return hdf5.read_array(hdf5.dataset(file, f"{base}/{name}", soft_links=False, bfloat16=True))
+
+
+def _weight_names(file: Any, base: str) -> list[str]:
+    return _texts(hdf5.find(file, base, soft_links=False), "weight_names")
+
+
+def _texts(group: Any, name: str) -> list[str]:
+    """Read an attribute that lists names; a list too long for one attribute is split into name0, name1, ..."""
+    value = hdf5.attribute(group, name)
+    pieces = [value]
+    if value is None:
+        pieces = []
+        for index in range(MAX_ATTRIBUTE_PIECES):
+            piece = hdf5.attribute(group, f"{name}{index}")
+            if piece is None:
+                break
+            pieces.append(piece)
+    texts = [text for piece in pieces for text in np.atleast_1d(np.asarray(piece)).tolist()]
+    return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in texts]

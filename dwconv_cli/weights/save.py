@@ -1,0 +1,165 @@
+"""Kernels and biases into files."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dwconv_cli.choices import KERNEL_LAYOUTS, LAYER_CONFIG
+from dwconv_cli.errors import LayerError, OutputError
+from dwconv_cli.layer.arguments import Location, instance, location, one_of
+from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
+from dwconv_cli.layer.config import serialized, to_config
+from dwconv_cli.layer.spec import LayerSpec, Weights
+from dwconv_cli.storage.formats import Address, Output, Writer, format_of, members, open_output
+from dwconv_cli.storage.runs import whole
+from dwconv_cli.storage.sink import FileSink
+
+# Keras's own name for the first such layer of a model.
+_NAME = "depthwise_conv1d"
+
+
+def save_weights(
+    address: Location,
+    weights: Weights,
+    layer: LayerSpec | None = None,
+    *,
+    config: Mapping[str, Any] | None = None,
+    layout: str = "keras",
+    overwrite: bool = False,
+    output_format: str | None = None,
+) -> None:
+    """Write weights into a file that appears whole or not at all.
+
+    Parameters
+    ----------
+    address : str or path
+        ``.npz`` and HDF5 files hold ``kernel`` and ``bias``, in the group named after ``::``, which is added to a
+        file that exists;
+        ``.npy`` holds the kernel alone; ``.weights.h5`` and ``.keras`` are for Keras, with a model of this one layer.
+    weights : Weights
+    layer : LayerSpec, optional
+        The layer they belong to; Keras's files need it, and ``.npz`` and HDF5 files keep it.
+    config : mapping, optional
+        Those settings of the layer that are known, under Keras's keys, where it is not all of `layer`. ``.npz`` and
+        HDF5 files keep them with the kernel, and :func:`~dwconv_cli.load_weights` finds them there.
+    layout : str
+        ``keras`` for (K, C, M), ``torch`` for (C*M, 1, K); Keras's files know but their own.
+    overwrite : bool
+    output_format : str, optional
+        Where the suffix does not tell.
+
+    Raises
+    ------
+    LayerError
+        If the format cannot hold them.
+    OutputError
+        If the file exists already or cannot be written.
+    """
+    address, layout = location("address", address), one_of("layout", layout, KERNEL_LAYOUTS)
+    instance("weights", weights, Weights)
+    if layer is not None:
+        instance("layer", layer, LayerSpec)
+    place = Address.parse(address)
+    if output_format is None and place.path.lower().endswith((".weights.h5", ".keras")):
+        if layout != "keras":
+            raise LayerError(f"{address}: Keras's files know Keras's layout alone; use .npz for {layout}'s")
+        _save_for_keras(place, weights, layer, config or {}, overwrite)
+        return
+    found = format_of(place, output_format, output=True)
+    kernel = weights.kernel[:, 0, 0] if weights.shared else weights.kernel
+    if layout == "torch":
+        if weights.shared:
+            raise LayerError(f"{address}: torch's layout needs the number of channels; give --channels C")
+        kernel = kernel.transpose(1, 2, 0).reshape(-1, 1, len(kernel))
+    arrays = {"kernel": kernel}
+    if found.members is None:
+        if weights.bias is not None and weights.bias.any():
+            raise LayerError(
+                f"{address}: .npy holds a kernel alone, and there is a bias; use .npz, .h5 or --no-bias"
+            )
+    elif weights.bias is not None:
+        arrays["bias"] = weights.bias
+    group = (place.name or "").strip("/")
+    arrays = {f"{group}/{name}" if group else name: array for name, array in arrays.items()}
+    adding = bool(group) and os.path.isfile(place.path)
+    there = [name.strip("/") for name in members(place.path, output_format)] if adding else []
+    if weights.bias is None and f"{group}/bias" in there:
+        raise OutputError(f"{address}: there is a bias, and these weights have none; write to another name")
+    if config is None and layer is not None:
+        config = to_config(layer)
+    beside = {LAYER_CONFIG: json.dumps(config)} if config else {}
+    output = open_output(
+        place.path,
+        output_format,
+        overwrite=overwrite,
+        keep=adding,
+        replace=frozenset(arrays) if overwrite else frozenset(),
+    )
+    try:
+        for name, array in arrays.items():
+            _write(output, name, array, beside if name.endswith("kernel") else {})
+        output.commit()
+    except BaseException:
+        output.abort()
+        raise
+
+
+def keras_name(layer: LayerSpec) -> str:
+    """The name that Keras 3 takes for a layer: it refuses ``/``, which Keras 2 did not."""
+    return (layer.name or _NAME).replace("/", "_")
+
+
+def _save_for_keras(
+    place: Address, weights: Weights, layer: LayerSpec | None, known: Mapping[str, Any], overwrite: bool
+) -> None:
+    from dwconv_cli.weights.keras_files import write_keras, write_weights_h5
+
+    if layer is None:
+        raise LayerError(f"{place}: a Keras file holds the layer's config too; give the layer, or use .npz")
+    if place.name is not None:
+        raise LayerError(f"{place}: a Keras file holds one layer; leave out ::{place.name}")
+    if weights.shared:
+        raise LayerError(f"{place}: Keras's kernel is (K, C, M); give --channels C")
+    if place.path.lower().endswith(".keras"):
+        kept = {"trainable": known["trainable"]} if "trainable" in known else {}
+        config = {**_keras_config(layer, weights), **kept, "name": keras_name(layer)}
+        write = write_keras
+    else:
+        write, config = write_weights_h5, {"padding": layer.padding, "name": keras_name(layer)}
+    content = io.BytesIO()
+    write(content, config, weights.kernel, weights.bias)
+    sink = FileSink(place.path, overwrite)
+    try:
+        sink.write_at(content.getbuffer(), 0)
+        sink.commit()
+    except BaseException:
+        sink.abort()
+        raise
+
+
+def _keras_config(layer: LayerSpec, weights: Weights) -> dict[str, Any]:
+    """The layer as Keras has it, of a policy under which no weight is rounded."""
+    # How weights were made is nothing that Keras needs where it has the weights.
+    foreign: dict[str, Any] = {
+        key: None
+        for key in ("depthwise_initializer", "bias_initializer")
+        if not INITIALIZERS.in_keras(getattr(layer, key))
+    }
+    kept = replace(layer, use_bias=weights.bias is not None, **foreign)
+    stored = weights.kernel.dtype.name
+    mixed = layer.dtype == "float16" and stored != "float16"
+    config: dict[str, Any] = serialized(kept, "mixed_float16" if mixed else layer.dtype or stored)["config"]
+    return config
+
+
+def _write(output: Output, name: str, array: np.ndarray[Any, Any], attributes: Mapping[str, str]) -> None:
+    writer: Writer = output.writer(name, array.shape, array.dtype.newbyteorder("="), attributes)
+    writer.write(whole(array.shape), array)
+    writer.commit()
