@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.choices import AUTO
 from dwconv_cli.convolution.algorithms import ALGORITHMS, ComplexParts, Prepared, real_kernel
 from dwconv_cli.convolution.epilogue import Finish
@@ -21,8 +22,6 @@ from dwconv_cli.layer.arguments import whole_number
 from dwconv_cli.layer.catalogues.activations import NEEDS_WHOLE_AXIS
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.threads import available, run_all
-
-Array = np.ndarray[Any, Any]
 
 # Output samples of one tile: large enough that its few calls cost little. Fewer, down to LEAST, where there would not be
 # one tile for each thread.

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.layer.catalogues.activations import ACTIVATIONS, NEEDS_WHOLE_AXIS
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec
-
-Array = np.ndarray[Any, Any]
 
 # Numbers of a piece: few enough for the second-level cache beside what an activation makes on its way.
 PIECE = 1 << 16

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.choices import AUTO
-from dwconv_cli.convolution.engine import Array, Convolution, canonical
+from dwconv_cli.convolution.engine import Convolution, canonical
 from dwconv_cli.errors import ShapeError
 from dwconv_cli.layer.arguments import array, shown
 from dwconv_cli.layer.registry import Choice

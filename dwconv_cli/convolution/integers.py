@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import ShapeError
-
-Array = np.ndarray[Any, Any]
 
 
 class IntegerSums:

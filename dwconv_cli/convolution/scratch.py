@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from dwconv_cli.arrays import Array
 
 # Bytes kept for one purpose in one thread; what is larger is given back after the call.
 KEEP = 1 << 22

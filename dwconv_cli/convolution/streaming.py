@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.choices import AUTO
-from dwconv_cli.convolution.engine import Array, Convolution, canonical
+from dwconv_cli.convolution.engine import Convolution, canonical
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer import geometry
 from dwconv_cli.layer.arguments import any_dtype, array, instance, whole_number

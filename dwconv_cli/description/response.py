@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.threads import one_blas_thread
-
-Array = np.ndarray[Any, Any]
 
 SPARKS = "▁▂▃▄▅▆▇█"
 TAPS_WIDTH = 48

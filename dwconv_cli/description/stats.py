@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.description.plain import number
 from dwconv_cli.jobs.transfer import Axes
 from dwconv_cli.storage.formats import Reader
-
-Array = np.ndarray[Any, Any]
 
 BLOCK_ITEMS = 1 << 18
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.storage.hdf5.storage_options import storage_options
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _cut(scale: Scale, kept: Kept) -> Scale:
     """The part of a scale that belongs to an output."""
     piece = max(1, _PIECE // kept.strides)
 
-    def read(start: int, stop: int) -> np.ndarray[Any, Any]:
+    def read(start: int, stop: int) -> Array:
         first, last = start // kept.repeats, (stop - 1) // kept.repeats + 1
         parts = []
         for index in range(first, last, piece):

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dwconv_cli.convolution.engine import Array, Convolution
+from dwconv_cli.arrays import Array
+from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.convolution.streaming import StreamingConv
 from dwconv_cli.errors import InputError, LayerError, ShapeError
 from dwconv_cli.errors.system import reason

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from dwconv_cli.arrays import Array
 
 # Numbers of a row that are worth a call of their own.
 LONG = 1 << 10

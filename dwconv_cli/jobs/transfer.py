@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.convolution.streaming import StreamingConv
 from dwconv_cli.errors import InputError, LayerError, OutOfMemoryError, ShapeError
@@ -20,7 +21,6 @@ from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.storage.formats import Reader, Writer
 
-Array = np.ndarray[Any, Any]
 T = TypeVar("T")
 
 # Large enough that reading and writing go at full speed, small enough for the last-level cache.

@@ -9,13 +9,12 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError, ShapeError
 
 T = TypeVar("T")
 Read_co = TypeVar("Read_co", covariant=True)
 Written_contra = TypeVar("Written_contra", contravariant=True)
-Array = np.ndarray[Any, Any]
-
 Location = str | os.PathLike[str]
 """An address as callers write it; a path may carry a name behind ``::`` too."""
 

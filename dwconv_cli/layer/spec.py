@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.choices import DATA_FORMATS, DTYPES, LARGEST, PADDINGS, counted
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer import geometry
 from dwconv_cli.layer.arguments import (
-    Array,
     Converted,
     array,
     default,

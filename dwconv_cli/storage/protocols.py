@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from dwconv_cli.arrays import Array
 
 
 class Reader(Protocol):

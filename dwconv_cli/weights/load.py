@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.choices import KERNEL_LAYOUTS, LAYER_CONFIG, counted
 from dwconv_cli.errors import InputError, ShapeError
 from dwconv_cli.layer.arguments import Location, location, one_of, whole_number
@@ -16,8 +17,6 @@ from dwconv_cli.layer.spec import Weights
 from dwconv_cli.storage.formats import Address, complete, format_of, members, open_reader
 from dwconv_cli.storage.runs import whole
 from dwconv_cli.weights.keras_files import is_keras_file
-
-Array = np.ndarray[Any, Any]
 
 # More than a million taps for eight channels in float64.
 MAX_BYTES = 64 << 20

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.choices import DTYPES, KERNEL_LAYOUTS, LARGEST
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer import arguments
@@ -316,11 +317,11 @@ class Recipe:
         return Weights(kernel, bias, weights.shared)
 
 
-def _constrained(weights: np.ndarray[Any, Any], constraint: Choice) -> np.ndarray[Any, Any]:
+def _constrained(weights: Array, constraint: Choice) -> Array:
     """Weights projected in floating point; whole numbers stay floats, since their projection is seldom whole."""
     working = weights.astype(np.promote_types(weights.dtype, np.float32))
     with np.errstate(all="ignore"):
-        found: np.ndarray[Any, Any] = CONSTRAINTS.function(constraint)(working)
+        found: Array = CONSTRAINTS.function(constraint)(working)
         return found.astype(weights.dtype) if weights.dtype.kind in "fc" else found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.weights.load import checksum
@@ -68,11 +69,11 @@ def weights_entry(weights: Weights, address: str | None = None) -> dict[str, Any
     }
 
 
-def _cast(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
+def _cast(array: Array, dtype: str) -> Array:
     if array.dtype.kind == "c" and np.dtype(dtype).kind != "c":
         raise LayerError(f"dtype={dtype} would drop the imaginary part; use complex64 or complex128")
     with np.errstate(all="ignore"):
-        found: np.ndarray[Any, Any] = array.astype(dtype)
+        found: Array = array.astype(dtype)
     if not np.array_equal(np.isfinite(found), np.isfinite(array)):
         raise LayerError(f"the weights are too large for dtype={dtype}; use a wider one")
     return found

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
+from dwconv_cli.arrays import Array
 from dwconv_cli.choices import KERNEL_LAYOUTS, LAYER_CONFIG
 from dwconv_cli.errors import LayerError, OutputError
 from dwconv_cli.layer.arguments import Location, instance, location, one_of
@@ -159,7 +158,7 @@ def _keras_config(layer: LayerSpec, weights: Weights) -> dict[str, Any]:
     return config
 
 
-def _write(output: Output, name: str, array: np.ndarray[Any, Any], attributes: Mapping[str, str]) -> None:
+def _write(output: Output, name: str, array: Array, attributes: Mapping[str, str]) -> None:
     writer: Writer = output.writer(name, array.shape, array.dtype.newbyteorder("="), attributes)
     writer.write(whole(array.shape), array)
     writer.commit()

@@ -7,14 +7,12 @@ Each module has ``NAME``, ``supports(problem)`` (None, or why not), ``cost(probl
 from __future__ import annotations
 
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms import direct, overlap_save
 from dwconv_cli.convolution.algorithms._parts import ComplexParts, real_kernel, real_problem
 from dwconv_cli.convolution.algorithms.problem import Problem
-
-if TYPE_CHECKING:
-    import numpy as np
 
 __all__ = ["ALGORITHMS", "ComplexParts", "Prepared", "Problem", "real_kernel", "real_problem"]
 
@@ -35,5 +33,5 @@ class Prepared(Protocol):
     panel: int
     whole_panels: bool
 
-    def __call__(self, x: np.ndarray[Any, Any], first: int, out: np.ndarray[Any, Any], start: int) -> None:
+    def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
         """Compute outputs from `start` on into `out` (B, n, C, M) from `x` (B, N, C), padded steps from `first`."""

@@ -19,10 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms._spectra import Transform, product
 from dwconv_cli.threads import one_blas_thread
-
-Array = np.ndarray[Any, Any]
 
 # The share of |w|_1 that has to be left.
 SHARE = 0.5

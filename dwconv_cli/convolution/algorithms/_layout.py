@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms.problem import Problem
-
-Array = np.ndarray[Any, Any]
 
 
 def is_plain(array: Array, problem: Problem) -> bool:

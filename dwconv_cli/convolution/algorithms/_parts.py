@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms.problem import Problem
 from dwconv_cli.convolution.scratch import SCRATCH
-
-Array = np.ndarray[Any, Any]
 
 
 def real_problem(problem: Problem, complex_taps: bool) -> Problem:

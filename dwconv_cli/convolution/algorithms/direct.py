@@ -8,10 +8,10 @@ same bits, on every machine, for any tiles and threads.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms._layout import empty_like, is_plain, plain
 from dwconv_cli.convolution.algorithms.problem import Problem
 from dwconv_cli.convolution.compiled import EXTENSION
@@ -19,8 +19,6 @@ from dwconv_cli.convolution.scratch import SCRATCH
 from dwconv_cli.layer.geometry import tap_range
 
 NAME = "direct"
-
-Array = np.ndarray[Any, Any]
 
 # Bytes of the widest register that the extension uses, of its scratch, and of the rows whose weights are repeated.
 REGISTER = 64

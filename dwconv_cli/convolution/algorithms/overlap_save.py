@@ -13,10 +13,10 @@ directly.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms import direct
 from dwconv_cli.convolution.algorithms._block_size import LONGEST, Size, block_size
 from dwconv_cli.convolution.algorithms._gate import Gate
@@ -26,8 +26,6 @@ from dwconv_cli.convolution.algorithms.problem import Problem
 from dwconv_cli.convolution.scratch import SCRATCH
 
 NAME = "overlap-save"
-
-Array = np.ndarray[Any, Any]
 
 # Bytes of the blocks transformed at once.
 TILE = 1 << 20

@@ -7,16 +7,13 @@ each filter in a kernel ``(K, C, M)``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.argument_limits import at_least
 from dwconv_cli.layer.registry import Registry
-
-Array = NDArray[Any]
 
 CONSTRAINTS: Registry[Callable[..., Array]] = Registry("constraint", "keras.constraints")
 

@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.errors.memory import scipy_module
 from dwconv_cli.layer.argument_limits import Limit, above, at_least
 from dwconv_cli.threads import one_blas_thread
-
-Array = NDArray[Any]
 
 
 def _fill(name: str, taps: Callable[[int], Array], shape: tuple[int, ...], dtype: DTypeLike) -> Array:

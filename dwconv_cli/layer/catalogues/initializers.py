@@ -13,16 +13,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.argument_limits import Limit, above, at_least, one_of
 from dwconv_cli.layer.catalogues.filter_designs import DESIGNS
 from dwconv_cli.layer.catalogues.stft_kernels import STFT_LIMITS, stft
 from dwconv_cli.layer.registry import Choice, Registry
 from dwconv_cli.threads import one_blas_thread
-
-Array = NDArray[Any]
 
 INITIALIZERS: Registry[Callable[..., Array]] = Registry(
     "initializer",

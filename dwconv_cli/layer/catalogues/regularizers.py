@@ -7,17 +7,14 @@ dtype. Where a penalty adds up over parts of an array, so do these (not orthogon
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.argument_limits import at_least, one_of
 from dwconv_cli.layer.registry import Registry
 from dwconv_cli.threads import one_blas_thread
-
-Array = NDArray[Any]
 
 REGULARIZERS: Registry[Callable[..., float]] = Registry("regularizer", "keras.regularizers")
 

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.errors.memory import scipy_module
 from dwconv_cli.layer.argument_limits import Limit, one_of
-
-Array = NDArray[Any]
 
 
 def stft(

@@ -26,8 +26,6 @@ from dwconv_cli.storage.standard_streams import standard_input, standard_output
 
 __all__ = ["FORMATS", "Address", "Output", "Reader", "Writer", "expand", "open_output", "open_reader"]
 
-Array = np.ndarray[Any, Any]
-
 
 class NpyOutput:
     """An ``.npy`` file or stream: one array, without a name."""

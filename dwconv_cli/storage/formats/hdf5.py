@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.errors.system import reason
 from dwconv_cli.storage import hdf5
@@ -20,8 +21,6 @@ from dwconv_cli.storage.patterns import name_pattern
 from dwconv_cli.storage.runs import Selection, whole
 from dwconv_cli.storage.sink import FileSink, exists, kept
 from dwconv_cli.storage.source import changed, state_of
-
-Array = np.ndarray[Any, Any]
 
 
 @hdf5.rehearsed

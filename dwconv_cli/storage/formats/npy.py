@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
 from dwconv_cli.storage.runs import Selection, runs
 from dwconv_cli.storage.sink import Sink
 from dwconv_cli.storage.source import Source
 from dwconv_cli.storage.spool import SpooledSink, SpooledSource
-
-Array = np.ndarray[Any, Any]
 
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 1 << 16

@@ -19,10 +19,10 @@ import h5py
 import numpy as np
 from h5py._objects import phil
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.storage.hdf5.content import read
 from dwconv_cli.threads import available, submit
 
-Array = np.ndarray[Any, Any]
 Selection = tuple[slice, ...]
 
 _SHUFFLE, _DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE

@@ -9,14 +9,13 @@ from typing import Any
 import h5py
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError
 from dwconv_cli.storage.hdf5.content import MAX_COPIED_BYTES, attribute, attributes, describe, read
 from dwconv_cli.storage.hdf5.door import encode, errors, file_name, shown
 from dwconv_cli.storage.hdf5.guard import check_storage
 from dwconv_cli.storage.hdf5.listing import is_numeric
 from dwconv_cli.storage.hdf5.texts import texts
-
-Array = np.ndarray[Any, Any]
 
 # Links that are looked at in search of the scales of one dataset, and datasets that share a scale.
 MAX_LINKS = 10_000

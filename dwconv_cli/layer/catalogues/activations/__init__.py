@@ -7,7 +7,7 @@ activation here.
 from __future__ import annotations
 
 from dwconv_cli.layer.argument_limits import at_least
-from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS, Array
+from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS
 from dwconv_cli.layer.catalogues.activations.piecewise import (
     hard_shrink,
     hard_sigmoid,

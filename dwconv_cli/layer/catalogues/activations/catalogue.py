@@ -18,13 +18,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.argument_limits import Limit
 from dwconv_cli.layer.registry import Registry
-
-Array = NDArray[Any]
 
 ACTIVATIONS: Registry[Callable[..., Array]] = Registry("activation", "keras.activations", functions=True)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.layer.argument_limits import above, at_least
-from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS, Array, positive_plus, real
+from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS, positive_plus, real
 
 
 @ACTIVATIONS.register()

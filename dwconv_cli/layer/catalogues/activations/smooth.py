@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors.memory import scipy_module
 from dwconv_cli.layer.argument_limits import Limit, at_least
-from dwconv_cli.layer.catalogues.activations.catalogue import Array, positive_plus, real
+from dwconv_cli.layer.catalogues.activations.catalogue import positive_plus, real
 
 
 @real()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.argument_limits import one_of
-from dwconv_cli.layer.catalogues.activations.catalogue import Array, real
+from dwconv_cli.layer.catalogues.activations.catalogue import real
 from dwconv_cli.layer.catalogues.activations.smooth import sigmoid
 from dwconv_cli.layer.registry import Choice
 
