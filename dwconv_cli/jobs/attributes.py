@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from dwconv_cli.arrays import Array
-from dwconv_cli.storage.hdf5.storage_options import storage_options
+from dwconv_cli.storage.hdf5_storage import storage_options
 
 if TYPE_CHECKING:
     from dwconv_cli.storage.hdf5.dimensions import Scale, Surroundings

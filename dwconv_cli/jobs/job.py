@@ -28,7 +28,7 @@ from dwconv_cli.layer.config import to_config
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.storage.checksum import Checksum
 from dwconv_cli.storage.formats import Output, Writer, open_reader
-from dwconv_cli.storage.hdf5.storage_options import OPTIONS, storage_options
+from dwconv_cli.storage.hdf5_storage import OPTIONS, storage_options
 from dwconv_cli.threads import available
 from dwconv_cli.weights.recipe import Recipe
 from dwconv_cli.weights.resolved import Resolved
