@@ -21,7 +21,7 @@ from h5py._objects import phil
 
 from dwconv_cli.errors import InputError, OutOfMemoryError
 from dwconv_cli.storage import hdf5
-from dwconv_cli.storage.formats import h5
+from dwconv_cli.storage.formats import hdf5 as h5
 from dwconv_cli.storage.hdf5 import content, rehearsal
 
 
