@@ -22,6 +22,7 @@ from dwconv_cli.description import describe, describe_all, shapes_of
 from dwconv_cli.description.plain import MAX_ITEMS, plain
 from dwconv_cli.description.stats import ChannelStats, slabs
 from dwconv_cli.errors import InputError, LayerError, ShapeError, UnsafeFileError
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.storage.formats.npy import NpyReader
 from dwconv_cli.weights.recipe import Recipe
@@ -256,7 +257,7 @@ def test_check_says_what_the_engine_does(
         "use_bias": False,
     }
     layer = LayerSpec(**options)
-    _, steps, channels = layer.canonical_shape(shape)
+    _, steps, channels = Axes(len(shape), layer.data_format).canonical_shape(shape)
     weights = Weights(np.ones((kernel_size, channels, multiplier), "float32"))
     recipe = Recipe(given=(layer, weights))
     try:
@@ -437,14 +438,13 @@ def test_stats(x: Array, first: bool, fortran: bool, items: int) -> None:
 def _stats_of_stream(raw: bytes, first: bool, items: int) -> list[dict[str, Any]]:
     """Through a source that gives bytes in order only, so that going back would fail."""
     from dwconv_cli.description import stats
-    from dwconv_cli.jobs.transfer import Axes
     from dwconv_cli.storage.source import StreamSource
 
     reader = NpyReader(StreamSource(io.BytesIO(raw), "stream"), "stream")
-    axes = Axes(len(reader.shape), first)
+    axes = Axes(len(reader.shape), "channels_first" if first else "channels_last")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stats, "BLOCK_ITEMS", items)
-        return stats.channel_stats(reader, axes, slice(0, axes.canonical(reader.shape)[1]))
+        return stats.channel_stats(reader, axes, slice(0, axes.canonical_shape(reader.shape)[1]))
 
 
 def test_stats_of_a_part(place: Path) -> None:

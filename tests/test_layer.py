@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec, Weights
 
@@ -167,9 +168,10 @@ def test_shapes_of_the_oracle(data: st.DataObject) -> None:
     spec = spec_of(case.layer)
     expected = oracle.depthwise_conv1d(case.inputs, case.kernel, **case.arguments)
     assert spec.output_shape(case.inputs.shape) == expected.shape
-    batch, steps, channels = spec.canonical_shape(case.inputs.shape)
+    axes = Axes(case.inputs.ndim, spec.data_format)
+    batch, steps, channels = axes.canonical_shape(case.inputs.shape)
     assert (steps, channels) == (case.steps, case.layer.channels)
-    assert spec.restored_shape(case.inputs.ndim, batch, steps, channels) == case.inputs.shape
+    assert axes.arrange(batch, steps, channels) == case.inputs.shape
     length, left, right = oracle.lengths(
         steps,
         spec.kernel_size,

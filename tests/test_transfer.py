@@ -16,7 +16,8 @@ from dwconv_cli.convolution.algorithms import ALGORITHMS
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.errors import DwconvError, InputError, LayerError, ShapeError
 from dwconv_cli.jobs import transfer
-from dwconv_cli.jobs.transfer import Axes, Tally, Transfer
+from dwconv_cli.jobs.transfer import Tally, Transfer
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.registry import Choice
 
 Array = np.ndarray[Any, Any]
@@ -104,8 +105,8 @@ def moved(
 ) -> tuple[Array, Array]:
     """The output by blocks and by the whole."""
     x, layer = reader.data, case.layer
-    axes = Axes(x.ndim, layer.data_format == "channels_first")
-    _, length, channels = axes.canonical(x.shape)
+    axes = Axes(x.ndim, layer.data_format)
+    _, length, channels = axes.canonical_shape(x.shape)
     part = slice(*steps.indices(length)[:2])
     axis = x.ndim - 1 if axes.channels_first or x.ndim == 1 else x.ndim - 2
     taken = x[tuple(part if i == axis else slice(None) for i in range(x.ndim))]
@@ -278,7 +279,7 @@ def test_an_activation_that_cannot_fit() -> None:
             MemoryReader(case.inputs),
             writer,
             conv,
-            Axes(2, True),
+            Axes(2, "channels_first"),
             slice(0, 50_000),
             Tally(None, 1),
             memory=1 << 16,
@@ -301,22 +302,24 @@ class TestAxes:
     def test_canonical(
         self, shape: tuple[int, ...], channels_first: bool, canonical: tuple[int, int, int]
     ) -> None:
-        axes = Axes(len(shape), channels_first)
-        assert axes.canonical(shape) == canonical
+        axes = Axes(len(shape), "channels_first" if channels_first else "channels_last")
+        assert axes.canonical_shape(shape) == canonical
         array = np.arange(np.prod(canonical)).reshape(canonical)
-        assert axes.lay(array).shape == shape
+        assert axes.restore(array).shape == shape
         if 0 in shape:
             return
-        # lay() and select() agree: the selected part of what is laid is what is laid of the selected part.
+        # restore() and arrange() agree on every part of the array, and canonical() is the inverse.
         part = slice(0, 1), slice(1, 3), slice(0, 1)
-        assert np.array_equal(axes.lay(array)[axes.select(*part)], axes.lay(array[part]))
+        assert np.array_equal(axes.restore(array)[axes.arrange(*part)], axes.restore(array[part]))
+        assert np.array_equal(axes.canonical(axes.restore(array)), array)
+        assert axes.canonical_shape(axes.arrange(*array.shape)) == array.shape
 
     @pytest.mark.parametrize("rank", [-1, 0, 4])
     def test_other_ranks(self, rank: int) -> None:
         with pytest.raises(ShapeError, match=f"rank {rank} cannot be filtered"):
-            Axes(rank, False)
+            Axes(rank)
 
-    def test_lay_is_a_view(self) -> None:
+    def test_restore_is_a_view(self) -> None:
         array = np.zeros((1, 5, 2))
-        Axes(2, True).lay(array)[1, 3] = 4
+        Axes(2, "channels_first").restore(array)[1, 3] = 4
         assert array[0, 3, 1] == 4

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from dwconv_cli.convolution.scratch import SCRATCH
 from dwconv_cli.errors import ShapeError
 from dwconv_cli.layer import geometry
 from dwconv_cli.layer.arguments import whole_number
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.catalogues.activations import NEEDS_WHOLE_AXIS
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.threads import available, run_all
@@ -30,6 +32,16 @@ TILE, LEAST = 1 << 19, 1 << 17
 SMALL = 1 << 14
 # Steps from which on a row of channels_first runs at full speed, and output samples of a tile that may grow for it.
 LONG, LARGEST = 1 << 13, 1 << 21
+
+
+class Placement(NamedTuple):
+    """How data of one shape and its output lie."""
+
+    axes: Axes
+    #: Steps of padding before the first step of the data.
+    left: int
+    output_axes: Axes
+    output_shape: tuple[int, ...]
 
 
 class Convolution:
@@ -69,6 +81,7 @@ class Convolution:
         self._weights = weights = weights.for_channels(channels, layer.data_format)
         self._dtype = dtype
         self.layer = layer
+        self._axes = Axes(3, layer.data_format)
         self.threads = available() if threads is None else whole_number("threads", threads)
         self.channels = channels
         data = np.dtype(dtype)
@@ -97,9 +110,7 @@ class Convolution:
             prepare = ALGORITHMS[self.plan.algorithm].prepare
             if compute.kind == "c":
                 inner = prepare(problem, real_kernel(kernel, complex_taps))
-                self._prepared: Prepared = ComplexParts(
-                    inner, complex_taps, layer.data_format == "channels_last"
-                )
+                self._prepared: Prepared = ComplexParts(inner, complex_taps, layer.data_format)
             else:
                 self._prepared = prepare(problem, kernel)
         self.panel = self._prepared.panel if self._prepared.whole_panels else 1
@@ -107,7 +118,8 @@ class Convolution:
         self._finish = Finish(layer, _bias_for(weights.bias, channels, layer.depth_multiplier, finished))
         self.output_channels = layer.output_channels(channels)
         last_axis = layer.activation.name in NEEDS_WHOLE_AXIS
-        self._placed: tuple[tuple[int, ...], tuple[int, ...], int] | None = None
+        self._last_shape: tuple[int, ...] | None = None
+        self._placement: Placement
         #: The activation reads all steps of a recording at once.
         self.needs_all_steps = last_axis and layer.data_format == "channels_first"
         #: The activation reads all channels of a step at once.
@@ -127,26 +139,24 @@ class Convolution:
         weights = Weights(self._weights.kernel[:, channels], bias)
         return Convolution(self.layer, weights, width, self._dtype, threads=self.threads, plan=self.plan)
 
-    def placed(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-        """The output's shape and the steps padded left, for data of `shape`; the last answer is kept for small calls."""
-        placed = self._placed
-        if placed is None or placed[0] != shape:
-            _, steps, _ = self.layer.canonical_shape(shape)
-            placed = self._placed = (shape, self.layer.output_shape(shape), self.layer.pad_amounts(steps)[0])
-        return placed[1:]
+    def placed(self, shape: tuple[int, ...]) -> Placement:
+        """Where data of `shape` and its output lie; the last answer is kept, for small calls."""
+        if self._last_shape != shape:
+            axes = Axes(len(shape), self.layer.data_format)
+            left, _ = self.layer.pad_amounts(axes.canonical_shape(shape)[1])
+            self._placement = Placement(
+                axes, left, axes.of_output(self.output_channels), self.layer.output_shape(shape)
+            )
+            self._last_shape = shape
+        return self._placement
 
     def empty(self, batch: int, steps: int) -> Array:
         """A new output, seen as (batch, steps, channels), lying in memory as the layer's data format says."""
-        return self._new(batch, steps, self.output_channels, self.precision.output)
+        return self._axes.empty((batch, steps, self.output_channels), self.precision.output)
 
     def room(self, batch: int, steps: int) -> Array:
         """A new array for data, in the compute dtype, seen and lying as outputs do."""
-        return self._new(batch, steps, self.channels, self.precision.compute)
-
-    def _new(self, batch: int, steps: int, channels: int, dtype: np.dtype[Any]) -> Array:
-        if self.layer.data_format == "channels_last":
-            return np.empty((batch, steps, channels), dtype)
-        return np.empty((batch, channels, steps), dtype).transpose(0, 2, 1)
+        return self._axes.empty((batch, steps, self.channels), self.precision.compute)
 
     def run(self, x: Array, first: int, out: Array, start: int) -> None:
         """Compute outputs from `start` on.
@@ -210,39 +220,21 @@ class Convolution:
     def _tile(self, x: Array, first: int, out: Array, start: int, steps: int) -> None:
         compute = self.precision.compute
         if x.dtype != compute:
-            converted = self._scratch("cast", x.shape, compute)
+            converted = self._axes.empty(x.shape, compute, partial(SCRATCH.take, "cast"))
             np.copyto(converted, x, casting="unsafe")
             x = converted
-        into = self._as_it_lies(out)
+        into = self._axes.restore(out)
         width = self.channels * self.layer.depth_multiplier
         if self._integers is not None:
             x = self._integers.as_signed(x)
         in_place = self._integers is None and self._finish.takes(into, into.shape[0] * steps * width, compute)
-        sums = out if in_place else self._scratch("sums", (len(out), steps, width), x.dtype)
+        sums = out
+        if not in_place:
+            sums = self._axes.empty((len(out), steps, width), x.dtype, partial(SCRATCH.take, "sums"))
         self._prepared(x, first, sums.reshape(*sums.shape[:2], self.channels, -1), start)
         if self._integers is not None:
             sums = self._integers.checked(sums)
-        self._finish(into if in_place else self._as_it_lies(sums), into)
-
-    def _as_it_lies(self, array: Array) -> Array:
-        """(batch, steps, channels) with the axes in the order of the layer's data format."""
-        return array if self.layer.data_format == "channels_last" else array.transpose(0, 2, 1)
-
-    def _scratch(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """(batch, steps, channels) in scratch, lying as the layer's data format says."""
-        batch, steps, channels = shape
-        if self.layer.data_format == "channels_last":
-            return SCRATCH.take(name, (batch, steps, channels), dtype)
-        return SCRATCH.take(name, (batch, channels, steps), dtype).transpose(0, 2, 1)
-
-
-def canonical(array: Array, data_format: str) -> Array:
-    """`array` of rank 1 to 3 in `data_format` seen as (batch, steps, channels), without a copy."""
-    if array.ndim == 1:
-        return array[None, :, None]
-    if array.ndim == 2:
-        array = array[None]
-    return array if data_format == "channels_last" else array.transpose(0, 2, 1)
+        self._finish(into if in_place else self._axes.restore(sums), into)
 
 
 def _bias_for(bias: Array | None, channels: int, multiplier: int, compute: np.dtype[Any]) -> Array | None:

@@ -12,9 +12,10 @@ from numpy.typing import DTypeLike
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.choices import AUTO
-from dwconv_cli.convolution.engine import Convolution, canonical
+from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.errors import ShapeError
 from dwconv_cli.layer.arguments import array, shown
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec, Weights
 
@@ -73,7 +74,7 @@ def depthwise_conv1d(
     shift = None if bias is None else array("bias", bias)
     options = (strides, padding, data_format, dilation_rate, activation, dtype)
     convolution = _RECENT.get(x, taps, shift, options, algorithm, threads)
-    shape, left = convolution.placed(x.shape)
+    axes, left, output_axes, shape = convolution.placed(x.shape)
     if out is None:
         out = np.empty(shape, convolution.precision.output)
     elif not isinstance(out, np.ndarray) or not out.flags.writeable:
@@ -84,10 +85,7 @@ def depthwise_conv1d(
     elif np.may_share_memory(out, x):
         # What is written may still have to be read.
         x = x.copy()
-    data_format = convolution.layer.data_format
-    # A rank 1 recording has no layout of its own: its output is (steps,) or (steps, M).
-    target = canonical(out, "channels_last" if x.ndim == 1 else data_format)
-    convolution.run(canonical(x, data_format), left, target, 0)
+    convolution.run(axes.canonical(x), left, output_axes.canonical(out), 0)
     return out
 
 
@@ -163,5 +161,5 @@ def _made(
         dtype=dtype,
         allow_strided_dilation=True,
     )
-    channels = layer.canonical_shape(x.shape)[2]
+    channels = Axes(x.ndim, layer.data_format).canonical_shape(x.shape)[2]
     return Convolution(layer, weights, channels, x.dtype, algorithm=algorithm, threads=threads)

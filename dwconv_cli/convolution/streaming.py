@@ -8,10 +8,11 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.choices import AUTO
-from dwconv_cli.convolution.engine import Convolution, canonical
+from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer import geometry
 from dwconv_cli.layer.arguments import any_dtype, array, instance, whole_number
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.spec import LayerSpec, Weights
 
 
@@ -108,15 +109,16 @@ class StreamingConv:
         """
         given = array("block", block)
         layer = self.convolution.layer
-        batch, steps, channels = layer.canonical_shape(given.shape)
+        axes = Axes(given.ndim, layer.data_format)
+        batch, steps, channels = axes.canonical_shape(given.shape)
         if (batch, channels) != (self.batch, self.convolution.channels):
             expected = f"{self.batch} recordings of {self.convolution.channels} channels"
             raise ShapeError(f"a block of {batch} recordings of {channels} channels, expected {expected}")
         if not np.can_cast(given.dtype, self.convolution.precision.compute, "same_kind"):
             raise ShapeError(f"a block of {given.dtype}, expected {self.convolution.precision.compute}")
         with np.errstate(all="ignore"):
-            self.space(steps)[...] = canonical(given, layer.data_format)
-        return self._shaped(self.advance(steps), given.ndim)
+            self.space(steps)[...] = axes.canonical(given)
+        return self._restored(self.advance(steps), given.ndim)
 
     def finish(self) -> Array:
         """The outputs that were waiting for the end of the recording; shape (batch, …) of rank 3.
@@ -126,7 +128,7 @@ class StreamingConv:
         ShapeError
             If the recording was too short for the layer, or not as long as was said.
         """
-        return self._shaped(self.advance(0, last=True), 3)
+        return self._restored(self.advance(0, last=True), 3)
 
     def space(self, steps: int) -> Array:
         """Where the next `steps` steps are to be written: a view of shape (batch, steps, channels)."""
@@ -200,9 +202,6 @@ class StreamingConv:
         self._held -= spent
         return out
 
-    def _shaped(self, out: Array, rank: int) -> Array:
-        layer = self.convolution.layer
-        shape = layer.restored_shape(rank, *out.shape)
-        if rank == 1:
-            return out.reshape(shape)
-        return (out if layer.data_format == "channels_last" else out.transpose(0, 2, 1)).reshape(shape)
+    def _restored(self, outputs: Array, rank: int) -> Array:
+        axes = Axes(rank, self.convolution.layer.data_format)
+        return axes.of_output(outputs.shape[2]).restore(outputs)

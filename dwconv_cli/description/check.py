@@ -15,6 +15,7 @@ from dwconv_cli.jobs.job import resolved
 from dwconv_cli.jobs.orientation import shape_note
 from dwconv_cli.jobs.report import array_entry
 from dwconv_cli.jobs.transfer import Tally
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.config import from_config, to_config
 from dwconv_cli.layer.spec import LayerSpec
 from dwconv_cli.weights.recipe import Recipe
@@ -62,7 +63,7 @@ def check(
     """
     try:
         data_format = recipe.data_format()
-        _, steps, channels = LayerSpec(kernel_size=1, data_format=data_format).canonical_shape(shape)
+        _, steps, channels = Axes(len(shape), data_format).canonical_shape(shape)
         layer, kernel, weights, notes, source = _resolve(recipe, channels, steps, len(shape))
         found = precision(dtype, kernel, layer.dtype)
         exact = is_exact(dtype, kernel)

@@ -13,7 +13,7 @@ from dwconv_cli.errors import ShapeError
 from dwconv_cli.jobs.job import steps_of
 from dwconv_cli.jobs.orientation import attributes_note, stated_format
 from dwconv_cli.jobs.report import array_entry
-from dwconv_cli.jobs.transfer import Axes
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.storage.formats import Address, Reader, complete, open_reader
 from dwconv_cli.weights.recipe import Recipe
 
@@ -63,11 +63,11 @@ def _described(
     if not filterable and (stats or wanted != slice(None)):
         raise ShapeError(f"{address}: rank {len(shape)} has no steps and channels; ranks 1, 2 and 3 have")
     if filterable:
-        axes = Axes(len(shape), data_format == "channels_first")
-        batch, length, channels = axes.canonical(shape)
+        axes = Axes(len(shape), data_format)
+        batch, length, channels = axes.canonical_shape(shape)
         taken = _steps(wanted, length, address)
         count = taken.stop - taken.start
-        parts = axes.select(slice(0, batch), taken, slice(0, channels))
+        parts = axes.arrange(slice(0, batch), taken, slice(0, channels))
         shape = tuple(part.stop - part.start for part in parts)
         recording = {
             "batch": batch,

@@ -10,7 +10,7 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.description.plain import number
-from dwconv_cli.jobs.transfer import Axes
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.storage.formats import Reader
 
 BLOCK_ITEMS = 1 << 18
@@ -110,20 +110,16 @@ def channel_stats(reader: Reader, axes: Axes, steps: slice) -> list[dict[str, An
         ``channel``; ``min``, ``max``, ``mean`` and ``std`` (of the population) over finite samples; counts of
         ``nan`` and ``inf``. Complex data has no ``min`` and ``max``, and its ``mean`` is a pair.
     """
-    rank = len(reader.shape)
-    batch, _, channels = axes.canonical(reader.shape)
-    taken = axes.select(slice(0, batch), steps, slice(0, channels))
-    axis = None if rank == 1 else rank - 2 if axes.channels_first else rank - 1
+    batch, _, channels = axes.canonical_shape(reader.shape)
+    taken = axes.arrange(slice(0, batch), steps, slice(0, channels))
     native = reader.dtype.newbyteorder("=")
     stats = ChannelStats(channels, native)
     for selection in _slabs(reader, taken):
         shape = tuple(part.stop - part.start for part in selection)
         block = np.empty(shape[::-1], native).transpose() if reader.fortran else np.empty(shape, native)
         reader.read(selection, block)
-        if axis is None:
-            stats.add(block.reshape(-1, 1), slice(0, 1))
-        else:
-            stats.add(np.moveaxis(block, axis, -1).reshape(-1, shape[axis]), selection[axis])
+        _, _, channels_read = axes.assign(selection, slice(0, 1))
+        stats.add(axes.canonical(block).reshape(-1, channels_read.stop - channels_read.start), channels_read)
     reader.finish()
     return stats.result()
 

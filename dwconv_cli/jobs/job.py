@@ -21,8 +21,9 @@ from dwconv_cli.jobs.naming import Target
 from dwconv_cli.jobs.orientation import attributes_note, shape_note
 from dwconv_cli.jobs.provenance import made_by
 from dwconv_cli.jobs.report import Report, array_entry
-from dwconv_cli.jobs.transfer import MEMORY_LIMIT, Axes, Tally, Transfer
+from dwconv_cli.jobs.transfer import MEMORY_LIMIT, Tally, Transfer
 from dwconv_cli.layer.arguments import instance, location, mapping, one_of, several, shown, whole_number
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 from dwconv_cli.layer.config import to_config
 from dwconv_cli.layer.spec import LayerSpec, Weights
@@ -167,8 +168,8 @@ class Job:
 
     def _look(self, recipe: Recipe, settings: Settings) -> None:
         reader, output = self._reader, self._target.output
-        self._axes = Axes(len(reader.shape), recipe.data_format() == "channels_first")
-        batch, steps, channels = self._axes.canonical(reader.shape)
+        self._axes = Axes(len(reader.shape), recipe.data_format())
+        batch, steps, channels = self._axes.canonical_shape(reader.shape)
         self._steps = steps_of(settings.steps, steps)
         found = resolved(recipe, channels, steps, self._axes.rank)
         layer = found.layer
@@ -186,7 +187,8 @@ class Job:
             kept = layer.activated_steps(layer.output_steps(taken))
         except ShapeError as error:
             raise ShapeError(f"{error}; {doubt}" if doubt else str(error)) from error
-        self._shape = layer.restored_shape(self._axes.rank, batch, kept, self._conv.output_channels)
+        self._output_axes = self._axes.of_output(self._conv.output_channels)
+        self._shape = self._output_axes.arrange(batch, kept, self._conv.output_channels)
         self._tally = Tally(layer.activity_regularizer, batch, settings.nan, reader.name)
         left, right = layer.pad_amounts(taken)
         dtype = self._conv.precision.output
@@ -194,7 +196,7 @@ class Job:
         self.report = Report(
             input=array_entry(
                 str(self._target.source),
-                layer.restored_shape(self._axes.rank, batch, taken, channels),
+                self._axes.arrange(batch, taken, channels),
                 reader.dtype,
             ),
             output=array_entry(None if output is None else str(output), self._shape, dtype, nbytes),
@@ -262,16 +264,16 @@ class Job:
         """From HDF5 to HDF5, hand on labels and scales of the dimensions and attributes of the groups."""
         if not (hasattr(self._reader, "surroundings") and hasattr(writer, "describe")):
             return
-        layer, rank = self._conv.layer, self._axes.rank
-        batch, steps, channels = self._axes.canonical(self._shape) if rank > 1 else (1, self._shape[0], 1)
-        kept = self._axes.select(
+        layer = self._conv.layer
+        batch, steps, channels = self._output_axes.canonical_shape(self._shape)
+        kept = self._axes.arrange(
             Kept(batch),
             Kept(steps, self._steps.start, layer.strides),
             Kept(channels, repeats=layer.depth_multiplier),
         )
         found = carried_surroundings(self._reader.surroundings(), kept, layer.strides)
         self.report.notes += found.notes
-        along_steps = found.dimensions[self._axes.select("batch", "steps", "channels").index("steps")]
+        along_steps = found.dimensions[self._axes.arrange("batch", "steps", "channels").index("steps")]
         if layer.padding == "valid" and layer.kernel_size > 1:
             self.report.notes += [
                 f"{scale.name}: an output has the value of the first step that it is made of; "

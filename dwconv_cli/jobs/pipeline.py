@@ -14,8 +14,8 @@ from dwconv_cli.jobs.job import Settings, weight_losses
 from dwconv_cli.jobs.naming import Target, targets
 from dwconv_cli.jobs.report import Report
 from dwconv_cli.jobs.side_by_side import side_by_side
-from dwconv_cli.jobs.transfer import Axes
 from dwconv_cli.layer.arguments import Location, instance, location, several, whole_number
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.storage.address import real_path
 from dwconv_cli.storage.formats import (
@@ -274,9 +274,7 @@ def make_weights(
     if like is not None:
         reader = open_reader(complete(Address.parse(like), input_format), input_format)
         reader.close()
-        channels = Axes(len(reader.shape), recipe.data_format() == "channels_first").canonical(reader.shape)[
-            2
-        ]
+        channels = Axes(len(reader.shape), recipe.data_format()).canonical_shape(reader.shape)[2]
     # A config that is given is asked for, and no training is to come that would meet its constraints.
     asked = {key: value for key, value in recipe.given_config.items() if key in _CONSTRAINTS and value}
     recipe = replace(recipe, options={**asked, **recipe.options})

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.convolution.streaming import StreamingConv
-from dwconv_cli.errors import InputError, LayerError, OutOfMemoryError, ShapeError
+from dwconv_cli.errors import InputError, LayerError, OutOfMemoryError
 from dwconv_cli.jobs.blocks import Lane, Storage, in_order, lanes
 from dwconv_cli.jobs.nonfinite import count_nonfinite
 from dwconv_cli.jobs.read_ahead import DEPTH, Ahead, Behind
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.storage.formats import Reader, Writer
-
-T = TypeVar("T")
 
 # Large enough that reading and writing go at full speed, small enough for the last-level cache.
 BLOCK_BYTES = 4 << 20
@@ -31,50 +29,6 @@ BLOCKS, LEAST = 2 * DEPTH + 3, 2
 
 # Penalties that are sums over the elements, so that they add up over blocks.
 _ADDITIVE = frozenset({"l1", "l2", "l1_l2"})
-
-
-@dataclass(frozen=True)
-class Axes:
-    """How (batch, steps, channels) lie in an array of rank 1 to 3.
-
-    Parameters
-    ----------
-    rank : int
-    channels_first : bool
-
-    Raises
-    ------
-    ShapeError
-        If the rank is another.
-    """
-
-    rank: int
-    channels_first: bool
-
-    def __post_init__(self) -> None:
-        if self.rank not in (1, 2, 3):
-            raise ShapeError(f"data of rank {self.rank} cannot be filtered; ranks 1, 2 and 3 can")
-        if self.rank == 1:
-            object.__setattr__(self, "channels_first", False)
-
-    def canonical(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
-        """``(batch, steps, channels)`` of an array of `shape`."""
-        batch, first, second = (1,) * (3 - self.rank) + shape if self.rank > 1 else (1, shape[0], 1)
-        return (batch, second, first) if self.channels_first else (batch, first, second)
-
-    def select(self, batch: T, steps: T, channels: T) -> tuple[T, ...]:
-        """What stands for each axis, such as a slice, in the order of the array's own axes."""
-        if self.rank == 1:
-            return (steps,)
-        pair = (channels, steps) if self.channels_first else (steps, channels)
-        return pair if self.rank == 2 else (batch, *pair)
-
-    def lay(self, array: Array) -> Array:
-        """A (batch, steps, channels) array seen as the array's own axes have it."""
-        if self.rank == 1:
-            return array[0, :, 0]
-        laid = array.transpose(0, 2, 1) if self.channels_first else array
-        return laid[0] if self.rank == 2 else laid
 
 
 class Tally:
@@ -214,10 +168,10 @@ class Transfer:
         self._progress = progress
         self._reader, self._writer, self._conv = reader, writer, conv
         self._axes, self._begin, self._tally = axes, steps.start, tally
-        batch, _, channels = axes.canonical(reader.shape)
+        batch, _, channels = axes.canonical_shape(reader.shape)
         self._shape = (batch, steps.stop - steps.start, channels)
         self._rows = conv.layer.depth_multiplier
-        self._out_axes = axes if axes.rank > 1 or self._rows == 1 else Axes(2, False)
+        self._out_axes = axes.of_output(conv.output_channels)
         per_item = conv.precision.compute.itemsize + self._rows * conv.precision.output.itemsize
         items = max(1, min(BLOCK_BYTES // conv.precision.compute.itemsize, memory // (BLOCKS * per_item)))
         self._lanes = list(lanes(self._shape, _storage(reader, axes), items, conv.needs_all_steps))
@@ -277,7 +231,7 @@ class Transfer:
                 where = slice(self._begin + start, self._begin + start + taken)
                 with np.errstate(all="ignore"):
                     self._reader.read(
-                        self._axes.select(batch, where, range_), self._axes.lay(buffer[:, stream.halo :])
+                        self._axes.arrange(batch, where, range_), self._axes.restore(buffer[:, stream.halo :])
                     )
                 start += taken
                 yield _Block(stream, batch, range_, buffer, taken, start == steps)
@@ -301,13 +255,13 @@ class Transfer:
 
     def _write(self, made: _Made) -> None:
         if made.outputs.shape[1]:
-            where = self._out_axes.select(made.batch, made.steps, made.channels)
-            self._writer.write(where, self._out_axes.lay(made.outputs))
+            where = self._out_axes.arrange(made.batch, made.steps, made.channels)
+            self._writer.write(where, self._out_axes.restore(made.outputs))
         self._outs.give(made.outputs)
 
 
 def _storage(reader: Reader, axes: Axes) -> Storage:
-    sides = axes.canonical(reader.chunks) if reader.chunks else (1, 1, 1)
+    sides = axes.canonical_shape(reader.chunks) if reader.chunks else (1, 1, 1)
     return Storage(
         channel_major=axes.channels_first and not reader.fortran,
         batch_inside=reader.fortran and axes.rank == 3,

@@ -23,6 +23,7 @@ from dwconv_cli.layer.arguments import (
     shown,
     whole_number,
 )
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.catalogues.activations import ACTIVATIONS, output_channels
 from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
@@ -163,9 +164,11 @@ class LayerSpec:
         ShapeError
             If the rank is another, or nothing would be left.
         """
-        batch, steps, channels = self.canonical_shape(shape)
-        kept = self.activated_steps(self.output_steps(steps))
-        return self.restored_shape(len(shape), batch, kept, self.output_channels(channels))
+        shape = shape_of(shape)
+        axes = Axes(len(shape), self.data_format)
+        batch, steps, channels = axes.canonical_shape(shape)
+        steps, channels = self.activated_steps(self.output_steps(steps)), self.output_channels(channels)
+        return axes.of_output(channels).arrange(batch, steps, channels)
 
     def activated_steps(self, steps: int) -> int:
         """Steps that the activation leaves of `steps`: as many, but glu halves its axis (see :meth:`unactivated_steps`).
@@ -187,24 +190,6 @@ class LayerSpec:
         """Channels of the output, ``channels * depth_multiplier`` unless the activation halves them (glu)."""
         total = channels * self.depth_multiplier
         return output_channels(self.activation, total) if self.data_format == "channels_last" else total
-
-    def canonical_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
-        """``(batch, steps, channels)`` of data of `shape`, whatever its rank and layout."""
-        shape = shape_of(shape)
-        if len(shape) == 1:
-            return 1, shape[0], 1
-        if len(shape) not in (2, 3):
-            raise ShapeError(f"data of shape {shape} has rank {len(shape)}; ranks 1, 2 and 3 can be filtered")
-        batch = shape[0] if len(shape) == 3 else 1
-        first, second = shape[-2:]
-        return (batch, first, second) if self.data_format == "channels_last" else (batch, second, first)
-
-    def restored_shape(self, rank: int, batch: int, steps: int, channels: int) -> tuple[int, ...]:
-        """The inverse of :meth:`canonical_shape` for an output."""
-        if rank == 1:
-            return (steps,) if channels == 1 else (steps, channels)
-        pair = (steps, channels) if self.data_format == "channels_last" else (channels, steps)
-        return pair if rank == 2 else (batch, *pair)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms.problem import Problem
+from dwconv_cli.layer.axes import Axes
 
 
 def is_plain(array: Array, problem: Problem) -> bool:
@@ -31,14 +35,16 @@ def plain(array: Array, problem: Problem) -> Array:
     """(B, N, C) as it is, or a copy that lies as the data format says."""
     if is_plain(array, problem):
         return array
-    if problem.data_format == "channels_first":
-        return array.transpose(0, 2, 1).copy(order="C").transpose(0, 2, 1)
-    return array.copy(order="C")
+    axes = Axes(3, problem.data_format)
+    return axes.canonical(axes.restore(array).copy())
 
 
-def empty_like(out: Array, problem: Problem) -> Array:
-    """(B, n, C, M) of `out`'s shape and dtype that lies as the data format says."""
-    if problem.data_format == "channels_last":
-        return np.empty(out.shape, out.dtype)
-    batch, steps, channels, multiplier = out.shape
-    return np.empty((batch, channels, multiplier, steps), out.dtype).transpose(0, 3, 1, 2)
+def empty(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    data_format: str,
+    allocate: Callable[[tuple[int, ...], np.dtype[Any]], Array] = np.empty,
+) -> Array:
+    """A new array of shape (B, n, C, M) that lies as the data format says; `allocate` makes it of a shape and dtype."""
+    batch, steps, channels, multiplier = shape
+    return Axes(3, data_format).empty((batch, steps, channels * multiplier), dtype, allocate).reshape(shape)

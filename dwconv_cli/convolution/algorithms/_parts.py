@@ -8,11 +8,13 @@ of them meets the real and the imaginary part of every tap, and what belongs tog
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from dwconv_cli.arrays import Array
+from dwconv_cli.convolution.algorithms._layout import empty
 from dwconv_cli.convolution.algorithms.problem import Problem
 from dwconv_cli.convolution.scratch import SCRATCH
 
@@ -41,11 +43,11 @@ class ComplexParts:
     inner : Prepared
         For the real problem and kernel.
     complex_taps : bool
-    channels_last : bool
+    data_format : str
     """
 
-    def __init__(self, inner: Any, complex_taps: bool, channels_last: bool) -> None:
-        self._inner, self._complex_taps, self._last = inner, complex_taps, channels_last
+    def __init__(self, inner: Any, complex_taps: bool, data_format: str) -> None:
+        self._inner, self._complex_taps, self._data_format = inner, complex_taps, data_format
         self.panel, self.whole_panels = inner.panel, inner.whole_panels
 
     def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
@@ -66,8 +68,4 @@ class ComplexParts:
             np.add(real[..., half:], imaginary[..., :half], out=out.imag)
 
     def _real(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """(B, n, C, M) in scratch, lying as the data format says."""
-        if self._last:
-            return SCRATCH.take(name, shape, dtype)
-        batch, steps, channels, multiplier = shape
-        return SCRATCH.take(name, (batch, channels, multiplier, steps), dtype).transpose(0, 3, 1, 2)
+        return empty(shape, dtype, self._data_format, partial(SCRATCH.take, name))

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from dwconv_cli.arrays import Array
-from dwconv_cli.convolution.algorithms._layout import empty_like, is_plain, plain
+from dwconv_cli.convolution.algorithms._layout import empty, is_plain, plain
 from dwconv_cli.convolution.algorithms.problem import Problem
 from dwconv_cli.convolution.compiled import EXTENSION
 from dwconv_cli.convolution.scratch import SCRATCH
@@ -82,7 +82,7 @@ class Direct:
         """
         problem = self.problem
         x = plain(x, problem)
-        target = out if is_plain(out, problem) else empty_like(out, problem)
+        target = out if is_plain(out, problem) else empty(out.shape, out.dtype, problem.data_format)
         at = start * problem.strides - first
         if EXTENSION is not None and self.compiled:
             scratch = SCRATCH.take("direct", (ROOM // x.itemsize,), x.dtype)
@@ -100,7 +100,7 @@ class Direct:
     def _block(self, x: Array, at: int, out: Array) -> None:
         """Sum outputs with NumPy; the first tap of the first one is step `at` of `x`."""
         problem, steps = self.problem, out.shape[1]
-        products = empty_like(out, problem)
+        products = empty(out.shape, out.dtype, problem.data_format)
         out[...] = 0
         # The outputs from here on have a first product.
         summed = steps

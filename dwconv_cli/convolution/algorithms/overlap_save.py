@@ -20,7 +20,7 @@ from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms import direct
 from dwconv_cli.convolution.algorithms._block_size import LONGEST, Size, block_size
 from dwconv_cli.convolution.algorithms._gate import Gate
-from dwconv_cli.convolution.algorithms._layout import empty_like
+from dwconv_cli.convolution.algorithms._layout import empty
 from dwconv_cli.convolution.algorithms._spectra import Transform, product
 from dwconv_cli.convolution.algorithms.problem import Problem
 from dwconv_cli.convolution.scratch import SCRATCH
@@ -216,7 +216,7 @@ class OverlapSave:
             # Only the steps that are needed, since the direct sum may copy them.
             left = max(0, (start + begin) * strides - first)
             right = max(left, (start + end - 1) * strides + self.problem.kernel_size - first)
-            made = empty_like(out[None, begin:end, some], problem)
+            made = empty(out[None, begin:end, some].shape, out.dtype, problem.data_format)
             exact(x[None, left:right, group], first + left, made, start + begin)
             where = cells[np.arange(begin, end) * strides // cell, some]
             np.copyto(out[begin:end, some], made[0], where=where[..., None])
