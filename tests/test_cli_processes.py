@@ -161,13 +161,13 @@ def test_signals_leave_nothing_behind(place: Path, number: int, code: int, suffi
 def test_nothing_disturbs_the_clearing_up_after_a_signal(
     number: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dwconv_cli import cli
+    from dwconv_cli.interrupts import end_by_signal
 
     left: list[int] = []
     monkeypatch.setattr(os, "_exit", left.append)
     before = {known: signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        cli._leave(number, None)
+        end_by_signal(number)
         assert [signal.getsignal(known) for known in before] == [signal.SIG_IGN] * 3
     finally:
         for known, old in before.items():

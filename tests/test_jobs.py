@@ -18,8 +18,9 @@ import pytest
 from helpers_cli import command, contents, environment, names, run, run_process, save
 
 from dwconv_cli import LayerError, LayerSpec, Recipe, Report, Settings, Weights, apply_many
+from dwconv_cli.interrupts import critical_section
 from dwconv_cli.jobs import job as job_module
-from dwconv_cli.jobs.side_by_side import AHEAD, UNBROKEN, Unwanted, side_by_side
+from dwconv_cli.jobs.side_by_side import AHEAD, Unwanted, side_by_side
 
 RNG = np.random.default_rng(3)
 RECIPE = Recipe(given=(LayerSpec(kernel_size=2), Weights(np.ones((2, 1, 1), "f4"), None, shared=True)))
@@ -435,20 +436,20 @@ def test_a_signal_waits_for_a_file_that_is_just_being_made() -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def make() -> None:
-        with UNBROKEN:
+        with critical_section:
             inside.set()
             leave.wait(5)
             order.append("made")
 
     def come_later() -> None:
-        with UNBROKEN:
+        with critical_section:
             order.append("later")
 
     first, second = threading.Thread(target=make), threading.Thread(target=come_later)
     first.start()
     inside.wait(5)
     threading.Timer(0.05, leave.set).start()
-    with UNBROKEN.shut():
+    with critical_section.shut():
         order.append("removed")
         second.start()
         time.sleep(0.05)

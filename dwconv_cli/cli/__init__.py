@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,9 +16,10 @@ from dwconv_cli.errors import DwconvError, OutputError, exit_code
 from dwconv_cli.errors.memory import MORE_SPACE, NUMPY_BYTES, ask_for
 from dwconv_cli.errors.system import reason
 from dwconv_cli.errors.wording import for_the_command_line
+from dwconv_cli.interrupts import install_handlers, remove_unfinished_files
 from dwconv_cli.storage.waiting import wait_for_standard_streams
 from dwconv_cli.text import printable
-from dwconv_cli.threads import SIGNALS, keep_blas_single
+from dwconv_cli.threads import keep_blas_single
 from dwconv_cli.version import __version__
 
 # Command -> what it is for; its module bears its name.
@@ -93,14 +93,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     if args is None and not sys.warnoptions:
         # What NumPy or SciPy has to say is for programmers; standard error is for the user.
         warnings.simplefilter("ignore")
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGTERM, _leave)
-        # Whoever started us may have told us to ignore it, as shells do for background jobs.
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, _leave)
-        # The terminal was closed; nohup tells us to ignore that.
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-            signal.signal(signal.SIGHUP, _leave)
+    install_handlers()
     # Before NumPy is loaded: its threads would only cost start-up, the engine has its own.
     keep_blas_single()
     with for_the_command_line():
@@ -118,8 +111,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         sys.stderr.flush()
     except (OSError, ValueError):
         _turn_off(sys.stderr)
-    # Of threads that could not be stopped, since they wait for a pipe where nothing happens.
-    _remove_unfinished()
+    # Some may be left by threads that could not be stopped, because they wait for a pipe that stays silent.
+    remove_unfinished_files()
     sys.exit(code)
 
 
@@ -187,28 +180,6 @@ def _open_closed_streams() -> None:
                 os.dup2(opened, fd)
                 os.close(opened)
             setattr(sys, name, os.fdopen(fd, "w" if fd else "r", encoding="utf-8"))
-
-
-def _leave(signum: int, frame: Any) -> NoReturn:
-    """Remove unfinished outputs and end at once.
-
-    An exception instead could come out of anything: between a lock and its release, or out of what HDF5 calls back.
-    """
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    # Other threads may be about to make a file that is removed here, or to publish it.
-    unbroken = getattr(sys.modules.get("dwconv_cli.jobs.side_by_side"), "UNBROKEN", None)
-    with contextlib.nullcontext() if unbroken is None else unbroken.shut():
-        _remove_unfinished()
-        os._exit(128 + signum)
-
-
-def _remove_unfinished() -> None:
-    # Not imported: a signal may have come in the middle of an import.
-    drafts = sys.modules.get("dwconv_cli.storage.draft")
-    remove = getattr(drafts, "remove_unfinished", None)
-    if remove is not None:
-        remove()
 
 
 @contextlib.contextmanager

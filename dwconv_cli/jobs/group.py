@@ -12,7 +12,6 @@ from dwconv_cli.errors.wording import worded
 from dwconv_cli.jobs.job import Job, Settings
 from dwconv_cli.jobs.naming import Target
 from dwconv_cli.jobs.report import Report
-from dwconv_cli.jobs.side_by_side import UNBROKEN
 from dwconv_cli.storage.formats import Address, Output, format_of, open_output, written
 from dwconv_cli.storage.sink import check_absent, exists
 from dwconv_cli.weights.recipe import Recipe
@@ -48,8 +47,7 @@ def apply_group(
                     break
         if opened is not None:
             if any(report.status == "ok" for report in reports) and (keep_going or reports[-1].cause is None):
-                with UNBROKEN:
-                    opened.commit()
+                opened.commit()
             else:
                 opened.abort()
                 _take_back(reports)
@@ -173,7 +171,6 @@ def _open(group: Sequence[Target], settings: Settings) -> Output:
     names = frozenset(target.output.name or "" for target in group if target.output and settings.overwrite)
     if first_target.makes_directory:
         make_directory(os.path.dirname(first.path) or ".")
-    with UNBROKEN:
-        return open_output(
-            first.path, settings.output_format, overwrite=settings.overwrite, keep=all(adding), replace=names
-        )
+    return open_output(
+        first.path, settings.output_format, overwrite=settings.overwrite, keep=all(adding), replace=names
+    )

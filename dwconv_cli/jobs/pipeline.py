@@ -13,7 +13,6 @@ from dwconv_cli.jobs.group import apply_group, failure, make_directory
 from dwconv_cli.jobs.job import Settings, weight_losses
 from dwconv_cli.jobs.naming import Target, targets
 from dwconv_cli.jobs.report import Report
-from dwconv_cli.jobs.side_by_side import side_by_side
 from dwconv_cli.layer.arguments import Location, instance, location, several, whole_number
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.spec import LayerSpec, Weights
@@ -208,6 +207,8 @@ def _all_of(
 
     done: Iterable[list[Report]]
     if jobs > 1:
+        from dwconv_cli.jobs.side_by_side import side_by_side
+
         # Read once, here: the jobs would each read them, and standard input is there once.
         # What is wrong with them is every recording's own fault, and told with the first.
         with contextlib.suppress(DwconvError):

@@ -1,4 +1,4 @@
-"""Several pieces of work at once in threads, their results in order, and what of it a signal must not tear."""
+"""Several pieces of work at once in threads, and their results in order."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ import queue
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from concurrent.futures import Future
+from typing import TypeVar
 
-from dwconv_cli.threads import SIGNALS
+from dwconv_cli.interrupts import SIGNALS
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Items done that may wait for a slow one before them; more would keep the threads busy for longer, but would also
-# leave more behind when an early item fails.
+# Finished items that may wait for a slow one before them. More would keep the threads busy for longer, but would also
+# leave more unreported work behind when an early item fails.
 AHEAD = 8
 
-# Seconds that threads get to end. They may be waiting for a pipe where nothing happens any more.
+# Seconds that threads get to end. They may be waiting for a pipe that stays silent.
 PATIENCE = 3.0
-
-# Seconds that a signal waits for files that are being made or published just now.
-RESPITE = 0.5
 
 
 class Unwanted(BaseException):
-    """Ends work whose result nobody waits for any more; no error, so that nobody takes it for one."""
+    """Ends work whose result nobody waits for; not an `Exception`, so that no handler of errors takes it for one."""
 
 
 def side_by_side(
@@ -37,163 +35,97 @@ def side_by_side(
     jobs: int,
     is_last: Callable[[R], bool],
 ) -> Iterator[R]:
-    """Call `work` on items, up to `jobs` at once, and give the results in the order of the items.
+    """Call `work` on items, up to `jobs` at once, and yield the results in the order of the items.
+
+    An executor of :mod:`concurrent.futures` would not do: the interpreter waits for an executor's threads before it
+    exits, and one of them may be waiting for a pipe that stays silent.
 
     Parameters
     ----------
     work : callable
         Called with an item and a function that raises :class:`Unwanted` if nobody waits for the result any more;
-        to be called now and then.
+        `work` has to call it now and then.
     items : sequence
-        At most ``jobs + AHEAD`` are begun whose results were not taken.
+        At most ``jobs + AHEAD`` items are begun whose results were not yet yielded.
     jobs : int
     is_last : callable
-        Whether nothing is to come after a result; no item is begun once one is there, and what comes after it is
-        given up.
+        Takes a result, and tells whether nothing is wanted after it. Then no further item is begun, and those after
+        it that were begun are given up.
 
     Yields
     ------
     object
-        Results, the last one when no work goes on any more.
+        Results. The last one comes when no thread works any more.
 
     Raises
     ------
     BaseException
         What `work` raised, in its item's place.
     """
-    crew = _Crew(work, min(jobs, len(items)), is_last)
-    found: dict[int, tuple[Any, BaseException | None]] = {}
-    begun = given = 0
-    # Threads that nobody waits for would be torn off with the interpreter's end, their files half done.
-    atexit.register(crew.dismiss)
-    try:
-        while given < len(items):
-            while begun < min(len(items), given + jobs + AHEAD):
-                crew.todo.put((begun, items[begun]))
-                begun += 1
-            while given not in found:
-                number, result, error = crew.next_done()
-                found[number] = result, error
-            result, error = found.pop(given)
-            if error is not None:
-                raise error
-            if is_last(result):
-                break
-            given += 1
-            yield result
-        else:
-            return
-    finally:
-        crew.dismiss()
-        atexit.unregister(crew.dismiss)
-    yield result
+    tasks: queue.SimpleQueue[tuple[int, T, Future[R]] | None] = queue.SimpleQueue()
+    # Numbers of items after which nothing is wanted; the lowest counts. Threads append to it without a lock.
+    last_numbers = [len(items)]
 
-
-class _Crew(Generic[T, R]):
-    """Threads that take numbered items from :attr:`todo`.
-
-    Only queues connect them with the main thread, which an interrupt may leave anywhere: no lock can stay taken.
-    """
-
-    def __init__(
-        self, work: Callable[[T, Callable[[], None]], R], jobs: int, is_last: Callable[[R], bool]
-    ) -> None:
-        self._work, self._is_last = work, is_last
-        self.todo: queue.SimpleQueue[tuple[int, T] | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[int, Any, BaseException | None]] = queue.SimpleQueue()
-        self._over = False
-        # The lowest number of an item that is the last one.
-        self._last: float = float("inf")
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
-        for number in range(jobs):
-            thread = threading.Thread(target=self._run, name=f"dwconv-job-{number}", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                # No memory for another one.
-                break
-            self._threads.append(thread)
-
-    def next_done(self) -> tuple[int, Any, BaseException | None]:
-        """Number, result and error of an item that is done, in any order."""
-        if not self._threads:
-            waiting = self.todo.get()
-            assert waiting is not None
-            self._do(*waiting)
-        return self._done.get()
-
-    def dismiss(self) -> None:
-        """Have all threads give up what they do and end."""
-        self._over = True
-        for _ in self._threads:
-            self.todo.put(None)
-        until = time.monotonic() + PATIENCE
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
-
-    def _run(self) -> None:
-        # They are for the main thread, which may sleep and would not hear of them.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        while (item := self.todo.get()) is not None:
-            self._do(*item)
-
-    def _do(self, number: int, item: T) -> None:
+    def do(number: int, item: T, future: Future[R]) -> None:
         def go_on() -> None:
-            if self._over or number > self._last:
+            if number > min(last_numbers):
                 raise Unwanted
 
         try:
             go_on()
-            result = self._work(item, go_on)
+            result = work(item, go_on)
         except BaseException as error:
-            self._end_with(number)
-            self._done.put((number, None, error))
+            last_numbers.append(number)
+            future.set_exception(error)
         else:
-            if self._is_last(result):
-                self._end_with(number)
-            self._done.put((number, result, None))
+            if is_last(result):
+                last_numbers.append(number)
+            future.set_result(result)
 
-    def _end_with(self, number: int) -> None:
-        with self._lock:
-            self._last = min(self._last, number)
+    def run() -> None:
+        # Signals go to the main thread, which would not notice them while it sleeps.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        while (task := tasks.get()) is not None:
+            do(*task)
 
+    threads: list[threading.Thread] = []
 
-class _Unbroken:
-    """While a thread is inside, the process does not end by a signal; a context manager for all threads.
+    def dismiss() -> None:
+        """Have all threads give up what they do, and wait until they have ended."""
+        last_numbers.append(-1)
+        for _ in threads:
+            tasks.put(None)
+        until = time.monotonic() + PATIENCE
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
 
-    A temporary file is known by name before it is there, so that a signal's handler can remove it. In the handler's
-    own thread nothing happens meanwhile, but another one may make the file just after its removal.
-    """
-
-    def __init__(self) -> None:
-        self._inside: set[int] = set()
-        self._shut: threading.Event | None = None
-
-    def __enter__(self) -> None:
-        me = threading.get_ident()
-        # First in, then the look: whoever shuts the door looks for us afterwards.
-        self._inside.add(me)
-        while (shut := self._shut) is not None:
-            self._inside.discard(me)
-            shut.wait()
-            self._inside.add(me)
-
-    def __exit__(self, *exc: object) -> None:
-        self._inside.discard(threading.get_ident())
-
-    @contextmanager
-    def shut(self) -> Iterator[None]:
-        """Let nobody in meanwhile; wait a moment for other threads inside first."""
-        shut = self._shut = threading.Event()
-        until = time.monotonic() + RESPITE
-        while self._inside - {threading.get_ident()} and time.monotonic() < until:
-            time.sleep(0.001)
-        try:
-            yield
-        finally:
-            self._shut = None
-            shut.set()
-
-
-UNBROKEN = _Unbroken()
+    # Otherwise the interpreter would end in the middle of what the threads do, and leave their files unfinished.
+    atexit.register(dismiss)
+    waiting: deque[Future[R]] = deque()
+    try:
+        for number in range(min(jobs, len(items))):
+            thread = threading.Thread(target=run, name=f"dwconv-job-{number}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # There is no memory for another thread.
+                break
+            threads.append(thread)
+        begun = 0
+        for number in range(len(items)):
+            while begun < min(len(items), number + jobs + AHEAD):
+                waiting.append(Future())
+                tasks.put((begun, items[begun], waiting[-1]))
+                begun += 1
+            if not threads:
+                do(number, items[number], waiting[0])
+            result = waiting.popleft().result()
+            if is_last(result):
+                break
+            yield result
+        else:
+            return
+    finally:
+        dismiss()
+        atexit.unregister(dismiss)
+    yield result

@@ -11,22 +11,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from dwconv_cli.interrupts import critical_section, unfinished_files
 from dwconv_cli.storage.file_state import state
 
 # What link() and renameat2() say where the file system, or the kernel, does not have them.
 _UNKNOWN = (errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 # Linux's flag for: fail if the new name exists.
 _NO_REPLACE = 1
-
-# Open folders, and the names of temporary files that are or may be in them.
-_unfinished: set[tuple[int, str]] = set()
-
-
-def remove_unfinished() -> None:
-    """Remove the temporary files of all outputs, as the last thing that this process does."""
-    for folder, name in tuple(_unfinished):
-        with contextlib.suppress(OSError):
-            os.unlink(name, dir_fd=folder)
 
 
 class ChangedError(Exception):
@@ -73,6 +64,7 @@ class Draft:
             self.discard()
             raise
 
+    @critical_section
     def publish(self) -> None:
         """Write the file to the disk and give it its target's name.
 
@@ -113,14 +105,15 @@ class Draft:
             self._forget()
         self._release()
 
+    @critical_section
     def _create(self) -> None:
         # The random part keeps concurrent runs apart; 200 bytes leave room for it in a name of 255.
         kept = os.fsdecode(os.fsencode(self._base)[:200])
         mode = 0o600 if self._replace and self._mode() is not None else 0o666
         while self.fd < 0:
             self._name = f".{kept}.{os.urandom(6).hex()}.tmp"
-            # Known before it is there: a signal may come at any time.
-            _unfinished.add((self._folder, self._name))
+            # Entered before the file is created, since a signal may come at any time.
+            unfinished_files.add((self._folder, self._name))
             try:
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 self.fd = os.open(self._name, flags, mode, dir_fd=self._folder)
@@ -177,7 +170,7 @@ class Draft:
 
     def _forget(self) -> None:
         if self._name is not None:
-            _unfinished.discard((self._folder, self._name))
+            unfinished_files.discard((self._folder, self._name))
             self._name = None
 
     def _close(self) -> None:

@@ -23,7 +23,7 @@ class Mutant(NamedTuple):
     cases: tuple[str, ...] = ()
 
 
-SINK, DRAFT, CLI = "storage/sink.py", "storage/draft.py", "cli/__init__.py"
+SINK, DRAFT, INTERRUPTS = "storage/sink.py", "storage/draft.py", "interrupts.py"
 MUTANTS = (
     Mutant("no fsync of the file", DRAFT, {"        os.fsync(self.fd)\n": ""}, "crash points", 1),
     Mutant("no fsync of the folder", DRAFT, {"            os.fsync(self._folder)\n": "            pass\n"},
@@ -58,8 +58,11 @@ MUTANTS = (
     Mutant("nobody asks for the disk's errors", "storage/formats/hdf5.py", {
         "if self._trap.error is not None:\n            raise": "if False:\n            raise",
     }, "full disk", 8),
-    Mutant("signals leave temporary files", CLI, {"        remove()\n": "        pass\n"}, "signals", 15),
-    Mutant("SIGTERM is not caught", CLI, {"        signal.signal(signal.SIGTERM, _leave)\n": ""}, "signals", 15),
+    Mutant("signals leave temporary files", INTERRUPTS, {"            os.unlink(name, dir_fd=folder)\n": "            pass\n"},
+           "signals", 15),
+    Mutant("SIGTERM is not caught", INTERRUPTS, {
+        "        signal.signal(signal.SIGTERM, end_by_signal)\n": "        pass\n",
+    }, "signals", 15),
     Mutant("npy of any length", "storage/formats/npy.py", {"source.size != self._end:": "False:"}, "malformed", 60),
     Mutant("objects in npy", "storage/formats/npy.py", {
         "        if dtype.hasobject:\n":

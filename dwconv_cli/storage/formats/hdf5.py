@@ -13,10 +13,10 @@ import numpy as np
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.errors.system import reason
+from dwconv_cli.interrupts import undisturbed
 from dwconv_cli.storage import hdf5
 from dwconv_cli.storage.hdf5.chunks import ChunkReader, ChunkWriter, codec_of
 from dwconv_cli.storage.hdf5.dimensions import ancestors
-from dwconv_cli.storage.hdf5.undisturbed import undisturbed
 from dwconv_cli.storage.patterns import name_pattern
 from dwconv_cli.storage.runs import Selection, whole
 from dwconv_cli.storage.sink import FileSink, exists, kept

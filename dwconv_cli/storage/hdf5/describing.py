@@ -9,9 +9,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from dwconv_cli.interrupts import undisturbed
 from dwconv_cli.storage.hdf5.dimensions import Dimension, Scale
 from dwconv_cli.storage.hdf5.door import file_name, shown
-from dwconv_cli.storage.hdf5.undisturbed import undisturbed
 from dwconv_cli.storage.hdf5.write import create_dataset, writing
 
 

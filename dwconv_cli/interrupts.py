@@ -1,0 +1,179 @@
+"""What a signal does to this process, and what it must not break off.
+
+SIGINT, SIGTERM and SIGHUP end the command line at once, without an exception: one could come out of any line of
+Python, such as one between a lock and its release, or out of a method that HDF5 calls. Before the process ends, its
+unfinished files are removed. Python runs the handlers of signals in the main thread only, between two of its
+instructions, while the other threads go on.
+
+    unfinished_files      temporary files that are removed before a signal ends the process
+    critical_section      entered by threads while they create or publish a file; ending waits for them
+    undisturbed           a block of code after which signals act, not within it
+    FirstSignal           a block of code in which the first signal ends a recording, not the process
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import NoReturn, Self
+
+# The signals that end this process.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Those that may end a recording instead.
+RECORDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Seconds that the end of the process waits for threads in the critical section. They need milliseconds, unless they
+# are stuck.
+CRITICAL_SECONDS = 0.5
+# Seconds in which the same signal counts once: timeout(1) sends it to the command and to the command's group.
+ECHO_SECONDS = 0.05
+
+# Open folders and the names of temporary files in them. A name is entered before its file is created, so that no
+# signal can come in between.
+unfinished_files: set[tuple[int, str]] = set()
+
+
+def remove_unfinished_files() -> None:
+    """Remove all temporary files, as the last thing that this process does."""
+    for folder, name in tuple(unfinished_files):
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=folder)
+
+
+class CriticalSection(contextlib.ContextDecorator):
+    """While a thread is inside, a signal does not end the process; a context manager and decorator.
+
+    Without it another thread could create a temporary file just after the signal's handler has removed it.
+    """
+
+    def __init__(self) -> None:
+        self._inside: set[int] = set()
+        self._shut: threading.Event | None = None
+
+    def __enter__(self) -> None:
+        thread = threading.get_ident()
+        # Register first, then check the flag; shut() does it in the other order, so one of the two always sees the
+        # other.
+        self._inside.add(thread)
+        while (shut := self._shut) is not None:
+            self._inside.discard(thread)
+            shut.wait()
+            self._inside.add(thread)
+
+    def __exit__(self, *exc: object) -> None:
+        self._inside.discard(threading.get_ident())
+
+    @contextlib.contextmanager
+    def shut(self) -> Iterator[None]:
+        """Let no thread in, and wait up to `CRITICAL_SECONDS` until the other threads have left."""
+        shut = self._shut = threading.Event()
+        until = time.monotonic() + CRITICAL_SECONDS
+        while self._inside - {threading.get_ident()} and time.monotonic() < until:
+            time.sleep(0.001)
+        try:
+            yield
+        finally:
+            self._shut = None
+            shut.set()
+
+
+critical_section = CriticalSection()
+
+
+def end_by_signal(number: int, frame: FrameType | None = None) -> NoReturn:
+    """Remove the unfinished files and end the process with the exit code of a signal; the command line's handler."""
+    for other in SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
+    with critical_section.shut():
+        remove_unfinished_files()
+        os._exit(128 + number)
+
+
+def install_handlers() -> None:
+    """Have signals end the process by :func:`end_by_signal`; nothing happens outside the main thread."""
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGTERM, end_by_signal)
+        # A shell has its background jobs ignore SIGINT, and nohup has them ignore SIGHUP: that stays so.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, end_by_signal)
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            signal.signal(signal.SIGHUP, end_by_signal)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let signals act when the block is over: an exception from a file object's method makes HDF5 crash.
+
+    In other threads than the main one nothing needs to be done, since no handlers run there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    events: list[tuple[int, FrameType | None]] = []
+    before = _replace_handlers(SIGNALS, lambda *event: events.append(event))
+    try:
+        yield
+    finally:
+        _restore_handlers(before)
+        for number, frame in events[:1]:
+            before[number](number, frame)
+
+
+class FirstSignal:
+    """Note the first SIGINT or SIGTERM; the next one does what it did before. A context manager for the main thread.
+
+    Attributes
+    ----------
+    name : str or None
+        Name of the signal that came.
+    fd : int
+        A descriptor that becomes readable when a signal comes, for :func:`select.poll`.
+    """
+
+    name: str | None = None
+
+    def __enter__(self) -> Self:
+        self.fd, self._writing_end = os.pipe()
+        for fd in (self.fd, self._writing_end):
+            os.set_blocking(fd, False)
+        # The interpreter writes to it at once, while a handler runs only after the poll(2) that has just begun.
+        self._fd_before = signal.set_wakeup_fd(self._writing_end, warn_on_full_buffer=False)
+        self._before = _replace_handlers(RECORDING_SIGNALS, self._note)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _restore_handlers(self._before)
+        signal.set_wakeup_fd(self._fd_before)
+        os.close(self.fd)
+        os.close(self._writing_end)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.name is None:
+            self.name, self._time = signal.Signals(number).name, now
+        elif now - self._time > ECHO_SECONDS:
+            self._before[number](number, frame)
+
+
+def _replace_handlers(
+    numbers: tuple[signal.Signals, ...], handler: Callable[[int, FrameType | None], object]
+) -> dict[int, Callable[[int, FrameType | None], object]]:
+    """Install `handler` for those of `numbers` that have one, and return theirs.
+
+    A signal without a handler keeps its effect: a background job ignores SIGINT, for example.
+    """
+    before = {}
+    for number in numbers:
+        if callable(old := signal.getsignal(number)):
+            before[int(number)] = old
+            signal.signal(number, handler)
+    return before
+
+
+def _restore_handlers(handlers: dict[int, Callable[[int, FrameType | None], object]]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
