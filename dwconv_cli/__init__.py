@@ -22,9 +22,9 @@ if TYPE_CHECKING:
         ShapeError,
         UnsafeFileError,
     )
-    from dwconv_cli.jobs.job import Settings
     from dwconv_cli.jobs.pipeline import apply_file, apply_many, make_weights
     from dwconv_cli.jobs.report import Report
+    from dwconv_cli.jobs.settings import Settings
     from dwconv_cli.layer.spec import LayerSpec, Weights
     from dwconv_cli.weights.load import load_weights
     from dwconv_cli.weights.recipe import Recipe
@@ -42,7 +42,7 @@ _HOMES = {
     "Plan": "convolution.plan",
     "Recipe": "weights.recipe",
     "Report": "jobs.report",
-    "Settings": "jobs.job",
+    "Settings": "jobs.settings",
     "ShapeError": "errors",
     "StreamingConv": "convolution.streaming",
     "UnsafeFileError": "errors",

@@ -20,6 +20,8 @@ from helpers_cli import command, contents, environment, names, run, run_process,
 from dwconv_cli import LayerError, LayerSpec, Recipe, Report, Settings, Weights, apply_many
 from dwconv_cli.interrupts import critical_section
 from dwconv_cli.jobs import job as job_module
+from dwconv_cli.jobs import plan as plan_module
+from dwconv_cli.jobs import settings as settings_module
 from dwconv_cli.jobs.side_by_side import AHEAD, Unwanted, side_by_side
 
 RNG = np.random.default_rng(3)
@@ -185,7 +187,7 @@ def test_adding_to_an_existing_file(place: Path) -> None:
 def test_threads_and_memory_are_shared_out(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     threads, memory = [], []
 
-    class Conv(job_module.Convolution):
+    class Conv(plan_module.Convolution):
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
             threads.append(self.threads)
@@ -195,9 +197,9 @@ def test_threads_and_memory_are_shared_out(place: Path, monkeypatch: pytest.Monk
             super().__init__(*args, **options)
             memory.append(options["memory"])
 
-    monkeypatch.setattr(job_module, "Convolution", Conv)
+    monkeypatch.setattr(plan_module, "Convolution", Conv)
     monkeypatch.setattr(job_module, "Transfer", Transfer)
-    monkeypatch.setattr(job_module, "available", lambda: 9)
+    monkeypatch.setattr(settings_module, "available", lambda: 9)
 
     def shares(*more: object) -> tuple[set[int], set[int]]:
         threads.clear()

@@ -20,10 +20,10 @@ from dwconv_cli.cli.values import size, storage_of
 if TYPE_CHECKING:
     from dwconv_cli.cli.progress import Progress
     from dwconv_cli.jobs.ending import Ending
-    from dwconv_cli.jobs.job import Settings
     from dwconv_cli.jobs.live import Raw
     from dwconv_cli.jobs.naming import Target
     from dwconv_cli.jobs.report import Report
+    from dwconv_cli.jobs.settings import Settings
     from dwconv_cli.weights.recipe import Recipe
 
 
@@ -186,7 +186,7 @@ def _filtered(
 
 
 def _settings(given: dict[str, Any], progress: Progress | None) -> Settings:
-    from dwconv_cli.jobs.job import Settings
+    from dwconv_cli.jobs.settings import Settings
 
     return Settings(
         steps=given["steps"],

@@ -10,8 +10,8 @@ from dwconv_cli.description.check import check
 from dwconv_cli.description.plain import plain
 from dwconv_cli.description.stats import channel_stats
 from dwconv_cli.errors import ShapeError
-from dwconv_cli.jobs.job import steps_of
-from dwconv_cli.jobs.orientation import attributes_note, stated_format
+from dwconv_cli.jobs.orientation import stated_format
+from dwconv_cli.jobs.plan import steps_of
 from dwconv_cli.jobs.report import array_entry
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.storage.formats import Address, Reader, complete, open_reader
@@ -85,9 +85,15 @@ def _described(
         "attributes": plain(reader.attributes),
     }
     if recipe is not None:
-        found |= check(recipe, shape, reader.dtype, str(address), algorithm=algorithm, fs=fs)
-        doubt = attributes_note(reader.attributes, data_format) if len(shape) > 1 else None
-        found["notes"] += [doubt] if doubt else []
+        found |= check(
+            recipe,
+            shape,
+            reader.dtype,
+            str(address),
+            algorithm=algorithm,
+            fs=fs,
+            attributes=reader.attributes,
+        )
     if stats:
         found["stats"] = channel_stats(reader, axes, taken)
     return found

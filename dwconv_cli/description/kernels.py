@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.description.check import fresh_layer, in_time
+from dwconv_cli.description.check import in_time
 from dwconv_cli.description.plain import number
 from dwconv_cli.description.response import Response, response
+from dwconv_cli.jobs.plan import is_fresh
 from dwconv_cli.layer.config import to_config
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.weights.recipe import Recipe
@@ -30,7 +31,7 @@ def describe_weights(recipe: Recipe, fs: float | None = None) -> dict[str, Any]:
     LayerError, ShapeError, InputError
         If the layer is impossible, or the weights cannot be read.
     """
-    fresh = fresh_layer(recipe) is not None
+    fresh = is_fresh(recipe)
     found = recipe.resolve(1 if fresh else None)
     layer, weights = found.layer, found.weights
     notes = list(found.notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +12,7 @@ from dwconv_cli.arrays import Array
 from dwconv_cli.storage.hdf5_storage import storage_options
 
 if TYPE_CHECKING:
+    from dwconv_cli.jobs.plan import JobPlan
     from dwconv_cli.storage.hdf5.dimensions import Scale, Surroundings
 
 # Names under which files keep the rate of their samples, and the time between two; case, spaces, dashes and
@@ -35,7 +36,7 @@ def carried_attributes(attributes: Mapping[str, Any], strides: int) -> dict[str,
     return {name: _rescaled(name, value, strides) for name, value in attributes.items()}
 
 
-class Kept(NamedTuple):
+class Origin(NamedTuple):
     """Which elements along an axis of the input those of the output belong to.
 
     Output i belongs to element ``begin + i // repeats * strides`` of the input.
@@ -51,50 +52,64 @@ class Kept(NamedTuple):
         return self.begin + (self.length - 1) // self.repeats * self.strides < available
 
 
-def carried_surroundings(found: Surroundings, kept: Sequence[Kept], strides: int) -> Surroundings:
-    """What belongs to an output.
+def carried_surroundings(surroundings: Surroundings, plan: JobPlan) -> Surroundings:
+    """What the output takes over from the `surroundings` of the input.
 
-    Parameters
-    ----------
-    found : Surroundings
-        Of the input.
-    kept : sequence of Kept
-        For each axis.
-    strides : int
-        Of the steps; rates among the groups' attributes are divided by it.
+    A scale is cut to the elements that the outputs belong to. Rates among the attributes of groups are divided by the
+    strides. Notes name the scales that are left out, and those that `valid` padding shifts.
     """
-    notes = list(found.notes)
+    layer, axes = plan.layer, plan.data.axes
+    output_axes = axes.of_output(layer.output_channels(plan.data.channels))
+    batch, steps, channels = output_axes.canonical_shape(plan.shape)
+    origins = axes.arrange(
+        Origin(batch),
+        Origin(steps, plan.data.steps.start, layer.strides),
+        Origin(channels, repeats=layer.depth_multiplier),
+    )
+    notes = list(surroundings.notes)
     dimensions = []
-    for dimension, axis in zip(found.dimensions, kept, strict=True):
+    for dimension, origin in zip(surroundings.dimensions, origins, strict=True):
         scales = []
         for scale in dimension.scales:
-            if not axis.length or not axis.fits(scale.length):
+            if not origin.length or not origin.fits(scale.length):
                 notes.append(f"the dimension scale {scale.name} has {scale.length} values; it is left out")
                 continue
-            scales.append(_cut(scale, axis))
+            scales.append(_cut(scale, origin))
         dimensions.append(replace(dimension, scales=tuple(scales)))
-    groups = {path: carried_attributes(attributes, strides) for path, attributes in found.groups.items()}
-    return replace(found, dimensions=tuple(dimensions), groups=groups, notes=notes)
+    if layer.padding == "valid" and layer.kernel_size > 1:
+        along_steps = dimensions[axes.arrange("batch", "steps", "channels").index("steps")]
+        notes += [
+            f"{scale.name}: an output has the value of the first step that it is made of; "
+            "--padding same keeps outputs at their steps"
+            for scale in along_steps.scales
+        ]
+    groups = {
+        path: carried_attributes(attributes, layer.strides)
+        for path, attributes in surroundings.groups.items()
+    }
+    return replace(surroundings, dimensions=tuple(dimensions), groups=groups, notes=notes)
 
 
-def _cut(scale: Scale, kept: Kept) -> Scale:
+def _cut(scale: Scale, origin: Origin) -> Scale:
     """The part of a scale that belongs to an output."""
-    piece = max(1, _PIECE // kept.strides)
+    piece = max(1, _PIECE // origin.strides)
 
     def read(start: int, stop: int) -> Array:
-        first, last = start // kept.repeats, (stop - 1) // kept.repeats + 1
+        first, last = start // origin.repeats, (stop - 1) // origin.repeats + 1
         parts = []
         for index in range(first, last, piece):
             final = min(index + piece, last) - 1
-            whole = scale.read(kept.begin + index * kept.strides, kept.begin + final * kept.strides + 1)
-            parts.append(whole[:: kept.strides])
-        return np.concatenate(parts).repeat(kept.repeats)[start - first * kept.repeats :][: stop - start]
+            whole = scale.read(
+                origin.begin + index * origin.strides, origin.begin + final * origin.strides + 1
+            )
+            parts.append(whole[:: origin.strides])
+        return np.concatenate(parts).repeat(origin.repeats)[start - first * origin.repeats :][: stop - start]
 
     return replace(
         scale,
-        length=kept.length,
-        attributes=carried_attributes(scale.attributes, kept.strides),
-        options=storage_options((kept.length,), scale.dtype.itemsize, False, scale.storage, {}),
+        length=origin.length,
+        attributes=carried_attributes(scale.attributes, origin.strides),
+        options=storage_options((origin.length,), scale.dtype.itemsize, False, scale.storage, {}),
         read=read,
     )
 

@@ -9,9 +9,10 @@ from functools import cache
 from dwconv_cli.errors import DwconvError, LayerError, OutputError, exit_code
 from dwconv_cli.errors.system import reason
 from dwconv_cli.errors.wording import worded
-from dwconv_cli.jobs.job import Job, Settings
+from dwconv_cli.jobs.job import Job
 from dwconv_cli.jobs.naming import Target
 from dwconv_cli.jobs.report import Report
+from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.storage.formats import Address, Output, format_of, open_output, written
 from dwconv_cli.storage.sink import check_absent, exists
 from dwconv_cli.weights.recipe import Recipe

@@ -10,14 +10,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from dwconv_cli.arrays import Array
-from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.convolution.streaming import StreamingConv
-from dwconv_cli.errors import InputError, LayerError, ShapeError
+from dwconv_cli.errors import InputError, ShapeError
 from dwconv_cli.errors.system import reason
 from dwconv_cli.jobs.ending import ASK, Ending
-from dwconv_cli.jobs.job import Settings, layer_report
 from dwconv_cli.jobs.naming import Target
-from dwconv_cli.jobs.report import Report, array_entry
+from dwconv_cli.jobs.plan import plan_stream
+from dwconv_cli.jobs.report import Report
+from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.jobs.transfer import Tally
 from dwconv_cli.storage.formats.npy import GrowingNpyWriter, bytes_of, numeric_dtype
 from dwconv_cli.storage.sink import FileSink, StreamSink
@@ -87,31 +87,15 @@ def filter_live(
         What went wrong.
     """
     started = time.perf_counter()
-    dtype = numeric_dtype(raw.dtype, "--raw")
-    found = recipe.resolve(raw.channels)
-    if found.layer.data_format == "channels_first":
-        # Interleaved samples have their channels last, whatever the layer was trained on.
-        found = replace(found, layer=replace(found.layer, data_format="channels_last"))
-        if Convolution(found.layer, found.weights, raw.channels, dtype).needs_all_channels:
-            raise LayerError(
-                "an activation along the steps of channels_first needs a recording, not a stream"
-            )
-    conv = Convolution(
-        found.layer,
-        found.weights,
-        raw.channels,
-        dtype,
-        algorithm=settings.algorithm,
-        threads=settings.threads,
-    )
-    stream = StreamingConv.over(conv)
-    tally = Tally(found.layer.activity_regularizer, 1, settings.nan, "standard input")
+    plan = plan_stream(recipe, raw.channels, numeric_dtype(raw.dtype, "--raw"), settings)
+    assert plan.convolution is not None
+    stream = StreamingConv.over(plan.convolution)
+    tally = Tally(plan.layer.activity_regularizer, 1, settings.nan, "standard input")
+    writer: Any = output
     if isinstance(output, FileSink):
-        writer: Any = GrowingNpyWriter(output, conv.output_channels, conv.precision.output)
-    else:
-        writer = output
+        writer = GrowingNpyWriter(output, plan.convolution.output_channels, plan.dtype)
     written = steps = 0
-    blocks = _Blocks(source, dtype, raw, ending)
+    blocks = _Blocks(source, plan.data.dtype, raw, ending)
     notes = []
     try:
         for block in blocks:
@@ -139,24 +123,9 @@ def filter_live(
         if isinstance(error, ShapeError):
             raise ShapeError(f"standard input: {error}") from error
         raise
-    left, right = found.layer.pad_amounts(steps)
-    shape = (written, conv.output_channels)
-    report = Report(
-        status="ok",
-        input=array_entry("-", (steps, raw.channels), dtype),
-        output=array_entry(
-            str(target.output),
-            shape,
-            conv.precision.output,
-            written * shape[1] * conv.precision.output.itemsize,
-        ),
-        padding={"left": left, "right": right},
-        **layer_report(found, conv),
-        nonfinite={"input": tally.input, "output": tally.output},
-        seconds=time.perf_counter() - started,
-    )
-    report.notes = [*report.notes, *notes]
-    report.add_activity(tally.penalty)
+    plan = replace(plan, data=plan.data._replace(steps=slice(0, steps)), notes=[*plan.notes, *notes])
+    report = plan.report("-", str(target.output))
+    report.complete(tally, time.perf_counter() - started)
     return report
 
 

@@ -10,9 +10,10 @@ from functools import partial
 from dwconv_cli.errors import DwconvError, LayerError
 from dwconv_cli.errors.wording import worded
 from dwconv_cli.jobs.group import apply_group, failure, make_directory
-from dwconv_cli.jobs.job import Settings, weight_losses
 from dwconv_cli.jobs.naming import Target, targets
+from dwconv_cli.jobs.plan import weight_losses
 from dwconv_cli.jobs.report import Report
+from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.layer.arguments import Location, instance, location, several, whole_number
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.spec import LayerSpec, Weights

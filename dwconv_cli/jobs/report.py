@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dwconv_cli.jobs.transfer import Tally
 
 SCHEMA_VERSION = 1
 
@@ -62,11 +65,14 @@ class Report:
     notes: list[str] = field(default_factory=list)
     cause: BaseException | None = None
 
-    def add_activity(self, penalty: float) -> None:
-        """Complete the losses by the penalty on the output."""
+    def complete(self, tally: Tally, seconds: float) -> None:
+        """Add what is known once all outputs are written."""
+        self.status = "ok"
+        self.seconds = seconds
+        self.nonfinite = {"input": tally.input, "output": tally.output}
         if self.losses is not None:
-            self.losses["activity"] = penalty
-            self.losses["total"] = self.losses["depthwise"] + self.losses["bias"] + penalty
+            self.losses["activity"] = tally.penalty
+            self.losses["total"] = self.losses["depthwise"] + self.losses["bias"] + tally.penalty
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON's types, with the version of the schema and of the program."""

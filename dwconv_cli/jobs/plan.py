@@ -1,0 +1,284 @@
+"""One job as data: what a layer makes of a recording, known from the recording's shape and dtype alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dwconv_cli.choices import DATA_FORMATS
+from dwconv_cli.convolution.compiled import missing
+from dwconv_cli.convolution.engine import Convolution
+from dwconv_cli.convolution.plan import plan_conv, problem_of
+from dwconv_cli.convolution.precision import backend, precision
+from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.jobs.orientation import attributes_note, shape_note
+from dwconv_cli.jobs.report import Report, array_entry
+from dwconv_cli.jobs.settings import Settings
+from dwconv_cli.jobs.transfer import Tally
+from dwconv_cli.layer.axes import Axes
+from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
+from dwconv_cli.layer.config import from_config, to_config
+from dwconv_cli.layer.spec import LayerSpec, Weights
+from dwconv_cli.weights.recipe import Recipe
+from dwconv_cli.weights.resolved import Resolved
+
+
+class Part(NamedTuple):
+    """The data of a job: ``steps`` of recordings that lie as `axes` say.
+
+    The steps of a stream are ``slice(0, None)`` until its end is known.
+    """
+
+    axes: Axes
+    batch: int
+    steps: slice
+    channels: int
+    dtype: np.dtype[Any]
+
+    @property
+    def length(self) -> int:
+        """Number of steps."""
+        length: int = self.steps.stop - self.steps.start
+        return length
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an array of this part alone."""
+        return self.axes.arrange(self.batch, self.length, self.channels)
+
+
+@dataclass(frozen=True, eq=False)
+class JobPlan:
+    """What becomes of data of one shape and dtype.
+
+    Parameters
+    ----------
+    data : Part
+    layer : LayerSpec
+    convolution : Convolution, optional
+        Layer and weights, ready for the data; None where fresh weights were not drawn.
+    dtype : dtype
+        Of the output.
+    layer_source, weights, algorithm : dict
+        The report's entries of these names.
+    losses : dict, optional
+        The report's entry, without the penalty on the output.
+    notes : list of str
+        What a careful person should know.
+    """
+
+    data: Part
+    layer: LayerSpec
+    convolution: Convolution | None
+    dtype: np.dtype[Any]
+    layer_source: dict[str, str]
+    weights: dict[str, Any]
+    algorithm: dict[str, str]
+    losses: dict[str, float] | None
+    notes: list[str]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the output.
+
+        Raises
+        ------
+        ShapeError
+            If the data has too few steps for the layer.
+        """
+        return self.layer.output_shape(self.data.shape)
+
+    @property
+    def padding(self) -> dict[str, int]:
+        """Zero steps ``left`` and ``right`` of the data."""
+        left, right = self.layer.pad_amounts(self.data.length)
+        return {"left": left, "right": right}
+
+    def report(self, source: str | None, output: str | None) -> Report:
+        """The report of the job before it runs, with the addresses of its input and output."""
+        nbytes = math.prod(self.shape) * self.dtype.itemsize
+        return Report(
+            input=array_entry(source, self.data.shape, self.data.dtype),
+            output=array_entry(output, self.shape, self.dtype, nbytes),
+            layer=to_config(self.layer, self.dtype.name),
+            layer_source=self.layer_source,
+            weights=self.weights,
+            padding=self.padding,
+            effective_kernel_size=self.layer.effective_kernel_size,
+            algorithm=self.algorithm,
+            losses=None if self.losses is None else dict(self.losses),
+            notes=list(self.notes),
+        )
+
+
+def plan_job(
+    recipe: Recipe,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    settings: Settings,
+    *,
+    attributes: Mapping[str, Any] | None = None,
+    draw: bool = True,
+) -> JobPlan:
+    """Plan what the layer of `recipe` makes of data; the data itself is not needed.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Its weights are read here, if that was not done before.
+    shape : tuple of int
+        Of the data, rank 1 to 3.
+    dtype : dtype
+        Of the data.
+    settings : Settings
+        Decide the steps to take, the algorithm and the threads.
+    attributes : mapping, optional
+        Of the data, which may say that its axes lie the other way round.
+    draw : bool
+        Whether fresh weights are drawn. Without them a plan is ready sooner, but cannot be run.
+
+    Raises
+    ------
+    LayerError, ShapeError, InputError
+        If layer, weights and data do not fit each other, or the weights cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dwconv_cli import Recipe, Settings
+    >>> recipe = Recipe(options={"kernel_size": 3, "padding": "same"})
+    >>> plan = plan_job(recipe, (100, 6), np.dtype("float32"), Settings())
+    >>> plan.shape, plan.padding, plan.algorithm["name"]
+    ((100, 6), {'left': 1, 'right': 1}, 'direct')
+    """
+    axes = Axes(len(shape), recipe.data_format())
+    batch, steps, channels = axes.canonical_shape(shape)
+    data = Part(axes, batch, steps_of(settings.steps, steps), channels, dtype)
+    if draw or not is_fresh(recipe):
+        plan = _ready(_resolved(recipe, channels, steps, axes.rank), data, settings)
+    else:
+        plan = _outline(recipe, data, settings)
+    layer = plan.layer
+    doubt = shape_note(data.length, channels, layer.effective_kernel_size, layer.data_format)
+    try:
+        outputs = math.prod(plan.shape)
+    except ShapeError as error:
+        raise ShapeError(f"{error}; {doubt}" if doubt else str(error)) from error
+    notes = [*plan.notes, *missing(0 if settings.dry_run else outputs * layer.kernel_size)]
+    if axes.rank > 1:
+        notes += filter(None, (doubt, attributes_note(attributes or {}, layer.data_format)))
+    return replace(plan, notes=notes)
+
+
+def plan_stream(recipe: Recipe, channels: int, dtype: np.dtype[Any], settings: Settings) -> JobPlan:
+    """Plan what the layer of `recipe` makes of interleaved samples of unknown length, as :func:`plan_job` does.
+
+    Interleaved samples have their channels last, whatever the layer was trained on.
+    """
+    resolved = recipe.resolve(channels)
+    channels_first = resolved.layer.data_format == "channels_first"
+    if channels_first:
+        resolved = replace(resolved, layer=replace(resolved.layer, data_format="channels_last"))
+    plan = _ready(resolved, Part(Axes(2), 1, slice(0, None), channels, dtype), settings)
+    if channels_first and plan.convolution and plan.convolution.needs_all_channels:
+        raise LayerError("an activation along the steps of channels_first needs a recording, not a stream")
+    return plan
+
+
+def is_fresh(recipe: Recipe) -> bool:
+    """Whether the weights of `recipe` are yet to be drawn."""
+    return (recipe.given, recipe.kernel, recipe.weights) == (None, None, None)
+
+
+def steps_of(part: slice, steps: int) -> slice:
+    """The `part` of `steps` steps as a slice with bounds.
+
+    Raises
+    ------
+    ShapeError
+        If it is empty.
+    """
+    begin, end, _ = part.indices(steps)
+    if end <= begin and part != slice(None):
+        stop = "" if part.stop is None else part.stop
+        raise ShapeError(f"--slice {part.start or 0}:{stop} takes none of its {steps} steps")
+    return slice(begin, end)
+
+
+def weight_losses(layer: LayerSpec, weights: Weights) -> dict[str, float]:
+    """Penalties of the regularizers of kernel and bias."""
+    losses = {"depthwise": 0.0, "bias": 0.0, "activity": 0.0}
+    if layer.depthwise_regularizer is not None:
+        losses["depthwise"] = float(REGULARIZERS.function(layer.depthwise_regularizer)(weights.kernel))
+    if layer.bias_regularizer is not None and weights.bias is not None:
+        losses["bias"] = float(REGULARIZERS.function(layer.bias_regularizer)(weights.bias))
+    return {**losses, "total": losses["depthwise"] + losses["bias"]}
+
+
+def _resolved(recipe: Recipe, channels: int, steps: int, rank: int) -> Resolved:
+    """The recipe for the data; where the other data format fits, the error says so."""
+    try:
+        return recipe.resolve(channels)
+    except ShapeError as error:
+        if rank == 1 or error.wanted != steps:
+            raise
+        other = next(name for name in DATA_FORMATS if name != recipe.data_format())
+        text = str(error).partition("; ")[0]
+        raise ShapeError(f"{text}; read as {other} it has {steps}, so say --data-format {other}") from error
+
+
+def _ready(resolved: Resolved, data: Part, settings: Settings) -> JobPlan:
+    """The plan with weights that are there."""
+    layer = resolved.layer
+    conv = Convolution(
+        layer,
+        resolved.weights,
+        data.channels,
+        data.dtype,
+        algorithm=settings.algorithm,
+        threads=settings.threads,
+    )
+    # Refuses a penalty on the output that does not add up over blocks.
+    Tally(layer.activity_regularizer, data.batch)
+    return JobPlan(
+        data,
+        layer,
+        conv,
+        conv.precision.output,
+        layer_source=resolved.source,
+        weights=resolved.entry,
+        algorithm={"name": conv.plan.algorithm, "reason": conv.plan.reason, "backend": conv.backend},
+        losses=weight_losses(layer, resolved.weights),
+        notes=[*resolved.notes, *conv.notes],
+    )
+
+
+def _outline(recipe: Recipe, data: Part, settings: Settings) -> JobPlan:
+    """The plan with fresh weights that are not drawn, since their shapes and dtype are known without that."""
+    layer = from_config({**recipe.defaults, **recipe.given_config}, **recipe.options)
+    kernel, channels = np.dtype(layer.dtype or "float32"), data.channels
+    dtypes = precision(data.dtype, kernel, layer.dtype)
+    problem = problem_of(layer, channels, dtypes.compute.name, complex_taps=kernel.kind == "c")
+    plan = plan_conv(problem, settings.algorithm)
+    Tally(layer.activity_regularizer, data.batch)
+    default_format = "data_format" not in {**recipe.given_config, **recipe.options}
+    return JobPlan(
+        data,
+        layer,
+        None,
+        dtypes.output,
+        layer_source=recipe.layer_source(),
+        weights={
+            "address": None,
+            "kernel_shape": [layer.kernel_size, channels, layer.depth_multiplier],
+            "bias_shape": [channels * layer.depth_multiplier] if layer.use_bias else None,
+            "sha256": None,
+        },
+        algorithm={"name": plan.algorithm, "reason": plan.reason, "backend": backend(dtypes.compute)},
+        losses=None,
+        notes=list(recipe.default_notes) if default_format else [],
+    )

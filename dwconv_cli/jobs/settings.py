@@ -1,0 +1,120 @@
+"""How recordings are read, filtered and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from dwconv_cli.choices import ALGORITHM_NAMES, AUTO, FORMAT_NAMES, NAN_MODES
+from dwconv_cli.errors import LayerError
+from dwconv_cli.jobs.transfer import MEMORY_LIMIT
+from dwconv_cli.layer.arguments import instance, location, mapping, one_of, several, shown, whole_number
+from dwconv_cli.storage.hdf5_storage import OPTIONS
+from dwconv_cli.threads import available
+
+# The least share of the memory for one of several jobs.
+_LEAST_MEMORY = 1 << 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How recordings are read, filtered and written.
+
+    Parameters
+    ----------
+    steps : slice
+        Part of each recording to take.
+    algorithm : str
+    input_format, output_format : str, optional
+        Where suffixes do not tell.
+    overwrite : bool
+    skip_existing : bool
+        Pass over recordings whose output exists.
+    storage : mapping
+        HDF5 storage asked for: ``chunks``, ``compression``, ``compression_opts``, ``shuffle``, ``fletcher32``.
+    allow_external : bool
+        Whether HDF5 data may lie in other files.
+    dry_run : bool
+        Look at headers only.
+    checksum : bool
+        Read each input file once more before and after, and fail if its content has changed.
+    threads : int, optional
+        All processors by default; the jobs share them.
+    memory_limit : int
+        Bytes of working buffers; the jobs share them.
+    jobs : int
+        Output files that :func:`~dwconv_cli.apply_many` makes side by side. The result does not depend on it.
+    nan : str
+        ``propagate``, ``zero`` or ``error``.
+    options : sequence of str, optional
+        Command-line options that make these outputs again, for HDF5 outputs to tell.
+    also_read, also_written : sequence of str
+        Paths of files that the run reads besides recordings and weights, and writes besides outputs. Nothing that
+        is read is replaced.
+    progress : callable, optional
+        Called with an address, the samples done, and all there are; with several jobs in their threads.
+
+    Raises
+    ------
+    LayerError
+        If a setting is none.
+    """
+
+    steps: slice = field(default_factory=lambda: slice(None))
+    algorithm: str = AUTO
+    input_format: str | None = None
+    output_format: str | None = None
+    overwrite: bool = False
+    skip_existing: bool = False
+    storage: Mapping[str, Any] = field(default_factory=dict)
+    allow_external: bool = False
+    dry_run: bool = False
+    checksum: bool = False
+    threads: int | None = None
+    memory_limit: int = MEMORY_LIMIT
+    jobs: int = 1
+    nan: str = "propagate"
+    options: Sequence[str] | None = None
+    also_read: Sequence[str] = ()
+    also_written: Sequence[str] = ()
+    progress: Callable[[str, int, int], None] | None = None
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        for name in ("jobs", "memory_limit", "threads"):
+            if name != "threads" or self.threads is not None:
+                put(self, name, whole_number(name, getattr(self, name)))
+        put(self, "nan", one_of("nan", self.nan, NAN_MODES))
+        put(self, "algorithm", one_of("algorithm", self.algorithm, ALGORITHM_NAMES))
+        for name in ("input_format", "output_format"):
+            if getattr(self, name) is not None:
+                put(self, name, one_of(name, getattr(self, name), FORMAT_NAMES))
+        for name in ("overwrite", "skip_existing", "allow_external", "dry_run", "checksum"):
+            instance(name, getattr(self, name), bool)
+        instance("steps", self.steps, slice)
+        if self.steps.step not in (None, 1):
+            raise LayerError(f"steps must be a slice without a stride, got {self.steps}; a layer has strides")
+        for end in (self.steps.start, self.steps.stop):
+            if end is not None and not isinstance(end, int | np.integer):
+                raise LayerError(f"steps must be a slice of whole numbers, got {shown(self.steps)}")
+        for key in mapping("storage", self.storage):
+            if key not in OPTIONS:
+                raise LayerError(f"storage has {shown(key)}; there are: {', '.join(OPTIONS)}")
+        for name in ("also_read", "also_written"):
+            listed = several(name, getattr(self, name), "paths")
+            put(self, name, tuple(location(f"each of {name}", path) for path in listed))
+        if self.progress is not None and not callable(self.progress):
+            raise LayerError(f"progress must be a function, got {shown(self.progress)}")
+
+    def shared_out(self, jobs: int) -> Settings:
+        """The settings of each of `jobs` jobs side by side."""
+        threads = available() if self.threads is None else self.threads
+        return replace(
+            self,
+            jobs=1,
+            threads=max(1, threads // jobs),
+            memory_limit=max(min(_LEAST_MEMORY, self.memory_limit), self.memory_limit // jobs),
+        )
