@@ -5,6 +5,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dwconv_cli.errors import (
+    DwconvError,
+    InputError,
+    LayerError,
+    MissingExtraError,
+    OutOfMemoryError,
+    OutputError,
+    ShapeError,
+    UnsafeFileError,
+)
 from dwconv_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -12,16 +22,6 @@ if TYPE_CHECKING:
     from dwconv_cli.convolution.plan import Plan, plan_conv
     from dwconv_cli.convolution.streaming import StreamingConv
     from dwconv_cli.description import describe
-    from dwconv_cli.errors import (
-        DwconvError,
-        InputError,
-        LayerError,
-        MissingExtraError,
-        OutOfMemoryError,
-        OutputError,
-        ShapeError,
-        UnsafeFileError,
-    )
     from dwconv_cli.jobs.pipeline import apply_file, apply_many, make_weights
     from dwconv_cli.jobs.report import Report
     from dwconv_cli.jobs.settings import Settings
@@ -31,31 +31,20 @@ if TYPE_CHECKING:
     from dwconv_cli.weights.save import save_weights
 
 
-_HOMES = {
-    "DwconvError": "errors",
-    "InputError": "errors",
-    "LayerError": "errors",
-    "LayerSpec": "layer.spec",
-    "MissingExtraError": "errors",
-    "OutOfMemoryError": "errors",
-    "OutputError": "errors",
-    "Plan": "convolution.plan",
-    "Recipe": "weights.recipe",
-    "Report": "jobs.report",
-    "Settings": "jobs.settings",
-    "ShapeError": "errors",
-    "StreamingConv": "convolution.streaming",
-    "UnsafeFileError": "errors",
-    "Weights": "layer.spec",
-    "apply_file": "jobs.pipeline",
-    "apply_many": "jobs.pipeline",
-    "depthwise_conv1d": "convolution.functional",
-    "describe": "description",
-    "load_weights": "weights.load",
-    "make_weights": "jobs.pipeline",
-    "plan_conv": "convolution.plan",
-    "save_weights": "weights.save",
+_MODULES = {
+    "convolution.functional": ("depthwise_conv1d",),
+    "convolution.plan": ("Plan", "plan_conv"),
+    "convolution.streaming": ("StreamingConv",),
+    "description": ("describe",),
+    "jobs.pipeline": ("apply_file", "apply_many", "make_weights"),
+    "jobs.report": ("Report",),
+    "jobs.settings": ("Settings",),
+    "layer.spec": ("LayerSpec", "Weights"),
+    "weights.load": ("load_weights",),
+    "weights.recipe": ("Recipe",),
+    "weights.save": ("save_weights",),
 }
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "DwconvError",
@@ -86,7 +75,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import public names when they are first used: ``import dwconv_cli`` itself does no work."""
+    """Import a public name when it is first used, so that ``import dwconv_cli`` loads no NumPy."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -109,7 +109,7 @@ def test_round_trip(layer: strategies.Layer, more: dict[str, Any]) -> None:
         ({"class_name": "DepthwiseConv1D"}, "no kernel_size"),
         ({"kernel_size": 3, "kernel_sizes": 4}, "unknown key 'kernel_sizes'"),
         ({"kernel_size": 3, 5: 4}, "unknown key '5'"),
-        ({"kernel_size": 3, "x" * 500: 4}, "unknown key 'x{60}'"),
+        ({"kernel_size": 3, "x" * 500: 4}, "unknown key 'x{55} "),
         ({"kernel_size": None}, "kernel_size must be"),
         ({"kernel_size": 3.0}, "kernel_size must be"),
         ({"kernel_size": 3, "padding": "reflect"}, "padding must be one of valid, same, causal"),

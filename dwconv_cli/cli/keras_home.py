@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from dwconv_cli.choices import DATA_FORMATS
 from dwconv_cli.errors import InputError
+from dwconv_cli.text import shown
 
 _MAX_BYTES = 1 << 16
 
@@ -41,5 +42,5 @@ def default_data_format() -> DataFormat:
         return DataFormat("channels_last", None)
     if value not in DATA_FORMATS:
         choices = " or ".join(DATA_FORMATS)
-        raise InputError(f"{path}: image_data_format is {str(value)[:60]!r}, expected {choices}")
+        raise InputError(f"{path}: image_data_format is {shown(str(value))}, expected {choices}")
     return DataFormat(value, path)

@@ -14,11 +14,11 @@ from dwconv_cli.choices import (
     DATA_FORMATS,
     DTYPES,
     FORMAT_NAMES,
-    GONE,
-    GONE_ADVICE,
     KERNEL_LAYOUTS,
     LARGEST,
     PADDINGS,
+    REMOVED_ADVICE,
+    REMOVED_ALGORITHM,
 )
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class _Algorithm(click.Choice[str]):
     """The names of algorithms, and a word on one that is no more."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value.lower() == GONE:
-            self.fail(f"{GONE_ADVICE}; use --algorithm direct", param, ctx)
+        if value.lower() == REMOVED_ALGORITHM:
+            self.fail(f"{REMOVED_ADVICE}; use --algorithm direct", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from dwconv_cli.cli.render import check_rows, note_rows, shape, size, table, title
+from dwconv_cli.text import counted
 
 MAX_CHANNELS = 64
 MAX_TEXT = 200
@@ -142,7 +143,7 @@ _VIEWS: dict[str, Callable[[dict[str, Any], TextIO], None]] = {
 def _recording(found: dict[str, Any]) -> str:
     if found["steps"] is None:
         return ""
-    words = f": {found['steps']} steps, {_counted(found['channels'], 'channel')}"
+    words = f": {found['steps']} steps, {counted(found['channels'], 'channel')}"
     if found["batch"] != 1:
         words = f": batch of {found['batch']}, " + words[2:]
     if found["data_format"] != "channels_last":
@@ -209,7 +210,3 @@ def _ranges(numbers: list[int]) -> str:
             parts.append([value])
     words = ["-".join(map(str, part)) for part in parts]
     return ",".join(words[:8]) + (",..." if len(words) > 8 else "")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

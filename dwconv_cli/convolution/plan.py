@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dwconv_cli.choices import ALGORITHM_NAMES, AUTO, GONE, GONE_ADVICE
+from dwconv_cli.choices import ALGORITHM_NAMES, AUTO, REMOVED_ADVICE, REMOVED_ALGORITHM
 from dwconv_cli.convolution.algorithms import ALGORITHMS, Problem, real_problem
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.arguments import instance, one_of
@@ -78,8 +78,8 @@ def plan_conv(problem: Problem, algorithm: str = AUTO) -> Plan:
         If `algorithm` is unknown or cannot solve the problem.
     """
     instance("problem", problem, Problem)
-    if algorithm == GONE:
-        raise LayerError(f"{GONE_ADVICE}; use algorithm='direct'")
+    if algorithm == REMOVED_ALGORITHM:
+        raise LayerError(f"{REMOVED_ADVICE}; use algorithm='direct'")
     return _plan(problem, one_of("algorithm", algorithm, ALGORITHM_NAMES))
 
 

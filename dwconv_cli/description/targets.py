@@ -17,8 +17,9 @@ from dwconv_cli.description.kernels import describe_weights
 from dwconv_cli.errors import InputError, LayerError
 from dwconv_cli.errors.wording import worded
 from dwconv_cli.jobs.report import array_entry
-from dwconv_cli.layer.arguments import Location, instance, location, one_of, several, shape_of, shown
+from dwconv_cli.layer.arguments import Location, instance, location, one_of, several, shape_of
 from dwconv_cli.storage.formats import Address, expand, format_of, members
+from dwconv_cli.text import shown
 from dwconv_cli.weights.recipe import Recipe
 
 SCHEMA_VERSION = 1

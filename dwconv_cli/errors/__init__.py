@@ -1,4 +1,4 @@
-"""Every error the package raises on purpose.
+"""The errors that the package raises on purpose, and the exit code of each.
 
 ::
 
@@ -11,7 +11,7 @@
     ├── MissingExtraError   an optional package is absent        (also an ImportError)
     └── OutOfMemoryError    a job needs more than it may use     (also a MemoryError)
 
-A message is one line: what, where, what was found, what to do.
+A message is one line: which file or setting, what is wrong with it, and what to do.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class ShapeError(DwconvError, ValueError):
 
     Attributes
     ----------
-    wanted : int or None
-        Channels that a kernel is for, where the data has another number of them.
+    kernel_channels : int or None
+        Channels that the kernel is for, where the error is that the data has another number of them.
     """
 
-    wanted: int | None = None
+    kernel_channels: int | None = None
 
 
 class InputError(DwconvError, OSError):
@@ -62,7 +62,7 @@ class OutOfMemoryError(DwconvError, MemoryError):
     """A job needs more memory than it may use."""
 
 
-# The first class that fits counts.
+# The first row whose class the error is of counts, so an UnsafeFileError has the code of an InputError.
 _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (LayerError, 2),
     (ShapeError, 2),
@@ -76,7 +76,7 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
 
 
 def _lacks_memory(error: BaseException | None) -> bool:
-    """Whether a library could not be loaded since there was no memory for it."""
+    """Whether a library could not be loaded because there was no memory for it."""
     while error is not None:
         text = str(error).lower()
         if (
@@ -90,7 +90,13 @@ def _lacks_memory(error: BaseException | None) -> bool:
 
 
 def exit_code(error: BaseException) -> int:
-    """The exit code that stands for `error`; 70 for what nobody foresaw."""
+    """The exit code for `error`; 70 for an error that is not foreseen.
+
+    Examples
+    --------
+    >>> exit_code(InputError("rec.npy: no such file or directory"))
+    3
+    """
     if isinstance(error, ImportError | SystemError) and _lacks_memory(error):
         return 5
     return next((code for kind, code in _CODES if isinstance(error, kind)), 70)

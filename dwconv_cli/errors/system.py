@@ -1,4 +1,4 @@
-"""Errors of the operating system in words."""
+"""Messages for errors of the operating system."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ NOWHERE = "the working directory was removed: change to one that is there"
 
 
 def reason(error: BaseException) -> str:
-    """The operating system's words for `error`, without numbers and names."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split()).lower() if isinstance(error, OSError) else " ".join(str(text).split())
+    """The operating system's words for `error`, without its number and file name.
+
+    Examples
+    --------
+    >>> reason(FileNotFoundError(2, "No such file or directory", "rec.npy"))
+    'no such file or directory'
+    """
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    text = " ".join(str(words).split())
+    return text.lower() if isinstance(error, OSError) else text
 
 
 def refusal(path: str, error: BaseException) -> InputError:
-    """What is said of a file that cannot be opened or looked at, and what to do."""
+    """The error to raise where the file at `path` cannot be opened or looked at, with advice."""
     text = f"{path}: {reason(error)}"
     number = getattr(error, "errno", None)
     if number == errno.EIO:
@@ -28,7 +35,7 @@ def refusal(path: str, error: BaseException) -> InputError:
 
 
 def is_nowhere(path: str) -> bool:
-    """Whether `path` starts from a working directory that was removed."""
+    """Whether `path` is relative to a working directory that was removed."""
     try:
         os.getcwd()
     except OSError:

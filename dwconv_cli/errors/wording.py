@@ -1,7 +1,7 @@
-"""Advice in the words of whoever reads it.
+"""Advice in messages, with options for readers of the command line and with arguments for callers from Python.
 
-Messages are written in the words of the command line, which most people read. A caller from Python meets the same
-advice with the names of arguments: ``--data-format channels_first`` is ``data_format='channels_first'`` there.
+Messages are written with options, since most people read them there. A caller from Python is shown the same advice
+with the names of arguments: ``--data-format channels_first`` becomes ``data_format='channels_first'``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Options whose argument is called otherwise, and options that are on or off.
+from dwconv_cli.choices import (
+    ALGORITHM_NAMES,
+    DATA_FORMATS,
+    DTYPES,
+    FORMAT_NAMES,
+    KERNEL_LAYOUTS,
+    NAN_MODES,
+    PADDINGS,
+    REMOVED_ALGORITHM,
+)
+
+# Options whose argument has another name than the option.
 _ARGUMENTS = {
     "-b": "bias",
     "-k": "kernel",
@@ -21,59 +32,37 @@ _ARGUMENTS = {
     "--output-dir": "directory",
     "--slice": "steps",
 }
-_SWITCHES = {
-    "--allow-external",
-    "--assume-depthwise",
-    "--checksum",
-    "--overwrite",
-    "--skip-existing",
-}
+# Options without a value, whose argument is True.
+_SWITCHES = {"--allow-external", "--assume-depthwise", "--checksum", "--overwrite", "--skip-existing"}
 _OPTION = re.compile(r"(?<![\w/.-])(--[a-z][a-z-]*|-[bkow])(?![\w-])(?:[ =]([\w:.]+))?")
 _NUMBER = re.compile(r"\d[\w.:]*")
 _SIZE = re.compile(r"(\d+)([KMG])iB")
 _WORDS = frozenset(
-    [
-        "auto",
-        "direct",
-        "toeplitz",
-        "overlap-save",
-        "channels_first",
-        "channels_last",
-        "causal",
-        "same",
-        "valid",
-        "complex64",
-        "complex128",
-        "error",
-        "float16",
-        "float32",
-        "float64",
-        "hdf5",
-        "keras",
-        "npy",
-        "npz",
-        "propagate",
-        "torch",
-        "zero",
-    ]
-)
+    (*PADDINGS, *DATA_FORMATS, *DTYPES, *KERNEL_LAYOUTS, *ALGORITHM_NAMES, *FORMAT_NAMES, *NAN_MODES)
+) | {REMOVED_ALGORITHM}
 
-_readers = {"command line": 0}
+_running = {"command lines": 0}
 
 
 @contextmanager
 def for_the_command_line() -> Iterator[None]:
-    """Leave messages as they are written while this lasts."""
-    _readers["command line"] += 1
+    """Leave messages with options while this lasts, in every thread."""
+    _running["command lines"] += 1
     try:
         yield
     finally:
-        _readers["command line"] -= 1
+        _running["command lines"] -= 1
 
 
 def worded(text: str) -> str:
-    """`text` with options of the command line as arguments of Python, unless the command line is what reads it."""
-    return text if _readers["command line"] else _OPTION.sub(_argument, text)
+    """`text` with arguments in place of options, unless the command line is running.
+
+    Examples
+    --------
+    >>> worded("the file exists; try --overwrite or --output-dir DIR")
+    'the file exists; try overwrite=True or directory DIR'
+    """
+    return text if _running["command lines"] else _OPTION.sub(_argument, text)
 
 
 def _argument(match: re.Match[str]) -> str:
@@ -84,8 +73,8 @@ def _argument(match: re.Match[str]) -> str:
         return f"{name}=True{rest}"
     if value is None:
         return name + rest
-    end = value[len(value.rstrip(".:")) :]
-    value = value.removesuffix(end) if end else value
+    # A stop or colon behind the value ends the sentence.
+    value, end = value.rstrip(".:"), value[len(value.rstrip(".:")) :]
     if value in _WORDS:
         return f"{name}={value!r}{end}"
     if size := _SIZE.fullmatch(value):

@@ -224,7 +224,7 @@ def _resolved(recipe: Recipe, channels: int, steps: int, rank: int) -> Resolved:
     try:
         return recipe.resolve(channels)
     except ShapeError as error:
-        if rank == 1 or error.wanted != steps:
+        if rank == 1 or error.kernel_channels != steps:
             raise
         other = next(name for name in DATA_FORMATS if name != recipe.data_format())
         text = str(error).partition("; ")[0]

@@ -11,8 +11,9 @@ import numpy as np
 from dwconv_cli.choices import ALGORITHM_NAMES, AUTO, FORMAT_NAMES, NAN_MODES
 from dwconv_cli.errors import LayerError
 from dwconv_cli.jobs.transfer import MEMORY_LIMIT
-from dwconv_cli.layer.arguments import instance, location, mapping, one_of, several, shown, whole_number
+from dwconv_cli.layer.arguments import instance, location, mapping, one_of, several, whole_number
 from dwconv_cli.storage.hdf5_storage import OPTIONS
+from dwconv_cli.text import shown
 from dwconv_cli.threads import available
 
 # The least share of the memory for one of several jobs.

@@ -79,12 +79,6 @@ def is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | complex | str)
 
 
-def shown(value: Any) -> str:
-    """`value` as a message shows it: in full only where it is short."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:56] + " ..."
-
-
 def _depth(value: Any) -> int:
     depth, level = 0, [value]
     while level and depth <= _DEEPEST:

@@ -1,4 +1,8 @@
-"""Arguments of the Python API: what is taken in several forms is converted, and what is nothing of the kind is refused."""
+"""Arguments of the public functions: converted to one form, or refused with an error that names the argument.
+
+Every function here takes the argument's name for the message first, and raises LayerError, or ShapeError where an
+array or a shape is wrong.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +15,18 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.text import shown
 
 T = TypeVar("T")
 Read_co = TypeVar("Read_co", covariant=True)
 Written_contra = TypeVar("Written_contra", contravariant=True)
+
 Location = str | os.PathLike[str]
-"""An address as callers write it; a path may carry a name behind ``::`` too."""
+"""An address as callers write it; a path may have ``::NAME`` at its end too."""
 
 
 class Converted(Generic[Read_co, Written_contra]):
-    """The type of a dataclass's field that is given as `Written_contra` and read as `Read_co`; for type checkers alone."""
+    """Tells type checkers that a dataclass's field is set as `Written_contra` and read as `Read_co`."""
 
     def __get__(self, instance: object, owner: type) -> Read_co:
         raise NotImplementedError
@@ -30,18 +36,12 @@ class Converted(Generic[Read_co, Written_contra]):
 
 
 def default(value: Any) -> Any:
-    """The default of a :class:`Converted` field, whose type is not that of the value."""
+    """`value` as the default of a :class:`Converted` field; type checkers would refuse it without this call."""
     return value
 
 
 def location(name: str, value: Any) -> str:
-    """The address `value` as text.
-
-    Raises
-    ------
-    LayerError
-        If it is neither text nor a path.
-    """
+    """The address `value`, given as a str or a path, as a str."""
     try:
         return os.fsdecode(value)
     except TypeError:
@@ -49,12 +49,7 @@ def location(name: str, value: Any) -> str:
 
 
 def several(name: str, value: Any, what: str) -> Iterable[Any]:
-    """`value`, which must be a list or another iterable of things, and not one thing that can be iterated.
-
-    Raises
-    ------
-    LayerError
-    """
+    """`value`, which must be an iterable of `what`; a single str or path can be iterated too, but is a mistake."""
     if isinstance(value, str | bytes | os.PathLike):
         raise LayerError(f"{name} must be a list of {what}, got {shown(value)} alone; write [{shown(value)}]")
     if not isinstance(value, Iterable):
@@ -63,12 +58,12 @@ def several(name: str, value: Any, what: str) -> Iterable[Any]:
 
 
 def whole_number(name: str, value: Any, low: int = 1) -> int:
-    """`value` as an int.
+    """`value`, a whole number of at least `low`, as an int.
 
-    Raises
-    ------
-    LayerError
-        If it is not a whole number, or below `low`.
+    Examples
+    --------
+    >>> whole_number("strides", np.int64(2))
+    2
     """
     try:
         number = operator.index(value)
@@ -80,57 +75,41 @@ def whole_number(name: str, value: Any, low: int = 1) -> int:
 
 
 def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
-    """`value`, in lower case, which must be one of the words.
-
-    Raises
-    ------
-    LayerError
-    """
+    """`value` in lower case, which must be one of `choices`."""
     if isinstance(value, str) and value.lower() in choices:
         return value.lower()
     raise LayerError(f"{name} must be one of {', '.join(choices)}, got {shown(value)}")
 
 
 def dtype_name(name: str, value: Any, choices: tuple[str, ...]) -> str:
-    """The name of a dtype, given by its name, its NumPy type or as a :class:`numpy.dtype`.
+    """The name of a dtype, which must be one of `choices`.
 
-    Raises
-    ------
-    LayerError
-        If it is no dtype, or none of `choices`.
+    Examples
+    --------
+    >>> dtype_name("dtype", np.float32, ("float32", "float64"))
+    'float32'
     """
     try:
-        found = any_dtype(name, value).name
+        dtype = any_dtype(name, value).name
     except LayerError:
-        found = ""
-    if found not in choices:
+        dtype = ""
+    if dtype not in choices:
         raise LayerError(f"{name} must be one of {', '.join(choices)}, got {shown(value)}")
-    return found
+    return dtype
 
 
 def any_dtype(name: str, value: Any) -> np.dtype[Any]:
-    """`value` as a dtype.
-
-    Raises
-    ------
-    LayerError
-    """
+    """`value`, the name of a dtype or its NumPy type, as a dtype."""
     try:
-        if value is not None:  # which NumPy takes for float64
-            found: np.dtype[Any] = np.dtype(value.lower() if isinstance(value, str) else value)
-            return found
+        if value is not None:  # NumPy would take None for float64
+            return np.dtype(value.lower() if isinstance(value, str) else value)
     except (TypeError, ValueError, SyntaxError):
         pass
     raise LayerError(f"{name} must be a dtype, e.g. 'float32' or np.float32, got {shown(value)}")
 
 
 def instance(name: str, value: Any, kind: type[T]) -> T:
-    """`value`, which must be of this class.
-
-    Raises
-    ------
-    LayerError
-    """
+    """`value`, which must be an instance of the class `kind`."""
     if isinstance(value, kind):
         return value
     hint = f"; {name}.fit() makes one" if hasattr(value, "fit") else ""
@@ -138,25 +117,14 @@ def instance(name: str, value: Any, kind: type[T]) -> T:
 
 
 def mapping(name: str, value: Any) -> Mapping[Any, Any]:
-    """`value`, which must be a mapping.
-
-    Raises
-    ------
-    LayerError
-    """
+    """`value`, which must be a mapping."""
     if isinstance(value, Mapping):
         return value
     raise LayerError(f"{name} must be a mapping such as a dict, got {shown(value)}")
 
 
 def array(name: str, value: Any) -> Array:
-    """`value` as an array.
-
-    Raises
-    ------
-    ShapeError
-        If it is none, as a file's name, or its rows differ in length.
-    """
+    """`value` as an array; None, a file's name, and rows of different lengths are refused."""
     if value is None or isinstance(value, str | os.PathLike):
         raise ShapeError(
             f"{name} must be an array, got {shown(value)}; a file is read first, e.g. by np.load"
@@ -168,13 +136,7 @@ def array(name: str, value: Any) -> Array:
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
-    """`value` as a shape.
-
-    Raises
-    ------
-    ShapeError
-        If it is no sequence of whole numbers from 0 on.
-    """
+    """`value`, a sequence of whole numbers from 0 on, as a shape."""
     try:
         shape = tuple(map(operator.index, value))
     except TypeError:
@@ -182,9 +144,3 @@ def shape_of(value: Any) -> tuple[int, ...]:
     if any(size < 0 for size in shape):
         raise ShapeError(f"a shape is a tuple of whole numbers, e.g. (4, 100, 6), got {shown(value)}")
     return shape
-
-
-def shown(value: Any) -> str:
-    """A short form of `value` for a message: itself where it is short, its type where it is not."""
-    text = type(value).__name__ if isinstance(value, np.ndarray) else repr(value)
-    return text if len(text) <= 60 and text.isprintable() else f"a {type(value).__name__}"

@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.argument_limits import shown
+from dwconv_cli.text import shown
 
 _LONGEST = 1000
 

@@ -11,6 +11,7 @@ from dwconv_cli.layer.catalogues.activations import ACTIVATIONS
 from dwconv_cli.layer.keras_json import policy
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import CATALOGUES, LayerSpec
+from dwconv_cli.text import shown
 
 #: Settings of a layer that a Keras config has; none says whether strides and dilation may be above 1 together.
 SETTINGS = tuple(field.name for field in fields(LayerSpec) if field.name != "allow_strided_dilation")
@@ -71,7 +72,7 @@ def from_config(config: Mapping[str, Any], **overrides: Any) -> LayerSpec:
         elif key in SETTINGS:
             known[key] = value
         elif key not in _IGNORED:
-            raise LayerError(f"the layer's config has an unknown key {str(key)[:60]!r}")
+            raise LayerError(f"the layer's config has an unknown key {shown(str(key))}")
     if "kernel_size" not in known and "kernel_size" not in overrides:
         raise LayerError("the layer's config has no kernel_size")
     for key, catalogue in CATALOGUES.items():
@@ -142,7 +143,7 @@ def inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     if class_name is None:
         return config
     if class_name != "DepthwiseConv1D":
-        raise LayerError(f"the config is of a {str(class_name)[:60]!r}, not of a DepthwiseConv1D")
+        raise LayerError(f"the config is of a {shown(str(class_name))}, not of a DepthwiseConv1D")
     inner = config.get("config", {})
     if not isinstance(inner, Mapping):
         raise LayerError("the layer's config is not an object of keys and values")
@@ -236,5 +237,5 @@ def policy_dtype(value: Any) -> str | None:
         return None
     if not isinstance(value, str) or value not in _POLICIES:
         choices = ", ".join(_POLICIES)
-        raise LayerError(f"dtype policy {str(value)[:60]!r} cannot be computed here; known: {choices}")
+        raise LayerError(f"dtype policy {shown(str(value))} cannot be computed here; known: {choices}")
     return _POLICIES[value]

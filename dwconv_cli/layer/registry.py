@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.argument_limits import REQUIRED, TYPES, Limit, frozen, is_plain, shown
+from dwconv_cli.layer.argument_limits import REQUIRED, TYPES, Limit, frozen, is_plain
 from dwconv_cli.layer.calls import UNREADABLE, read_call
 from dwconv_cli.layer.serialized import LAYER_KEYS, OWN, check_origin, number, serialized, unwrapped
+from dwconv_cli.text import shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 

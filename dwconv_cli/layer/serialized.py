@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.argument_limits import shown
+from dwconv_cli.text import shown
 
 OWN = "dwconv_cli"
 # Where Keras's own objects live, by the first part of the module's name; Keras 2 wrote no module at all.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from dwconv_cli.arrays import Array
-from dwconv_cli.choices import DATA_FORMATS, DTYPES, LARGEST, PADDINGS, counted
+from dwconv_cli.choices import DATA_FORMATS, DTYPES, LARGEST, PADDINGS
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer import geometry
 from dwconv_cli.layer.arguments import (
@@ -20,7 +20,6 @@ from dwconv_cli.layer.arguments import (
     dtype_name,
     one_of,
     shape_of,
-    shown,
     whole_number,
 )
 from dwconv_cli.layer.axes import Axes
@@ -29,6 +28,7 @@ from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 from dwconv_cli.layer.registry import Choice, Registry
+from dwconv_cli.text import counted, shown
 
 Entry = Converted[Choice, Choice | str | Mapping[str, Any] | None]
 OptionalEntry = Converted[Choice | None, Choice | str | Mapping[str, Any] | None]

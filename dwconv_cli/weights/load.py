@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from dwconv_cli.arrays import Array
-from dwconv_cli.choices import KERNEL_LAYOUTS, LAYER_CONFIG, counted
+from dwconv_cli.choices import KERNEL_LAYOUTS, LAYER_CONFIG
 from dwconv_cli.errors import InputError, ShapeError
 from dwconv_cli.layer.arguments import Location, location, one_of, whole_number
 from dwconv_cli.layer.keras_json import load_json
 from dwconv_cli.layer.spec import Weights
 from dwconv_cli.storage.formats import Address, complete, format_of, members, open_reader
 from dwconv_cli.storage.runs import whole
+from dwconv_cli.text import counted
 from dwconv_cli.weights.keras_files import is_keras_file
 
 # More than a million taps for eight channels in float64.
@@ -79,7 +80,7 @@ class LoadedWeights:
             )
         if channels is not None and not weights.shared and weights.kernel.shape[1] != channels:
             error = ShapeError(self._misfit(channels))
-            error.wanted = weights.kernel.shape[1]
+            error.kernel_channels = weights.kernel.shape[1]
             raise error
         if channels is not None and self.bias is not None:
             wanted = (channels * weights.kernel.shape[2],)

@@ -14,7 +14,7 @@ from dwconv_cli.arrays import Array
 from dwconv_cli.choices import DTYPES, KERNEL_LAYOUTS, LARGEST
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer import arguments
-from dwconv_cli.layer.arguments import Converted, Location, default, shown
+from dwconv_cli.layer.arguments import Converted, Location, default
 from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS, initialized
 from dwconv_cli.layer.config import (
@@ -32,6 +32,7 @@ from dwconv_cli.layer.keras_json import is_model, pick_layer, unread_policies
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.storage.formats import Address
+from dwconv_cli.text import shown
 from dwconv_cli.weights.keras_files import is_keras_file
 from dwconv_cli.weights.layer_source import DEFAULT, defaults_note, layer_source
 from dwconv_cli.weights.load import LoadedWeights, load_kernel, load_weights
