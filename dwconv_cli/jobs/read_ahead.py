@@ -1,134 +1,119 @@
-"""Reading ahead and writing behind: one thread each, a few blocks in between, errors where they belong."""
+"""Reading ahead and writing behind: each in a thread of its own, with a few blocks in a queue between the threads.
+
+The threads are daemons, since one may be waiting for a pipe that stays silent. An executor's thread would keep the
+interpreter from exiting then. Where there is no memory for a thread, the caller's thread does the work.
+"""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from time import monotonic
-from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# Blocks under way between two threads: one being handed over while the next is made.
+# Blocks in a queue: one is handed over while the next is made.
 DEPTH = 2
 
-# Seconds that a thread gets to end after an error. It may be waiting for a pipe where nothing happens any more.
+# Seconds that a thread gets to end after an error.
 PATIENCE = 1.0
 
 _END = object()
 
 
-class Ahead(Generic[T]):
-    """The items of an iterable, made in a thread of their own up to `DEPTH` ahead; a context manager.
+@contextmanager
+def ahead(items: Iterable[T]) -> Iterator[Iterable[T]]:
+    """Make the items of an iterable in another thread, up to `DEPTH` before they are needed.
 
     An error in the thread is raised where the items are taken.
     """
+    ready: queue.Queue[Any] = queue.Queue(DEPTH)
+    stopped = threading.Event()
+    errors: list[BaseException] = []
 
-    def __init__(self, items: Iterable[T]) -> None:
-        self._items = items
-        self._queue: queue.Queue[Any] = queue.Queue(DEPTH)
-        self._stopped = threading.Event()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="dwconv-read", daemon=True)
-
-    def __enter__(self) -> Iterator[T]:
-        return self._taken() if _started(self._thread) else iter(self._items)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopped.set()
-        until = monotonic() + PATIENCE
-        while self._thread.is_alive() and monotonic() < until:
-            # Make room, or the thread would wait for it for ever.
-            _drain(self._queue)
-            self._thread.join(0.01)
-
-    def _run(self) -> None:
+    def make() -> None:
         try:
-            for item in self._items:
-                self._queue.put(item)
-                if self._stopped.is_set():
+            for item in items:
+                ready.put(item)
+                if stopped.is_set():
                     return
         except BaseException as error:
-            self._error = error
-        self._queue.put(_END)
+            errors.append(error)
+        ready.put(_END)
 
-    def _taken(self) -> Iterator[T]:
-        while (item := self._queue.get()) is not _END:
-            yield item
-        if self._error is not None:
-            raise self._error
+    def take() -> Iterator[T]:
+        yield from iter(ready.get, _END)
+        if errors:
+            raise errors[0]
+
+    thread = _started(make, "dwconv-read")
+    if thread is None:
+        yield items
+        return
+    try:
+        yield take()
+    finally:
+        stopped.set()
+        until = monotonic() + PATIENCE
+        while thread.is_alive() and monotonic() < until:
+            # The thread may be waiting for room in the queue.
+            _drain(ready)
+            thread.join(0.01)
 
 
-class Behind(Generic[T]):
-    """Calls a function on items in a thread of its own, up to `DEPTH` behind; a context manager.
+@contextmanager
+def behind(function: Callable[[T], object]) -> Iterator[Callable[[T], object]]:
+    """Call a function in another thread, up to `DEPTH` calls behind.
 
-    An error in the thread is raised by the next :meth:`put`, or on leaving.
+    Yields what to call instead. It raises the error of an earlier call; leaving raises that of a last one.
     """
+    waiting: queue.Queue[Any] = queue.Queue(DEPTH)
+    errors: list[BaseException] = []
 
-    def __init__(self, function: Callable[[T], object]) -> None:
-        self._function = function
-        self._queue: queue.Queue[Any] = queue.Queue(DEPTH)
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="dwconv-write", daemon=True)
-        self._alone = False
+    def call() -> None:
+        for item in iter(waiting.get, _END):
+            if not errors:
+                try:
+                    function(item)
+                except BaseException as error:
+                    errors.append(error)
 
-    def __enter__(self) -> Behind[T]:
-        self._alone = not _started(self._thread)
-        return self
+    def put(item: T) -> None:
+        if errors:
+            raise errors[0]
+        waiting.put(item)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._alone:
-            return
-        if kind is not None:
-            _drain(self._queue)
-        self._queue.put(_END)
-        self._thread.join(None if kind is None else PATIENCE)
-        if kind is None and self._error is not None:
-            raise self._error
-
-    def put(self, item: T) -> None:
-        """Hand over one item.
-
-        Raises
-        ------
-        BaseException
-            What the function raised on an earlier one.
-        """
-        if self._error is not None:
-            raise self._error
-        if self._alone:
-            self._function(item)
-        else:
-            self._queue.put(item)
-
-    def _run(self) -> None:
-        while (item := self._queue.get()) is not _END:
-            if self._error is not None:
-                continue
-            try:
-                self._function(item)
-            except BaseException as error:
-                self._error = error
+    thread = _started(call, "dwconv-write")
+    if thread is None:
+        yield function
+        return
+    try:
+        yield put
+    except BaseException:
+        _drain(waiting)
+        waiting.put(_END)
+        thread.join(PATIENCE)
+        raise
+    waiting.put(_END)
+    thread.join()
+    if errors:
+        raise errors[0]
 
 
-def _started(thread: threading.Thread) -> bool:
-    """Start a thread; False if there is no memory for another one, and its work is to be done without it."""
+def _started(function: Callable[[], None], name: str) -> threading.Thread | None:
+    """A new thread that calls `function`; None if there is no memory for another one."""
+    thread = threading.Thread(target=function, name=name, daemon=True)
     try:
         thread.start()
     except RuntimeError:
-        return False
-    return True
+        return None
+    return thread
 
 
-def _drain(waiting: queue.Queue[Any]) -> None:
-    while True:
-        try:
-            waiting.get_nowait()
-        except queue.Empty:
-            return
+def _drain(items: queue.Queue[Any]) -> None:
+    while not items.empty():
+        with suppress(queue.Empty):
+            items.get_nowait()

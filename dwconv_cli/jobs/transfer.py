@@ -15,7 +15,7 @@ from dwconv_cli.convolution.streaming import StreamingConv
 from dwconv_cli.errors import InputError, LayerError, OutOfMemoryError
 from dwconv_cli.jobs.blocks import Lane, Storage, in_order, lanes
 from dwconv_cli.jobs.nonfinite import count_nonfinite
-from dwconv_cli.jobs.read_ahead import DEPTH, Ahead, Behind
+from dwconv_cli.jobs.read_ahead import DEPTH, ahead, behind
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 from dwconv_cli.layer.registry import Choice
@@ -197,9 +197,9 @@ class Transfer:
             for made in self._told(self._filtered(self._blocks())):
                 self._write(made)
             return
-        with Ahead(self._blocks()) as blocks, Behind(self._write) as behind:
+        with ahead(self._blocks()) as blocks, behind(self._write) as write:
             for made in self._told(self._filtered(blocks)):
-                behind.put(made)
+                write(made)
 
     def _told(self, pieces: Iterable[_Made]) -> Iterator[_Made]:
         """The same pieces; tells the progress after each."""
