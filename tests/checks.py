@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-import importlib
-import subprocess
-import sys
+import functools
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hypothesis import settings
 
+from dwconv_cli import LayerSpec
+from dwconv_cli.convolution.algorithms import ALGORITHMS
+from dwconv_cli.convolution.plan import problem_of
+
 Array = np.ndarray[Any, Any]
+
+GOLDEN = Path(__file__).resolve().parent / "golden"
+
+
+@functools.cache
+def recorded(name: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    """What Keras said, ``layers`` or ``catalogues``: the records, and the arrays that belong to them."""
+    with np.load(GOLDEN / f"{name}.npz", allow_pickle=False) as file:
+        arrays = dict(file)
+    for array in arrays.values():
+        array.flags.writeable = False
+    return json.loads((GOLDEN / f"{name}.json").read_text()), arrays
 
 
 def examples(times: float) -> settings:
@@ -18,13 +34,19 @@ def examples(times: float) -> settings:
     return settings(max_examples=max(1, round(times * settings.default.max_examples)))
 
 
-def assert_same_bits(found: Array, expected: Array) -> None:
+def able(algorithm: str, spec: LayerSpec, channels: int, dtype: Any) -> str:
+    """The algorithm, or the automatic choice where it does not take the layer."""
+    problem = problem_of(spec, channels, np.promote_types(dtype, np.float32).name)
+    return "auto" if ALGORITHMS[algorithm].supports(problem) else algorithm
+
+
+def assert_same_bits(result: Array, expected: Array) -> None:
     """Equal shapes, dtypes and bits; NaN in the same places, whatever its sign and payload."""
-    assert found.shape == expected.shape
-    assert found.dtype == expected.dtype
-    parts = [(found, expected)]
-    if found.dtype.kind == "c":
-        parts = [(found.real, expected.real), (found.imag, expected.imag)]
+    assert result.shape == expected.shape
+    assert result.dtype == expected.dtype
+    parts = [(result, expected)]
+    if result.dtype.kind == "c":
+        parts = [(result.real, expected.real), (result.imag, expected.imag)]
     for one, other in parts:
         missing = np.isnan(one)
         assert np.array_equal(missing, np.isnan(other))
@@ -50,35 +72,11 @@ def reshaped_in_memory(array: Array, how: str) -> Array:
         return wide[(slice(1, None, 3),) * array.ndim]
     if how == "unaligned":
         raw = np.empty(array.nbytes + 1, np.uint8)[1:]
-        held = raw[: array.nbytes].view(array.dtype).reshape(array.shape)
-        held[...] = array
-        return held
+        shifted = raw[: array.nbytes].view(array.dtype).reshape(array.shape)
+        shifted[...] = array
+        return shifted
     assert how == "plain", how
     return array
 
 
 MEMORY = ("plain", "fortran", "big-endian", "read-only", "reversed", "spaced", "unaligned")
-
-
-def public_callables(module_name: str) -> list[tuple[str, Any]]:
-    """Public functions, classes and methods that a module defines."""
-    module = importlib.import_module(module_name)
-    found: list[tuple[str, Any]] = []
-    for name, value in vars(module).items():
-        if name.startswith("_") or getattr(value, "__module__", None) != module_name or not callable(value):
-            continue
-        found.append((name, value))
-        if isinstance(value, type):
-            found += [
-                (f"{name}.{key}", getattr(value, key))
-                for key, member in vars(value).items()
-                if not key.startswith("_") and callable(getattr(member, "__func__", member))
-            ]
-    return found
-
-
-def run_python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """A fresh interpreter."""
-    return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=False, **options
-    )

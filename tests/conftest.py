@@ -1,6 +1,6 @@
-"""Hypothesis: the same cases every time, unless the environment asks for others or for more.
+"""Hypothesis: few cases and the same ones every time, unless the environment asks for others or for more.
 
-``DWCONV_EXAMPLES=10000`` sets the cases of each property (by default 100); ``HYPOTHESIS_PROFILE=random`` draws fresh ones.
+``DWCONV_EXAMPLES=1000`` sets the cases of each property; ``HYPOTHESIS_PROFILE=random`` draws fresh ones.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-EXAMPLES = int(os.environ.get("DWCONV_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("DWCONV_EXAMPLES", "40"))
 
 settings.register_profile(
     "ci",

@@ -1,6 +1,7 @@
-"""The definition of the depthwise convolution, in loops too plain to be wrong.
+"""The definition of the depthwise convolution, in a loop too plain to be wrong.
 
-For exact answers pass integers, or fractions (see :func:`fractions`): both are added up without rounding.
+Every expected value of a convolution in these tests comes from here, from Keras, or from integers that are written
+down. For exact answers pass integers, or fractions (see :func:`fractions`): both are added up without rounding.
 """
 
 from __future__ import annotations
@@ -31,6 +32,39 @@ def lengths(
     return length, left, 0
 
 
+def sums(x: Array, kernel: Array, at: int, count: int, strides: int = 1, dilation_rate: int = 1) -> Array:
+    """The sums over the taps, in the arithmetic of the operands.
+
+    ``sum of x[b, at + o*strides + k*dilation_rate, c] * kernel[k, c, m]`` over the taps ``k`` in ascending order, each
+    product and each sum rounded to the operands' dtype. A tap that falls outside of `x` is left out, not multiplied.
+
+    Parameters
+    ----------
+    x : (B, N, C) array
+    kernel : (K, C, M) array
+    at : int
+        The step of `x` under the first tap of output 0; may be negative.
+    count : int
+        Outputs.
+
+    Returns
+    -------
+    (B, count, C, M) array
+    """
+    dtype = np.result_type(x, kernel)
+    # Minus zero is the one number that changes nothing it is added to, not even the sign of a zero.
+    out = np.full((len(x), count, *kernel.shape[1:]), -0.0 if dtype.kind in "fc" else 0, dtype)
+    summed = np.zeros(count, bool)
+    with np.errstate(all="ignore"):
+        for tap, weights in enumerate(kernel):
+            steps = at + np.arange(count) * strides + tap * dilation_rate
+            inside = (steps >= 0) & (steps < x.shape[1])
+            out[:, inside] += x[:, steps[inside], :, None] * weights
+            summed |= inside
+    out[:, ~summed] = 0
+    return out
+
+
 def depthwise_conv1d(
     inputs: Any,
     kernel: Any,
@@ -54,8 +88,8 @@ def depthwise_conv1d(
     Returns
     -------
     array of the inputs' rank
-        Rank 1 becomes ``(steps, M)`` where M > 1. complex128 if any argument is complex, float64 if any is
-        floating; int64 for integers (object where int64 is too small) and objects for fractions, both exact.
+        Rank 1 becomes ``(steps, M)`` where M > 1. In complex128 or float64, or wider if an argument is; int64 for
+        integers (object where int64 is too small) and objects for fractions, both exact.
     """
     x, w = np.asarray(inputs), np.asarray(kernel)
     b = None if bias is None else np.asarray(bias)
@@ -77,18 +111,10 @@ def depthwise_conv1d(
     assert kernel_channels == channels, f"kernel for {kernel_channels} channels, data has {channels}"
 
     length, left, _ = lengths(steps, taps, strides=strides, padding=padding, dilation_rate=dilation_rate)
-    out = np.zeros((batch, length, channels * multiplier), working)
-    with np.errstate(all="ignore"):
-        for o in range(length):
-            total = np.zeros((batch, channels, multiplier), working)
-            for k in range(taps):
-                step = o * strides + k * dilation_rate - left
-                if 0 <= step < steps:
-                    total = total + x[:, step, :, None] * w[k]
-            out[:, o, :] = total.reshape(batch, channels * multiplier)
-            if b is not None:
-                out[:, o, :] = out[:, o, :] + b.astype(working)
-
+    out = sums(x, w, -left, length, strides, dilation_rate).reshape(batch, length, channels * multiplier)
+    if b is not None:
+        with np.errstate(all="ignore"):
+            out = out + b.astype(working)
     if working.kind == "O":
         out = _integers(out)
     if rank == 1:
@@ -99,12 +125,8 @@ def depthwise_conv1d(
 
 def absolute_sum(inputs: Any, kernel: Any, bias: Any = None, **layer: Any) -> Array:
     """The scale of the rounding errors of every output: S = sum of ``|x| |w|``, plus ``|bias|``."""
-    return depthwise_conv1d(
-        np.abs(np.asarray(inputs)),
-        np.abs(np.asarray(kernel)),
-        None if bias is None else np.abs(np.asarray(bias)),
-        **layer,
-    )
+    arrays = (None if array is None else np.abs(np.asarray(array)) for array in (inputs, kernel, bias))
+    return depthwise_conv1d(*arrays, **layer)
 
 
 def gamma(n: int, dtype: Any = np.float32) -> float:
@@ -136,11 +158,11 @@ def fractions(array: Any) -> Array:
 
 
 def _working_dtype(*arrays: Array | None) -> np.dtype[Any]:
-    kinds = {array.dtype.kind for array in arrays if array is not None}
-    if "c" in kinds:
-        return np.dtype(np.complex128)
-    if "f" in kinds:
-        return np.dtype(np.float64)
+    dtypes = [array.dtype for array in arrays if array is not None]
+    for kind, narrowest in (("c", np.complex128), ("f", np.float64)):
+        wide = [dtype for dtype in dtypes if dtype.kind in f"{kind}f"]
+        if any(dtype.kind == kind for dtype in wide):
+            return np.result_type(narrowest, *wide)
     return np.dtype(object)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from dwconv_cli import LayerSpec
+
 Array = np.ndarray[Any, Any]
 
 PADDINGS = ("valid", "same", "causal")
@@ -42,18 +44,29 @@ class Layer:
             "dilation_rate": self.dilation_rate,
         }
 
+    def spec(self, **more: Any) -> LayerSpec:
+        """The package's layer of this shape."""
+        return LayerSpec(
+            kernel_size=self.kernel_size,
+            depth_multiplier=self.depth_multiplier,
+            use_bias=self.use_bias,
+            **self.arguments,
+            **more,
+        )
+
 
 @dataclass(frozen=True)
 class Case:
-    """A layer with data that fits it.
-
-    ``depthwise_conv1d(case.inputs, case.kernel, case.bias, **case.arguments)`` is the convolution.
-    """
+    """A layer with data that fits it: ``depthwise_conv1d(*case.arrays, **case.arguments)`` is the convolution."""
 
     layer: Layer
     inputs: Array
     kernel: Array
     bias: Array | None
+
+    @property
+    def arrays(self) -> tuple[Array, Array, Array | None]:
+        return self.inputs, self.kernel, self.bias
 
     @property
     def arguments(self) -> dict[str, Any]:

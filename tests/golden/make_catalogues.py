@@ -6,7 +6,6 @@ called, how Keras serializes it, and scalar results) and ``catalogues.npz`` (arr
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ os.environ["KERAS_BACKEND"] = "numpy"
 import keras
 import numpy as np
 from keras.src.backend.common import dtypes
+from records import write
 
 HERE = Path(__file__).parent
 SHAPES = ((3, 4, 2), (5, 1, 3), (4, 3, 5))
@@ -180,7 +180,7 @@ def main() -> None:
         arrays[f"constraints/{index}"] = getattr(keras.constraints, name)(**arguments)(weights)
 
     np.savez_compressed(HERE / "catalogues.npz", **arrays)
-    (HERE / "catalogues.json").write_text(json.dumps(report, indent=1) + "\n")
+    write(HERE / "catalogues.json", report)
 
 
 def operand(name: str, weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -10,7 +10,6 @@ padding ``valid``, and the config says ``causal``.
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from records import write
 
 PADDINGS = ("valid", "same", "causal")
 STRIDES_AND_DILATIONS = ((1, 1), (2, 1), (3, 1), (1, 2), (1, 3))
@@ -153,12 +153,12 @@ def main(directory: Path) -> None:
     entries: list[dict[str, Any]] = []
     arrays: dict[str, Any] = {}
     for sample in samples():
-        entry, found = record(sample, rng)
-        assert not arrays.keys() & found.keys(), sample.name
+        entry, recorded = record(sample, rng)
+        assert not arrays.keys() & recorded.keys(), sample.name
         entries.append(entry)
-        arrays |= found
+        arrays |= recorded
     about = {"keras": keras.__version__, "backend": keras.backend.backend(), "layers": entries}
-    (directory / "layers.json").write_text(json.dumps(about, indent=1) + "\n")
+    write(directory / "layers.json", about)
     np.savez_compressed(directory / "layers.npz", **arrays)
 
 
