@@ -490,11 +490,10 @@ def test_working_memory_is_bounded(
     taps: tuple[int, ...],
     layer: dict[str, Any],
 ) -> None:
-    options = {"padding": "same", "algorithm": algorithm, "threads": 2, **layer}
-    depthwise_conv1d(
-        np.ones(9, dtype), np.ones(3, np.float32), algorithm=algorithm
-    )  # what is imported only now
+    options = {"padding": "same", "algorithm": algorithm, "threads": 1, **layer}
     x, kernel = np.ones(shape, dtype), np.ones(taps[number], np.float32)
+    # What is imported and what is prepared of the kernel are not the recording's.
+    depthwise_conv1d(x[:, :, :50] if "data_format" in layer else x[:, :50], kernel, **options)
     out = np.empty(LayerSpec(kernel_size=len(kernel), padding="same", **layer).output_shape(shape), dtype)
     tracemalloc.start()
     try:
@@ -502,7 +501,7 @@ def test_working_memory_is_bounded(
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak <= 16 << 20
+    assert peak <= 12 << 20
     middle = out[0, out.shape[1] // 2, out.shape[2] // 2]
     assert middle == pytest.approx(taps[number], rel=1e-5)
 
