@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer.axes import Axes
+from dwconv_cli.layer.keys import SETTINGS
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec, Weights
 
@@ -51,6 +52,11 @@ def test_defaults_are_those_of_keras() -> None:
         "name": None,
         "allow_strided_dilation": False,
     }
+
+
+def test_the_table_of_keys_is_complete() -> None:
+    fields = tuple(field.name for field in dataclasses.fields(LayerSpec))
+    assert fields == (*SETTINGS, "allow_strided_dilation")
 
 
 @pytest.mark.parametrize("key", ["kernel_size", "strides", "dilation_rate", "depth_multiplier"])

@@ -17,7 +17,7 @@ from dwconv_cli import LayerSpec, Recipe, Weights, apply_file, apply_many
 from dwconv_cli.errors import InputError, LayerError, OutputError, ShapeError
 from dwconv_cli.jobs.report import Report, array_entry, schema
 from dwconv_cli.jobs.settings import Settings
-from dwconv_cli.layer.config import SETTINGS
+from dwconv_cli.layer.keys import SETTINGS
 
 Json = dict[str, Any]
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dwconv_cli.cli import options, say
+from dwconv_cli.layer.keys import OPTION_KEYS
 
 if TYPE_CHECKING:
     from dwconv_cli.weights.recipe import Recipe
 
 # What says nothing of a recording by itself, as its data format does.
-_NEED_LAYER = (*(name for name in options.LAYER_FIELDS if name != "data_format"), "seed")
+_NEED_LAYER = (*(name for name in OPTION_KEYS if name != "data_format"), "seed")
 
 
 @click.command("inspect")

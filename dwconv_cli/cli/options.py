@@ -20,6 +20,7 @@ from dwconv_cli.choices import (
     REMOVED_ADVICE,
     REMOVED_ALGORITHM,
 )
+from dwconv_cli.layer.keys import INITIALIZER_KEYS, OPTION_KEYS
 
 if TYPE_CHECKING:
     from dwconv_cli.weights.recipe import Recipe
@@ -118,25 +119,6 @@ algorithm = click.option(
 )
 debug = click.option("--debug", is_flag=True, expose_value=False, help="Add the traceback to an error.")
 
-LAYER_FIELDS = (
-    "kernel_size",
-    "strides",
-    "padding",
-    "depth_multiplier",
-    "data_format",
-    "dilation_rate",
-    "activation",
-    "use_bias",
-    "depthwise_initializer",
-    "bias_initializer",
-    "depthwise_regularizer",
-    "bias_regularizer",
-    "activity_regularizer",
-    "depthwise_constraint",
-    "bias_constraint",
-    "dtype",
-)
-
 
 def _all(options: tuple[Decorator[Any], ...]) -> Decorator[Any]:
     def decorate(function: F) -> F:
@@ -188,7 +170,6 @@ def replayable(context: click.Context) -> list[str]:
 
 # Where weights come from, and the options of a command for it.
 WAYS = {"kernel": "--kernel", "weights": "--weights", "kernel_size": "--kernel-size"}
-_FRESH_ONLY = ("seed", "depthwise_initializer", "bias_initializer")
 
 
 def recipe_of(given: dict[str, Any], ways: Mapping[str, str] = WAYS) -> Recipe:
@@ -214,7 +195,7 @@ def recipe_of(given: dict[str, Any], ways: Mapping[str, str] = WAYS) -> Recipe:
         files = ", ".join(dict.fromkeys(f"{ways[key]} FILE" for key in ("kernel", "weights")))
         raise click.UsageError(f"no weights; give {files}, or --kernel-size K for fresh ones")
     if named and named != ways["kernel_size"]:
-        for name in _FRESH_ONLY:
+        for name in ("seed", *INITIALIZER_KEYS):
             if given.get(name) is not None:
                 option = "--" + name.replace("_", "-")
                 raise click.UsageError(
@@ -223,7 +204,7 @@ def recipe_of(given: dict[str, Any], ways: Mapping[str, str] = WAYS) -> Recipe:
     from dwconv_cli.cli.keras_home import default_data_format
     from dwconv_cli.weights.recipe import Recipe
 
-    options = {name: given[name] for name in LAYER_FIELDS if given.get(name) is not None}
+    options = {name: given[name] for name in OPTION_KEYS if given.get(name) is not None}
     default = default_data_format() if "data_format" not in options else None
     return Recipe(
         options=options,

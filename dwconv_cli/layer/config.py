@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.catalogues.activations import ACTIVATIONS
 from dwconv_cli.layer.keras_json import policy
+from dwconv_cli.layer.keys import SETTINGS, STEP_KEYS
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import CATALOGUES, LayerSpec
 from dwconv_cli.text import shown
 
-#: Settings of a layer that a Keras config has; none says whether strides and dilation may be above 1 together.
-SETTINGS = tuple(field.name for field in fields(LayerSpec) if field.name != "allow_strided_dilation")
 # What Keras computes in under each policy; bfloat16 is computed here in float32, which holds it exactly.
 _POLICIES = {
     "float16": "float16",
@@ -183,7 +181,7 @@ def serialized(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
         if choice is not None and not catalogue.in_keras(choice):
             raise LayerError(f"{key} {choice} is none that a Keras config can hold")
     config = to_config(layer, dtype)
-    for key in ("kernel_size", "strides", "dilation_rate"):
+    for key in STEP_KEYS:
         config[key] = [config[key]]
     for key in ("dtype", "name"):  # Keras has defaults for both, and None is not among them
         if config[key] is None:

@@ -27,6 +27,7 @@ from dwconv_cli.layer.catalogues.activations import ACTIVATIONS, output_channels
 from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
+from dwconv_cli.layer.keys import STEP_KEYS
 from dwconv_cli.layer.registry import Choice, Registry
 from dwconv_cli.text import counted, shown
 
@@ -104,7 +105,7 @@ class LayerSpec:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        for key in ("kernel_size", "strides", "dilation_rate", "depth_multiplier"):
+        for key in (*STEP_KEYS, "depth_multiplier"):
             put(self, key, _positive(key, getattr(self, key)))
         put(self, "padding", one_of("padding", self.padding, PADDINGS))
         put(self, "data_format", one_of("data_format", self.data_format, DATA_FORMATS))

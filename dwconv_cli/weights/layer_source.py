@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from dwconv_cli.layer.config import SETTINGS
+from dwconv_cli.layer.keys import NOT_IN_WEIGHTS, SETTINGS
 from dwconv_cli.layer.spec import LayerSpec
 
 FILE, TYPED, DEFAULT = "file", "typed", "default"
-# Settings that change the numbers and that no array tells.
-_UNTOLD = ("strides", "padding", "data_format", "dilation_rate", "activation")
 
 
 def layer_source(typed: Collection[str], filed: Collection[str]) -> dict[str, str]:
@@ -39,7 +37,7 @@ def defaults_note(source: dict[str, str], layer: LayerSpec, address: str) -> str
     str or None
         None where nothing is left to a default.
     """
-    untold = [f"{key} {getattr(layer, key)}" for key in _UNTOLD if source[key] == DEFAULT]
+    untold = [f"{key} {getattr(layer, key)}" for key in NOT_IN_WEIGHTS if source[key] == DEFAULT]
     if not untold:
         return None
     return (
@@ -53,7 +51,7 @@ def lost_note(source: dict[str, str], layer: LayerSpec, address: str) -> str | N
     usual = LayerSpec(kernel_size=1)
     lost = [
         f"{key} {getattr(layer, key)}"
-        for key in _UNTOLD
+        for key in NOT_IN_WEIGHTS
         if source[key] != DEFAULT and getattr(layer, key) != getattr(usual, key)
     ]
     if not lost:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,6 @@ from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS, initialized
 from dwconv_cli.layer.config import (
     KERAS_2_KEY,
-    SETTINGS,
     field_of,
     from_config,
     inner_config,
@@ -29,6 +28,7 @@ from dwconv_cli.layer.config import (
     weights_dtype,
 )
 from dwconv_cli.layer.keras_json import is_model, pick_layer, unread_policies
+from dwconv_cli.layer.keys import INITIALIZER_KEYS, OF_WEIGHTS, SETTINGS
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.storage.formats import Address
@@ -38,10 +38,7 @@ from dwconv_cli.weights.layer_source import DEFAULT, defaults_note, layer_source
 from dwconv_cli.weights.load import LoadedWeights, load_kernel, load_weights
 from dwconv_cli.weights.resolved import Resolved, weights_entry
 
-FIELDS = tuple(field.name for field in fields(LayerSpec))
-_INITIALIZERS = ("depthwise_initializer", "bias_initializer")
-# What the weights themselves decide; options and configs that differ are refused, or noted elsewhere.
-_SHAPE = ("kernel_size", "depth_multiplier", "use_bias")
+FIELDS = (*SETTINGS, "allow_strided_dilation")
 
 
 @dataclass(frozen=True)
@@ -213,7 +210,7 @@ class Recipe:
     def _unread_initializers(self) -> list[str]:
         """Initializers in the weights' own config that are not known; weights that are there need none."""
         own = inner_config((self._loaded.config if self._loaded else None) or {})
-        return [key for key in _INITIALIZERS if key in own and not is_known(key, own[key])]
+        return [key for key in INITIALIZER_KEYS if key in own and not is_known(key, own[key])]
 
     def _said(self) -> dict[str, Any]:
         return {**self._configured, **self.options}
@@ -254,7 +251,7 @@ class Recipe:
         theirs, ours = inner_config(self._loaded.config), self._layer()
         for key in {**self.given_config, **self.options}:
             before, after = field_of(theirs, key), getattr(ours, key, None)
-            if key in theirs and before != after and key not in _SHAPE:
+            if key in theirs and before != after and key not in OF_WEIGHTS:
                 notes.append(f"{key} is {before} in {self._loaded.address}, {after} as asked")
         return notes
 
@@ -303,7 +300,7 @@ class Recipe:
 
     def layer_source(self) -> dict[str, str]:
         """``file``, ``typed`` or ``default`` for each setting of the layer."""
-        filed = set(self._configured) | (set(_SHAPE) if self._loaded is not None else set())
+        filed = set(self._configured) | (set(OF_WEIGHTS) if self._loaded is not None else set())
         return layer_source(self.options, filed)
 
     def _projected(self, layer: LayerSpec, weights: Weights, notes: list[str]) -> Weights:

@@ -15,6 +15,7 @@ from dwconv_cli.errors import LayerError, OutputError
 from dwconv_cli.layer.arguments import Location, instance, location, one_of
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
 from dwconv_cli.layer.config import serialized, to_config
+from dwconv_cli.layer.keys import INITIALIZER_KEYS
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.storage.formats import Address, Output, Writer, format_of, members, open_output
 from dwconv_cli.storage.runs import whole
@@ -147,9 +148,7 @@ def _keras_config(layer: LayerSpec, weights: Weights) -> dict[str, Any]:
     """The layer as Keras has it, of a policy under which no weight is rounded."""
     # How weights were made is nothing that Keras needs where it has the weights.
     foreign: dict[str, Any] = {
-        key: None
-        for key in ("depthwise_initializer", "bias_initializer")
-        if not INITIALIZERS.in_keras(getattr(layer, key))
+        key: None for key in INITIALIZER_KEYS if not INITIALIZERS.in_keras(getattr(layer, key))
     }
     kept = replace(layer, use_bias=weights.bias is not None, **foreign)
     stored = weights.kernel.dtype.name

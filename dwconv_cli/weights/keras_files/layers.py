@@ -10,27 +10,15 @@ import numpy as np
 
 from dwconv_cli.errors import InputError
 from dwconv_cli.layer.keras_json import policy_name
+from dwconv_cli.layer.keys import AFTER_SUM, SETTINGS
 from dwconv_cli.storage.hdf5 import shown
 
 DEPTHWISE, SEPARABLE = "DepthwiseConv1D", "SeparableConv1D"
 CLASSES = (DEPTHWISE, SEPARABLE)
 _BY_LABEL = {"depthwise_conv1d": DEPTHWISE, "separable_conv1d": SEPARABLE}
 
-# What SeparableConv1D shares with DepthwiseConv1D; its bias and activation come after the pointwise half.
-_SHARED_KEYS = (
-    "name",
-    "trainable",
-    "dtype",
-    "kernel_size",
-    "strides",
-    "padding",
-    "depth_multiplier",
-    "data_format",
-    "dilation_rate",
-    "depthwise_initializer",
-    "depthwise_regularizer",
-    "depthwise_constraint",
-)
+# What a SeparableConv1D shares with a DepthwiseConv1D.
+_SHARED_KEYS = {*SETTINGS, "trainable"} - set(AFTER_SUM)
 
 
 class Doubt(Enum):
@@ -107,7 +95,7 @@ def make_layer(
     """
     where = f"{where}::{shown(path)}"
     if config is not None and class_name == SEPARABLE:
-        config = {key: config[key] for key in _SHARED_KEYS if key in config}
+        config = {key: value for key, value in config.items() if key in _SHARED_KEYS}
         config |= {"activation": "linear", "use_bias": False}
     if class_name == SEPARABLE:
         bias = None

@@ -12,6 +12,7 @@ import numpy as np
 
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.keras_json import policy_name, snake_case
+from dwconv_cli.layer.keys import SETTINGS
 from dwconv_cli.storage import hdf5
 from dwconv_cli.weights.keras_files.archive import CONFIG, WEIGHTS
 from dwconv_cli.weights.keras_files.layers import DEPTHWISE
@@ -23,27 +24,9 @@ _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _SAVED = "1980-01-01@00:00:00"
 _MODEL = "dwconv"
 
-# What keras.layers.DepthwiseConv1D takes; tf-keras writes more, which Keras 3 refuses.
-_KEYS = (
-    "name",
-    "trainable",
-    "dtype",
-    "depth_multiplier",
-    "kernel_size",
-    "strides",
-    "padding",
-    "data_format",
-    "dilation_rate",
-    "activation",
-    "use_bias",
-    "depthwise_initializer",
-    "bias_initializer",
-    "depthwise_regularizer",
-    "bias_regularizer",
-    "activity_regularizer",
-    "depthwise_constraint",
-    "bias_constraint",
-)
+# What keras.layers.DepthwiseConv1D takes, in the order in which Keras writes it; tf-keras writes more, which Keras 3
+# refuses.
+_KEYS = tuple(dict.fromkeys(("name", "trainable", "dtype", "depth_multiplier", *SETTINGS)))
 
 
 def write_weights_h5(
