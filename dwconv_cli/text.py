@@ -5,19 +5,21 @@ from __future__ import annotations
 _LONGEST = 60
 
 
-def printable(text: str) -> str:
-    r"""`text` on one line, with every unprintable character (control, bidirectional, no UTF-8) escaped.
+def printable(text: str, encoding: str = "utf-8") -> str:
+    r"""`text` on one line, with every character escaped that is unprintable or that the encoding lacks.
+
+    Unprintable are control characters, those that change the direction of writing, and bytes that are no UTF-8.
 
     Examples
     --------
-    >>> printable("two\nlines")
-    'two\\nlines'
+    >>> printable("two\nlines, 5 µV", "ascii")
+    'two\\nlines, 5 \\xb5V'
     """
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )
+    if not text.isprintable():
+        text = "".join(
+            c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+        )
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def shown(value: object) -> str:

@@ -13,8 +13,9 @@ from dwconv_cli.text import printable
 
 INDENT = 2
 _NUMBER = re.compile(r"[-+]?\d[\d.e+-]*")
-# The heights of sparklines, for streams that know no others.
-_ASCII = str.maketrans("▁▂▃▄▅▆▇█", "_.:-=+*#")
+# The heights of sparklines, and what stands for them where the stream's encoding lacks them.
+SPARKS = "▁▂▃▄▅▆▇█"
+_ASCII_SPARKS = str.maketrans(SPARKS, "_.:-=+*#")
 
 Rows = Sequence[Sequence[str]]
 
@@ -82,13 +83,12 @@ def is_rich(stream: TextIO) -> bool:
 
 def fit(text: str, stream: TextIO) -> str:
     """`text` with everything escaped that is unprintable or that the stream's encoding lacks."""
-    line = printable(text)
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
-        line.encode(encoding)
+        SPARKS.encode(encoding)
     except UnicodeEncodeError:
-        return line.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
-    return line
+        text = text.translate(_ASCII_SPARKS)
+    return printable(text, encoding)
 
 
 def report_table(report: dict[str, Any], stream: TextIO, verbose: bool = False) -> None:

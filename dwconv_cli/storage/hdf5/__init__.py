@@ -15,7 +15,7 @@ and dataset.
 
 from dwconv_cli.storage.hdf5.content import attribute, attributes, describe, read, read_array
 from dwconv_cli.storage.hdf5.dimensions import Dimension, Surroundings, is_scale, surroundings
-from dwconv_cli.storage.hdf5.door import errors, open_file, open_stream, shown
+from dwconv_cli.storage.hdf5.door import errors, open_file, open_stream
 from dwconv_cli.storage.hdf5.guard import dataset
 from dwconv_cli.storage.hdf5.listing import Entry, children, datasets, walk
 from dwconv_cli.storage.hdf5.names import find
@@ -46,7 +46,6 @@ __all__ = [
     "read_through",
     "rehearse",
     "rehearsed",
-    "shown",
     "surroundings",
     "walk",
 ]

@@ -9,9 +9,10 @@ import h5py
 import numpy as np
 
 from dwconv_cli.errors import InputError, UnsafeFileError
-from dwconv_cli.storage.hdf5.door import errors, file_name, shown
+from dwconv_cli.storage.hdf5.door import errors, file_name
 from dwconv_cli.storage.hdf5.guard import filters, is_bfloat16
 from dwconv_cli.storage.hdf5.heaps import check_heaps
+from dwconv_cli.text import printable
 
 MAX_ARRAY_BYTES = 64 << 20
 MAX_ATTRIBUTES = 10_000
@@ -59,9 +60,9 @@ def read(data: h5py.Dataset, selection: tuple[slice, ...] = (), out: np.ndarray 
         chunk = _bad_chunk(data, selection)
         if chunk is None:
             raise
-        where = f"{file_name(data)}::{shown(data.name or '')}"
+        where = f"{file_name(data)}::{printable(data.name or '')}"
         cause = str(error.__cause__).replace("\n", " ")
-        raise InputError(f"{where}: the chunk at {chunk} is corrupt: {shown(cause)}") from error
+        raise InputError(f"{where}: the chunk at {chunk} is corrupt: {printable(cause)}") from error
 
 
 def _bad_chunk(data: h5py.Dataset, selection: tuple[slice, ...]) -> tuple[int, ...] | None:
@@ -88,7 +89,9 @@ def read_array(data: h5py.Dataset, limit: int = MAX_ARRAY_BYTES) -> np.ndarray:
     """
     size = data.size * data.id.get_type().get_size()
     if size > limit:
-        raise UnsafeFileError(f"{file_name(data)}::{shown(data.name or '')}: {size} bytes, more than {limit}")
+        raise UnsafeFileError(
+            f"{file_name(data)}::{printable(data.name or '')}: {size} bytes, more than {limit}"
+        )
     values = read(data)
     if not is_bfloat16(data):
         return values
@@ -116,7 +119,7 @@ def attributes(obj: h5py.HLObject, left_out: list[str] | None = None) -> dict[st
         # HDF5 loads all of them to list their names.
         stored = h5py.h5o.get_info(obj.id).meta_size.attr.heap_size
         if stored > MAX_ATTRIBUTE_BYTES:
-            where = f"{file_name(obj)}::{shown(obj.name or '')}"
+            where = f"{file_name(obj)}::{printable(obj.name or '')}"
             raise UnsafeFileError(f"{where}: {stored} bytes of attributes, more than {MAX_ATTRIBUTE_BYTES}")
         for key in islice(obj.attrs, MAX_ATTRIBUTES):
             # h5py leaves a name that is no UTF-8 as bytes.
@@ -128,7 +131,7 @@ def attributes(obj: h5py.HLObject, left_out: list[str] | None = None) -> dict[st
                 # Of text of varying length the size is known only now.
                 left -= len(value) if isinstance(value, str | bytes) else getattr(value, "nbytes", 0)
             elif left_out is not None:
-                left_out.append(f"{shown(obj.name or '')}@{shown(name)}")
+                left_out.append(f"{printable(obj.name or '')}@{printable(name)}")
     return found
 
 
@@ -158,7 +161,7 @@ def attribute(obj: h5py.HLObject, name: str) -> Any:
         trouble = _attribute_trouble(obj, name)
         if trouble:
             raise UnsafeFileError(
-                f"{file_name(obj)}::{shown(obj.name or '')}: the attribute {shown(name)} {trouble}"
+                f"{file_name(obj)}::{printable(obj.name or '')}: the attribute {printable(name)} {trouble}"
             )
         return obj.attrs[name]
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from dwconv_cli.interrupts import undisturbed
 from dwconv_cli.storage.hdf5.dimensions import Dimension, Scale
-from dwconv_cli.storage.hdf5.door import file_name, shown
+from dwconv_cli.storage.hdf5.door import file_name
 from dwconv_cli.storage.hdf5.write import create_dataset, writing
+from dwconv_cli.text import printable
 
 
 def add_dimensions(data: h5py.Dataset, dimensions: Sequence[Dimension]) -> None:
@@ -30,7 +31,7 @@ def add_dimensions(data: h5py.Dataset, dimensions: Sequence[Dimension]) -> None:
         The values of a scale cannot be read.
     OutputError
     """
-    with writing(f"{file_name(data)}::{shown(data.name or '')}"):
+    with writing(f"{file_name(data)}::{printable(data.name or '')}"):
         for axis, dimension in enumerate(dimensions):
             if dimension.label:
                 with undisturbed():
@@ -43,7 +44,7 @@ def add_dimensions(data: h5py.Dataset, dimensions: Sequence[Dimension]) -> None:
 
 def detach_scales(data: h5py.Dataset) -> None:
     """Take a dataset that is about to go off the lists of its scales."""
-    with writing(f"{file_name(data)}::{shown(data.name or '')}"):
+    with writing(f"{file_name(data)}::{printable(data.name or '')}"):
         for dimension in data.dims:
             for scale in dimension.values():
                 dimension.detach_scale(scale)
@@ -57,7 +58,7 @@ def merge_attributes(
     A group that got attributes `before`, from another input, keeps those on which both agree: nobody shall take the
     first input's for those of all.
     """
-    with writing(f"{file_name(group)}::{shown(group.name or '')}"):
+    with writing(f"{file_name(group)}::{printable(group.name or '')}"):
         if before is None:
             for key, value in attributes.items():
                 group.attrs[key] = value

@@ -12,10 +12,11 @@ import numpy as np
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError
 from dwconv_cli.storage.hdf5.content import MAX_COPIED_BYTES, attribute, attributes, describe, read
-from dwconv_cli.storage.hdf5.door import encode, errors, file_name, shown
+from dwconv_cli.storage.hdf5.door import encode, errors, file_name
 from dwconv_cli.storage.hdf5.guard import check_storage
 from dwconv_cli.storage.hdf5.listing import is_numeric
 from dwconv_cli.storage.hdf5.texts import texts
+from dwconv_cli.text import printable
 
 # Links that are looked at in search of the scales of one dataset, and datasets that share a scale.
 MAX_LINKS = 10_000
@@ -240,4 +241,4 @@ def _scale(data: h5py.HLObject) -> Scale:
 
 
 def _where(data: h5py.HLObject) -> str:
-    return f"{file_name(data)}::{shown(data.name or '')}"
+    return f"{file_name(data)}::{printable(data.name or '')}"

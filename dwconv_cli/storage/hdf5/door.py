@@ -25,11 +25,6 @@ progress: list[Callable[[], None]] = []
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
-def shown(name: str) -> str:
-    """Return a name out of a file with everything unprintable escaped, fit for one line of a message."""
-    return printable(name)
-
-
 def require_memory() -> None:
     """MemoryError if there is hardly any memory left; HDF5 would end by SIGSEGV where it cannot allocate."""
     if not has_room(SPARE_BYTES):
@@ -51,8 +46,8 @@ def errors(file: h5py.HLObject | str | os.PathLike[str], name: str = "") -> Iter
         raise
     except Exception as error:
         path = file_name(file) if isinstance(file, h5py.HLObject) else os.fspath(file)
-        where = f"{path}::{shown(name)}" if name else path
-        reason = shown(" ".join(str(error).split())) or type(error).__name__
+        where = f"{path}::{printable(name)}" if name else path
+        reason = printable(" ".join(str(error).split())) or type(error).__name__
         raise InputError(f"{where}: HDF5 cannot read it: {reason}") from error
 
 
@@ -114,7 +109,7 @@ def open_file(path: str | os.PathLike[str]) -> h5py.File:
     except OSError as error:
         raise refusal(path, error) from error
     except ValueError as error:
-        raise InputError(f"{shown(path)}: {error}") from error
+        raise InputError(f"{printable(path)}: {error}") from error
     _tell()
     try:
         return _File(path, "r")
@@ -126,7 +121,7 @@ class _Labelled(io.RawIOBase):
     # h5py calls an open stream by its repr, in messages too, and keeps ASCII only.
     def __init__(self, stream: IO[bytes], label: str) -> None:
         self._stream = stream
-        self._label = shown(label).encode("ascii", "backslashreplace").decode()
+        self._label = printable(label, "ascii")
 
     def __repr__(self) -> str:
         return self._label
@@ -192,7 +187,7 @@ def _has_signature(raw: Any, size: int) -> bool:
 
 def _open_reason(text: str) -> str:
     if "truncated file" in text:
-        return f"the HDF5 file is cut short ({shown(text)})"
+        return f"the HDF5 file is cut short ({printable(text)})"
     if "lock" in text or "already open for" in text or "consistency flags" in text:
-        return f"a writer has the file open or did not close it; wait until it is closed, or run h5clear -s on it if no writer is left ({shown(text)})"
-    return f"not a readable HDF5 file ({shown(text)})"
+        return f"a writer has the file open or did not close it; wait until it is closed, or run h5clear -s on it if no writer is left ({printable(text)})"
+    return f"not a readable HDF5 file ({printable(text)})"

@@ -14,11 +14,12 @@ import h5py
 from h5py._objects import phil
 
 from dwconv_cli.errors import InputError, MissingExtraError, UnsafeFileError
-from dwconv_cli.storage.hdf5.door import errors, file_name, shown
+from dwconv_cli.storage.hdf5.door import errors, file_name
 from dwconv_cli.storage.hdf5.heaps import check_heaps
 from dwconv_cli.storage.hdf5.listing import is_numeric
 from dwconv_cli.storage.hdf5.names import find
 from dwconv_cli.storage.hdf5.virtual import check_external, check_virtual
+from dwconv_cli.text import printable
 
 MAX_CHUNK_BYTES = 256 << 20
 # deflate cannot shrink more than 1032:1 (zlib, technical details); the rest of the room is for chunks never written.
@@ -83,7 +84,7 @@ def dataset(
         It is compressed with a filter that is not installed.
     """
     found = find(file, name, allow_external=allow_external, soft_links=soft_links)
-    where = f"{file_name(file)}::{shown(name)}"
+    where = f"{file_name(file)}::{printable(name)}"
     if not isinstance(found, h5py.Dataset):
         raise InputError(f"{where}: is a group, not a dataset")
     with errors(file, name):
@@ -127,7 +128,7 @@ def _type_words(dtype: Any) -> str:
     if h5py.check_enum_dtype(dtype):
         return "an enumeration"
     if dtype.names:
-        return f"records of {shown(', '.join(dtype.names[:8]))}"
+        return f"records of {printable(', '.join(dtype.names[:8]))}"
     return f"elements of type {dtype}"
 
 
@@ -171,7 +172,9 @@ def filters(plist: Any) -> list[tuple[int, str, tuple[int, ...]]]:
     for index in range(plist.get_nfilters()):
         code, _, options, label = plist.get_filter(index)
         known = _BUILT_IN_FILTERS.get(code) or PLUGIN_FILTERS.get(code)
-        found.append((code, known or shown(label.decode("utf-8", "replace")) or "unnamed", tuple(options)))
+        found.append(
+            (code, known or printable(label.decode("utf-8", "replace")) or "unnamed", tuple(options))
+        )
     return found
 
 

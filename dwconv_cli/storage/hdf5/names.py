@@ -7,8 +7,9 @@ import os
 import h5py
 
 from dwconv_cli.errors import InputError, UnsafeFileError
-from dwconv_cli.storage.hdf5.door import LINK_KINDS, encode, errors, file_name, shown
+from dwconv_cli.storage.hdf5.door import LINK_KINDS, encode, errors, file_name
 from dwconv_cli.storage.hdf5.listing import datasets
+from dwconv_cli.text import printable
 
 MAX_SOFT_LINKS = 16
 
@@ -40,7 +41,7 @@ def find(
 
 
 def _resolve(file: h5py.File, name: str, allow_external: bool, soft_links: bool) -> h5py.Dataset | h5py.Group:
-    where = f"{file_name(file)}::{shown(name)}"
+    where = f"{file_name(file)}::{printable(name)}"
     todo = parts(name)[::-1]
     place: h5py.Dataset | h5py.Group = file["/"]
     done: list[str] = []
@@ -71,7 +72,7 @@ def _resolve(file: h5py.File, name: str, allow_external: bool, soft_links: bool)
             label = LINK_KINDS.get(kind, "user-defined link")
             hint = "; --allow-external follows it" if kind == h5py.h5l.TYPE_EXTERNAL else ""
             raise UnsafeFileError(
-                f"{where}: {shown(part)} is {_article(label)}, which is not followed here{hint}"
+                f"{where}: {printable(part)} is {_article(label)}, which is not followed here{hint}"
             )
     return place
 
@@ -99,7 +100,7 @@ def _candidates(file: h5py.File, name: str) -> str:
 
     near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
     near += [n for n in names if n.rsplit("/", 1)[-1] == wanted.rsplit("/", 1)[-1] and n not in near][:3]
-    listed = [shown(n) for n in (near or names[:5])]
+    listed = [printable(n) for n in (near or names[:5])]
     if not listed:
         return "; the file holds no numeric dataset"
     return f"; {'did you mean' if near else 'the file holds'} {', '.join(listed)}{'?' if near else ''}"

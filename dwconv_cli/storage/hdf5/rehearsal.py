@@ -33,6 +33,7 @@ from h5py._objects import phil
 from dwconv_cli.errors import InputError, OutOfMemoryError
 from dwconv_cli.storage.file_state import state
 from dwconv_cli.storage.hdf5 import content, door
+from dwconv_cli.text import printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -193,7 +194,7 @@ def rehearse(work: Callable[..., object], path: Any, *args: Any) -> None:
         # The work says what is wrong.
         return
     key: _Key = work.__qualname__, (*args, _stage.distrusts), state(about)
-    where = door.shown(os.fspath(path))
+    where = printable(os.fspath(path))
     # One at a time, and none while another thread is in HDF5: the lock must be free in the child.
     with phil:
         if key in _stage.passed:

@@ -9,8 +9,9 @@ import h5py
 import numpy as np
 
 from dwconv_cli.errors import InputError
-from dwconv_cli.storage.hdf5.door import errors, file_name, shown, stream_of
+from dwconv_cli.storage.hdf5.door import errors, file_name, stream_of
 from dwconv_cli.storage.hdf5.heaps import collection_objects
+from dwconv_cli.text import printable
 
 MAX_TEXTS = 10_000
 MAX_TEXT_BYTES = 1 << 20
@@ -26,7 +27,7 @@ def texts(data: h5py.Dataset) -> np.ndarray:
     InputError
         It is large, stored in chunks, or damaged.
     """
-    where = f"{file_name(data)}::{shown(data.name or '')}"
+    where = f"{file_name(data)}::{printable(data.name or '')}"
     with errors(data, data.name or ""), stream_of(data) as stream:
         start, file = data.id.get_offset(), data.file
         sizes = file.id.get_create_plist().get_sizes()

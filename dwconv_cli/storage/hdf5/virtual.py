@@ -14,9 +14,10 @@ from typing import Any
 import h5py
 
 from dwconv_cli.errors import InputError, UnsafeFileError
-from dwconv_cli.storage.hdf5.door import errors, file_name, open_file, shown
+from dwconv_cli.storage.hdf5.door import errors, file_name, open_file
 from dwconv_cli.storage.hdf5.listing import is_unlimited
 from dwconv_cli.storage.hdf5.names import find
+from dwconv_cli.text import printable
 
 MAX_SOURCES = 10_000
 MAX_NESTING = 4
@@ -37,10 +38,12 @@ def check_external(data: h5py.Dataset, plist: Any, where: str, allowed: bool) ->
         path = _existing(os.fsdecode(raw), file_name(data), "HDF5_EXTFILE_PREFIX")
         if path is None:
             raise InputError(
-                f"{where}: its external file {shown(os.fsdecode(raw))} is missing and would read as zeros"
+                f"{where}: its external file {printable(os.fsdecode(raw))} is missing and would read as zeros"
             )
         if os.stat(path).st_size < offset + size:
-            raise InputError(f"{where}: its external file {shown(path)} is too short and would read as zeros")
+            raise InputError(
+                f"{where}: its external file {printable(path)} is too short and would read as zeros"
+            )
         left -= size
     if left > 0:
         raise InputError(f"{where}: its external files are {left} bytes short of its shape")
@@ -62,18 +65,18 @@ def check_virtual(
         source = plist.get_virtual_filename(index), plist.get_virtual_dsetname(index)
         if source[0] != "." and not allowed:
             raise UnsafeFileError(
-                f"{where}: is a virtual dataset over other files ({shown(source[0])}); --allow-external reads them"
+                f"{where}: is a virtual dataset over other files ({printable(source[0])}); --allow-external reads them"
             )
         # %b stands for a running number; a percent sign itself is doubled (H5Pset_virtual).
         if any("%b" in name.replace("%%", "") for name in source):
             raise InputError(
-                f"{where}: is a virtual dataset over a pattern of names ({shown('::'.join(source))})"
+                f"{where}: is a virtual dataset over a pattern of names ({printable('::'.join(source))})"
             )
         if source not in checked:
             checked[source] = _source_shape(data, source, where, allowed, depth, check)
         if not _covers(data, plist, index, checked[source]):
             raise InputError(
-                f"{where}: its source {shown('::'.join(source))} is too small and would read as zeros"
+                f"{where}: its source {printable('::'.join(source))} is too small and would read as zeros"
             )
 
 
@@ -137,13 +140,13 @@ def _source_shape(
     data: h5py.Dataset, source: tuple[str, str], where: str, allowed: bool, depth: int, check: Check
 ) -> tuple[int, ...]:
     name, inside = (part.replace("%%", "%") for part in source)
-    label = f"{where} (source {shown(name)}::{shown(inside)})"
+    label = f"{where} (source {printable(name)}::{printable(inside)})"
     if name == ".":
         found = find(data.file, inside, allow_external=allowed)
         return _checked(found, label, allowed, depth, check)
     path = _existing(name, file_name(data), "HDF5_VDS_PREFIX")
     if path is None:
-        raise InputError(f"{where}: its source file {shown(name)} is missing and would read as zeros")
+        raise InputError(f"{where}: its source file {printable(name)} is missing and would read as zeros")
     with open_file(path) as file:
         return _checked(find(file, inside, allow_external=allowed), label, allowed, depth, check)
 

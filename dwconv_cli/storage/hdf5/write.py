@@ -16,7 +16,8 @@ import h5py
 import numpy as np
 
 from dwconv_cli.errors import DwconvError, MissingExtraError, OutputError
-from dwconv_cli.storage.hdf5.door import file_name, require_memory, shown
+from dwconv_cli.storage.hdf5.door import file_name, require_memory
+from dwconv_cli.text import printable
 
 # Whole chunks must fit into the cache, or HDF5 compresses one every time a part of it is written.
 # Compressions that come with the extra.
@@ -39,7 +40,7 @@ class Trap(io.RawIOBase):
 
     def __init__(self, fd: int, name: str) -> None:
         self.error: OSError | None = None
-        self._name = shown(name).encode("ascii", "backslashreplace").decode()
+        self._name = printable(name, "ascii")
         self._fd = fd
         self._position = 0
 
@@ -120,7 +121,7 @@ def create_dataset(
     ------
     OutputError
     """
-    with writing(f"{file_name(file)}::{shown(name)}"):
+    with writing(f"{file_name(file)}::{printable(name)}"):
         dataset = file.create_dataset(name, shape, dtype, track_times=False, **with_plugin(options))
         for key, value in attributes.items():
             dataset.attrs[key] = value
@@ -157,12 +158,12 @@ def is_taken(file: h5py.File, name: str) -> bool:
     OutputError
         If something else has it, which is not ours to replace.
     """
-    with writing(f"{file_name(file)}::{shown(name)}"):
+    with writing(f"{file_name(file)}::{printable(name)}"):
         kind = file.get(name, getclass=True, getlink=True)
         if kind is None:
             return False
         if kind is not h5py.HardLink or file.get(name, getclass=True) is not h5py.Dataset:
-            raise OutputError(f"{file_name(file)}::{shown(name)}: is no dataset; write to another name")
+            raise OutputError(f"{file_name(file)}::{printable(name)}: is no dataset; write to another name")
         return True
 
 
@@ -174,5 +175,5 @@ def writing(name: str) -> Iterator[None]:
     except (DwconvError, MemoryError):
         raise
     except Exception as error:
-        reason = shown(" ".join(str(error).split())) or type(error).__name__
+        reason = printable(" ".join(str(error).split())) or type(error).__name__
         raise OutputError(f"{name}: HDF5 cannot write it: {reason}") from error

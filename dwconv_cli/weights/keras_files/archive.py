@@ -13,8 +13,8 @@ from typing import IO, Any
 from dwconv_cli.errors import DwconvError, InputError, UnsafeFileError
 from dwconv_cli.layer.keras_json import MAX_BYTES, find_layers, load_json
 from dwconv_cli.storage import hdf5
-from dwconv_cli.storage.hdf5 import shown
 from dwconv_cli.storage.zips import DAMAGE, open_archive, open_member
+from dwconv_cli.text import printable
 from dwconv_cli.weights.keras_files.layers import CLASSES, KerasLayer
 from dwconv_cli.weights.keras_files.store import Store, read_shards
 
@@ -103,14 +103,16 @@ def _errors(path: Path) -> Iterator[None]:
     except DwconvError:
         raise
     except DAMAGE as error:
-        raise InputError(f"{path}: the archive cannot be read: {shown(str(error)) or 'cut short'}") from error
+        raise InputError(
+            f"{path}: the archive cannot be read: {printable(str(error)) or 'cut short'}"
+        ) from error
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         if info.filename in members:
-            raise UnsafeFileError(f"{path}: the member {shown(info.filename)} is there twice")
+            raise UnsafeFileError(f"{path}: the member {printable(info.filename)} is there twice")
         members[info.filename] = info
     for name in (CONFIG, WEIGHTS):
         if name not in members:

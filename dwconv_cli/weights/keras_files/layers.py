@@ -11,7 +11,7 @@ import numpy as np
 from dwconv_cli.errors import InputError
 from dwconv_cli.layer.keras_json import policy_name
 from dwconv_cli.layer.keys import AFTER_SUM, SETTINGS
-from dwconv_cli.storage.hdf5 import shown
+from dwconv_cli.text import printable
 
 DEPTHWISE, SEPARABLE = "DepthwiseConv1D", "SeparableConv1D"
 CLASSES = (DEPTHWISE, SEPARABLE)
@@ -93,7 +93,7 @@ def make_layer(
     InputError
         Weights are missing, of the wrong shape, or not those of the config.
     """
-    where = f"{where}::{shown(path)}"
+    where = f"{where}::{printable(path)}"
     if config is not None and class_name == SEPARABLE:
         config = {key: value for key, value in config.items() if key in _SHARED_KEYS}
         config |= {"activation": "linear", "use_bias": False}
@@ -153,4 +153,6 @@ def _check_config(where: str, config: dict[str, Any], kernel: np.ndarray, bias: 
         ("use_bias", bool(config.get("use_bias", True)), bias is not None),
     ):
         if told is not None and told != found:
-            raise InputError(f"{where}: its config says {key}={shown(str(told))}, its weights say {found}")
+            raise InputError(
+                f"{where}: its config says {key}={printable(str(told))}, its weights say {found}"
+            )

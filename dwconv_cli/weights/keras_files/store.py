@@ -18,7 +18,7 @@ import numpy as np
 from dwconv_cli.errors import InputError, UnsafeFileError
 from dwconv_cli.layer.keras_json import Found, load_json
 from dwconv_cli.storage import hdf5
-from dwconv_cli.storage.hdf5 import shown
+from dwconv_cli.text import printable
 from dwconv_cli.weights.keras_files.layers import (
     DEPTHWISE,
     SEPARABLE,
@@ -85,7 +85,7 @@ class Store:
                 # Links too: whoever reads them meets the refusal.
                 found = self._vars.setdefault(group.removesuffix("/vars").strip("/"), _Vars())
                 if last in found.found:
-                    raise InputError(f"{self.label}: {shown(entry.name)} stands in two shards")
+                    raise InputError(f"{self.label}: {printable(entry.name)} stands in two shards")
                 found.found[last] = file, entry.name
 
     def layers(self, listed: list[Found] | None = None, possible: bool = False) -> list[KerasLayer]:
@@ -244,7 +244,7 @@ def read_shards(path: Path, listed: list[Found] | None = None, possible: bool = 
         for name in value if isinstance(value, list) else [value]:
             if not isinstance(name, str) or not re.fullmatch(r"[^/\\\x00]+\.h5", name):
                 raise UnsafeFileError(
-                    f"{path}: the shard {shown(str(name)[:200])!r} is not the name of a file beside it"
+                    f"{path}: the shard {printable(str(name)[:200])!r} is not the name of a file beside it"
                 )
             names[name] = None
     if len(names) > MAX_SHARDS:
