@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+from recordings import fill
 
 EXAMPLES = int(os.environ.get("DWCONV_EXAMPLES", "40"))
 
@@ -22,3 +25,11 @@ settings.register_profile(
 )
 settings.register_profile("random", parent=settings.get_profile("ci"), derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of a test: ``x.npy``, the kernel ``k.npy`` and the layer ``w.npz`` of `recordings`."""
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path)
+    return tmp_path

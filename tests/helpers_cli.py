@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,8 +77,16 @@ class _Unclosed(io.BytesIO):
         """Keep what was written."""
 
 
-def run(*args: object, stdin: bytes = b"", keras_home: object = NO_KERAS_HOME) -> Ran:
-    """Call the command line in this process with standard streams of its own."""
+def words(line: object, *more: object) -> list[str]:
+    """A line as a shell splits it; and words that stay as they are."""
+    return [*shlex.split(str(line)), *(os.fsdecode(w) if isinstance(w, bytes) else str(w) for w in more)]
+
+
+def run(line: object, *more: object, stdin: bytes = b"", keras_home: object = NO_KERAS_HOME) -> Ran:
+    """Call the command line in this process, with standard streams of its own.
+
+    The line is what is typed after ``dwconv``; the fixture `place` makes the folder in which it runs.
+    """
     out, err = _Unclosed(), _Unclosed()
     streams = {
         "stdin": io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"),
@@ -86,10 +97,10 @@ def run(*args: object, stdin: bytes = b"", keras_home: object = NO_KERAS_HOME) -
     try:
         with (
             mock.patch.multiple(sys, **streams),
-            mock.patch.dict(os.environ, {"KERAS_HOME": os.fspath(str(keras_home))}),
+            mock.patch.dict(os.environ, {"KERAS_HOME": str(keras_home)}),
         ):
             try:
-                main([os.fsdecode(arg) if isinstance(arg, bytes) else str(arg) for arg in args])
+                main(words(line, *more))
             except SystemExit as left:
                 code = left.code
     finally:
@@ -99,9 +110,9 @@ def run(*args: object, stdin: bytes = b"", keras_home: object = NO_KERAS_HOME) -
     return Ran(code, out.getvalue(), err.getvalue().decode())
 
 
-def command(*args: object) -> list[str]:
+def command(line: object, *more: object) -> list[str]:
     """The arguments of a process that runs the command line."""
-    return [sys.executable, "-m", "dwconv_cli", *map(str, args)]
+    return [sys.executable, "-m", "dwconv_cli", *words(line, *more)]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -110,26 +121,36 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "KERAS_HOME": NO_KERAS_HOME, **(extra or {})}
 
 
-def run_process(*args: object, stdin: bytes = b"", **options: Any) -> Ran:
+def run_process(line: object, *more: object, stdin: bytes = b"", **options: Any) -> Ran:
     """Run the command line as a process."""
-    env = environment(options.pop("env", None))
+    return _ended(command(line, *more), input=stdin, **options)
+
+
+def run_shell(line: str, **options: Any) -> Ran:
+    """Run a line of shell, to which ``dwconv`` is known."""
+    alias = f"shopt -s expand_aliases; alias dwconv={shlex.quote(shlex.join(command('')))}"
+    return _ended(["bash", "-c", f"{alias}\n{line}"], **options)
+
+
+def _ended(args: list[str], env: Mapping[str, str] | None = None, **options: Any) -> Ran:
     done = subprocess.run(
-        command(*args), input=stdin, capture_output=True, env=env, timeout=60, check=False, **options
+        args, capture_output=True, check=False, env=environment(env), **{"timeout": 60, **options}
     )
     return Ran(done.returncode, done.stdout, done.stderr.decode())
 
 
-def run_shell(line: str, cwd: Path, **variables: str) -> Ran:
-    """Run a line of shell in `cwd`, where ``$D`` is the command."""
-    done = subprocess.run(
-        ["bash", "-c", line],
-        capture_output=True,
-        env=environment({"D": " ".join(command()), **variables}),
-        cwd=cwd,
-        timeout=60,
-        check=False,
-    )
-    return Ran(done.returncode, done.stdout, done.stderr.decode())
+def start(line: str, before: Iterable[str] = (), **options: Any) -> subprocess.Popen[bytes]:
+    """Start the command line as a process, if need be as what another command runs; its errors go into a pipe."""
+    args = [*before, *command(line)]
+    return subprocess.Popen(args, env=environment(), **{"stderr": subprocess.PIPE, **options})
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.01)
 
 
 def npy_bytes(array: Array, version: tuple[int, int] | None = None) -> bytes:
@@ -145,9 +166,21 @@ def save(path: Path, array: Any) -> Path:
     return path
 
 
+def sparse(path: Path, shape: tuple[int, ...]) -> None:
+    """An ``.npy`` file of float32 zeros, which takes no room on the disk."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode())
+    os.truncate(path, 128 + 4 * math.prod(shape))
+
+
 def names(folder: Path) -> list[str]:
     """Everything in a folder, also what is hidden, so that no temporary file goes unnoticed."""
     return sorted(entry.name for entry in folder.iterdir())
+
+
+def unfinished(folder: Path) -> list[str]:
+    """The temporary files of outputs that are being made."""
+    return [name for name in names(folder) if name.endswith(".tmp")]
 
 
 def contents(paths: Iterable[Path]) -> dict[Path, bytes]:

@@ -1,23 +1,41 @@
-"""A recording, weights that fit it, and a folder with both, for the tests of the command line."""
+"""A recording and weights that fit it, which the fixture `place` puts into the working directory of a test."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
-from helpers_cli import save
+from helpers_cli import npy_bytes
 
 _RNG = np.random.default_rng(7)
 # Small whole numbers: every sum is exact in every dtype and order.
 X = _RNG.integers(-8, 9, (20, 3)).astype("f4")
 K = _RNG.integers(-4, 5, (3, 3, 2)).astype("f4")
 B = _RNG.integers(-4, 5, 6).astype("f4")
-# By ones of two taps.
+# X filtered by k.npy.
 Y = X[1:] + X[:-1]
 
 
+def _layer() -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, kernel=K, bias=B)
+    return stream.getvalue()
+
+
+FILES = {"x.npy": npy_bytes(X), "k.npy": npy_bytes(np.ones(2, "f4")), "w.npz": _layer()}
+
+
 def fill(folder: Path) -> None:
-    """Write the recording, the ones, and a layer's weights."""
-    save(folder / "x.npy", X)
-    save(folder / "k.npy", np.ones(2, "f4"))
-    np.savez(folder / "w.npz", kernel=K, bias=B)
+    """Write the recording, the kernel of two ones, and the weights of a layer."""
+    for name, data in FILES.items():
+        (folder / name).write_bytes(data)
+
+
+def added(folder: Path) -> list[str]:
+    """What is in a folder beside what `fill` wrote, also what is hidden, so that no temporary file goes unnoticed."""
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.name not in FILES or path.read_bytes() != FILES[path.name]
+    )

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +11,14 @@ import h5py
 import jsonschema
 import numpy as np
 import pytest
-from helpers_cli import command, environment, run, run_process, run_shell, save
+from checks import run_python
+from helpers_cli import environment, run, run_process, run_shell, save
 
 from dwconv_cli.cli.render import fit, report_table, size, table, title
 from dwconv_cli.jobs.report import schema
 
 KERAS = Path(__file__).parent / "golden" / "keras" / "keras3"
-DOCUMENTED = ["--kernel-size", "3", "--strides", "3", "--padding", "same", "--depth-multiplier", "3"]
+DOCUMENTED = "--kernel-size 3 --strides 3 --padding same --depth-multiplier 3"
 
 
 class Terminal(io.StringIO):
@@ -33,131 +31,122 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def place(place: Path) -> Path:
     x = np.arange(60, dtype="<f4").reshape(10, 6)
-    save(tmp_path / "rec.npy", x)
-    save(tmp_path / "batch.npy", np.zeros((4, 10, 12), "i2"))
-    save(tmp_path / "taps.npy", np.full(4, 0.25))
-    np.savez(tmp_path / "layer.npz", kernel=np.ones((3, 6, 2), "f4"), bias=np.zeros(12, "f4"))
-    with h5py.File(tmp_path / "rec.h5", "w") as file:
+    save(place / "rec.npy", x)
+    save(place / "batch.npy", np.zeros((4, 10, 12), "i2"))
+    save(place / "taps.npy", np.full(4, 0.25))
+    np.savez(place / "layer.npz", kernel=np.ones((3, 6, 2), "f4"), bias=np.zeros(12, "f4"))
+    with h5py.File(place / "rec.h5", "w") as file:
         for name in ("a", "b"):
             file.create_dataset(f"{name}/acc", data=x, chunks=(5, 6), compression="gzip")
         file["a/acc"].attrs["unit\x1b[31m"] = "m/s\n\x1b]0;owned\x07"
-    return tmp_path
+    return place
 
 
-SHAPES = {
-    "documented": (["--input-shape", "4,10,12", *DOCUMENTED], "4,4,36"),
-    "as Python writes it": (["--input-shape", "(4, 10, 12)", *DOCUMENTED], "4,4,36"),
-    "trailing comma": (["--input-shape", "(10,)", "--kernel-size", "3"], "8"),
-    "channels first": (
-        ["--input-shape", "4,12,10", *DOCUMENTED, "--data-format", "channels_first"],
-        "4,36,4",
-    ),
-    "documented, from a file": (["batch.npy", *DOCUMENTED], "4,4,36"),
-    "data": (["rec.npy"], "10,6"),
-    "several": (["rec.npy", "batch.npy"], "10,6\n4,10,12"),
-    "wildcards": (["rec.h5::/*/acc"], "10,6\n10,6"),
-    "part": (["rec.npy", "--slice", "2:7"], "5,6"),
-    "part with a layer": (["rec.npy", "--slice", "2:7", "-k", "taps.npy"], "2,6"),
-    "weights": (["layer.npz"], "3,6,2"),
-    "weights on data": (["rec.npy", "-w", "layer.npz", "--padding", "causal"], "10,12"),
-    "kernel": (["-k", "taps.npy"], "4"),
-    "dataset, unnamed": (["rec.h5"], "10,6\n10,6"),
-    "config": (["--input-shape", "10,6", "--config", "layer.json"], "7,6"),
-}
+SHAPES = [
+    (f"--input-shape 4,10,12 {DOCUMENTED}", "4,4,36"),
+    (f"--input-shape '(4, 10, 12)' {DOCUMENTED}", "4,4,36"),
+    ("--input-shape (10,) --kernel-size 3", "8"),
+    (f"--input-shape 4,12,10 {DOCUMENTED} --data-format channels_first", "4,36,4"),
+    (f"batch.npy {DOCUMENTED}", "4,4,36"),
+    ("rec.npy", "10,6"),
+    ("rec.npy batch.npy", "10,6\n4,10,12"),
+    ("rec.h5::/*/acc", "10,6\n10,6"),
+    ("rec.npy --slice 2:7", "5,6"),
+    ("rec.npy --slice 2:7 -k taps.npy", "2,6"),
+    ("layer.npz", "3,6,2"),
+    ("rec.npy -w layer.npz --padding causal", "10,12"),
+    ("-k taps.npy", "4"),
+    ("rec.h5", "10,6\n10,6"),
+    ("--input-shape 10,6 --config layer.json", "7,6"),
+]
 
 
-@pytest.mark.parametrize("args, lines", SHAPES.values(), ids=SHAPES)
-def test_bare_shapes(place: Path, args: list[str], lines: str) -> None:
-    (place / "layer.json").write_text(
-        '{"class_name": "DepthwiseConv1D", "config": {"kernel_size": [4], "padding": "valid"}}'
-    )
-    assert run("inspect", *args, "--shape").noted().out.decode() == lines + "\n"
+@pytest.mark.parametrize("line, shapes", SHAPES)
+def test_bare_shapes(place: Path, line: str, shapes: str) -> None:
+    config = {"class_name": "DepthwiseConv1D", "config": {"kernel_size": [4], "padding": "valid"}}
+    (place / "layer.json").write_text(json.dumps(config))
+    assert run(f"inspect {line} --shape").noted().out.decode() == shapes + "\n"
 
 
-ERRORS = {
-    "nothing": ([], 2, "nothing to inspect"),
-    "rank 4": (["--input-shape", "1,2,3,4", "--kernel-size", "3"], 2, "rank 4"),
-    "no shape": (["--input-shape", "4,ten", "--kernel-size", "3"], 2, "4,ten"),
-    "empty shape": (["--input-shape", "4,0,3", "--kernel-size", "3"], 2, "4,0,3"),
-    "shape without layer": (["--input-shape", "4,10,12"], 2, "needs a layer"),
-    "shape and file": (["rec.npy", "--input-shape", "4,10,12", "--kernel-size", "3"], 2, "leave out"),
-    "too short": (["--input-shape", "2,6", "--kernel-size", "3"], 2, "too few"),
-    "impossible": (
-        ["--input-shape", "9,6", "--kernel-size", "3", "--strides", "2", "--dilation-rate", "2"],
-        2,
-        "strides",
-    ),
-    "layer without kernel": (["rec.npy", "--strides", "2"], 2, "--strides says nothing"),
-    "no bias of nothing": (["rec.npy", "--no-bias"], 2, "--no-bias says nothing"),
-    "seed of nothing": (["rec.npy", "--seed", "2"], 2, "--seed"),
-    "two sources": (["-k", "taps.npy", "-w", "layer.npz"], 2, "exclude"),
-    "bias alone": (["rec.npy", "-b", "taps.npy"], 2, "--bias"),
-    "misfit": (["batch.npy", "-w", "layer.npz"], 2, "batch.npy"),
-    "json and shape": (["rec.npy", "--json", "--shape"], 2, "exclude"),
-    "stats of nothing": (["-k", "taps.npy", "--stats"], 2, "--stats"),
-    "sampling rate": (["rec.npy", "--fs", "0"], 2, "--fs"),
-    "no number": (["rec.npy", "--fs", "nan"], 2, "--fs"),
-    "standard input twice": (["-", "-k", "-"], 2, "standard input"),
-    "part": (["rec.npy", "--slice", "20:"], 2, "--slice 20:"),
-    "missing": (["nope.npy"], 3, "nope.npy: no such file"),
-    "no match": (["*.nope"], 3, "no file matches"),
-    "no dataset": (["rec.h5::/c"], 3, "/c"),
-    "several datasets": (["rec.h5", "--stats"], 3, "/a/acc"),
-    "unknown suffix": (["layer.json"], 3, "suffix"),
-    "not an array": (["bad.npy"], 3, "not an .npy file"),
-    "name in a directory": (["sub::x"], 3, "sub/x"),
-    "kernel file": (["-k", "nope.npy"], 3, "nope.npy"),
-}
+ERRORS = [
+    ("", 2, "nothing to inspect"),
+    ("--input-shape 1,2,3,4 --kernel-size 3", 2, "rank 4"),
+    ("--input-shape 4,ten --kernel-size 3", 2, "4,ten"),
+    ("--input-shape 4,0,3 --kernel-size 3", 2, "4,0,3"),
+    ("--input-shape 4,10,12", 2, "needs a layer"),
+    ("rec.npy --input-shape 4,10,12 --kernel-size 3", 2, "leave out"),
+    ("--input-shape 2,6 --kernel-size 3", 2, "too few"),
+    ("--input-shape 9,6 --kernel-size 3 --strides 2 --dilation-rate 2", 2, "strides"),
+    ("rec.npy --strides 2", 2, "--strides says nothing"),
+    ("rec.npy --no-bias", 2, "--no-bias says nothing"),
+    ("rec.npy --seed 2", 2, "--seed"),
+    ("-k taps.npy -w layer.npz", 2, "exclude"),
+    ("rec.npy -b taps.npy", 2, "--bias"),
+    ("batch.npy -w layer.npz", 2, "batch.npy"),
+    ("rec.npy --json --shape", 2, "exclude"),
+    ("-k taps.npy --stats", 2, "--stats"),
+    ("rec.npy --fs 0", 2, "--fs"),
+    ("rec.npy --fs nan", 2, "--fs"),
+    ("- -k -", 2, "standard input"),
+    ("rec.npy --slice 20:", 2, "--slice 20:"),
+    ("nope.npy", 3, "nope.npy: no such file"),
+    ("*.nope", 3, "no file matches"),
+    ("rec.h5::/c", 3, "/c"),
+    ("rec.h5 --stats", 3, "/a/acc"),
+    ("layer.json", 3, "suffix"),
+    ("bad.npy", 3, "not an .npy file"),
+    ("sub::x", 3, "sub/x"),
+    ("-k nope.npy", 3, "nope.npy"),
+]
 
 
-@pytest.mark.parametrize("args, code, words", ERRORS.values(), ids=ERRORS)
-def test_errors(place: Path, args: list[str], code: int, words: str) -> None:
+@pytest.mark.parametrize("line, code, words", ERRORS)
+def test_errors(place: Path, line: str, code: int, words: str) -> None:
     (place / "layer.json").write_text("{}")
     (place / "bad.npy").write_bytes(b"no array at all")
     (place / "sub").mkdir()
-    ran = run("inspect", *args).failed(code, words)
+    ran = run(f"inspect {line}").failed(code, words)
     assert ran.out == b""
 
 
 def test_earlier_answers_stand(place: Path) -> None:
-    ran = run("inspect", "rec.npy", "nope.npy", "batch.npy", "--shape").failed(3, "nope.npy")
+    ran = run("inspect rec.npy nope.npy batch.npy --shape").failed(3, "nope.npy")
     assert ran.out == b"10,6\n"
 
 
 JSON_CASES = {
-    "data": ["rec.npy"],
-    "dataset": ["rec.h5::/a/acc", "--stats"],
-    "check": ["rec.npy", "-w", "layer.npz", "--fs", "50"],
-    "shape": ["--input-shape", "4,10,12", *DOCUMENTED],
-    "weights": ["layer.npz"],
-    "kernel": ["-k", "taps.npy", "--dilation-rate", "2"],
-    "file": ["rec.h5"],
-    "directory": ["."],
-    "model": [str(KERAS / "functional.keras")],
-    "layer": [f"{KERAS / 'functional.keras'}::conv_a"],
+    "data": "rec.npy",
+    "dataset": "rec.h5::/a/acc --stats",
+    "check": "rec.npy -w layer.npz --fs 50",
+    "shape": f"--input-shape 4,10,12 {DOCUMENTED}",
+    "weights": "layer.npz",
+    "kernel": "-k taps.npy --dilation-rate 2",
+    "file": "rec.h5",
+    "directory": ".",
+    "model": f"{KERAS}/functional.keras",
+    "layer": f"{KERAS}/functional.keras::conv_a",
 }
 SHARED = ("output", "layer", "padding", "effective_kernel_size", "algorithm", "notes")
 
 
-@pytest.mark.parametrize("args", JSON_CASES.values(), ids=JSON_CASES)
-def test_json_shares_the_keys_of_reports(place: Path, args: list[str]) -> None:
-    (found,) = run("inspect", *args, "--json").done().reports
+@pytest.mark.parametrize("line", JSON_CASES.values(), ids=JSON_CASES)
+def test_json_shares_the_keys_of_reports(place: Path, line: str) -> None:
+    (report,) = run(f"inspect {line} --json").done().reports
     whole = schema()
     parts = {key: whole["properties"][key] for key in SHARED}
     checked = {"$defs": whole["$defs"], "properties": parts}
-    if found["kind"] in ("data", "shape"):
+    if report["kind"] in ("data", "shape"):
         parts["input"] = whole["properties"]["input"]
-    if found["kind"] == "weights" and found["weights"]["address"]:
+    if report["kind"] == "weights" and report["weights"]["address"]:
         parts["weights"] = whole["properties"]["weights"]
-    jsonschema.validate(found, checked)
-    assert found["schema_version"] == 1
+    jsonschema.validate(report, checked)
+    assert report["schema_version"] == 1
 
 
 def test_json_values(place: Path) -> None:
-    ran = run("inspect", "rec.npy", "batch.npy", "-k", "taps.npy", "--fs", "50", "--json")
+    ran = run("inspect rec.npy batch.npy -k taps.npy --fs 50 --json")
     one, two = ran.done().reports
     assert one["input"] == {"address": "rec.npy", "shape": [10, 6], "dtype": "float32"}
     assert one["output"] == {"address": None, "shape": [7, 6], "dtype": "float64", "nbytes": 336}
@@ -167,7 +156,7 @@ def test_json_values(place: Path) -> None:
 
 
 def test_kernel_as_people_see_it(place: Path) -> None:
-    text = run("inspect", "-k", "taps.npy", "--fs", "100").done().out.decode()
+    text = run("inspect -k taps.npy --fs 100").done().out.decode()
     # |H| = |sin(4x) / (4 sin(x))| = cos(x) cos(2x) with x = pi f, which is sqrt(1/2) where 2c^3 - c is, c = cos(x).
     edge = 100 * np.arccos(np.roots([2, 0, -1, -(0.5**0.5)]).real.max()) / np.pi
     for words in ("taps.npy", "(4,) float64", "-3 dB (Hz)", f"{edge:.5g}", "1.5 steps (0.015 s)", "████"):
@@ -175,20 +164,20 @@ def test_kernel_as_people_see_it(place: Path) -> None:
 
 
 def test_design_as_people_see_it() -> None:
-    args = ("--kernel-size", "5", "--depthwise-initializer", "moving_average", "--fs", "100", "--json")
-    (found,) = run("inspect", *args).done().reports
-    assert found["channels"][0]["dc_gain"] == pytest.approx(1)
-    assert found["channels"][0]["group_delay"] == {"steps": 2.0, "seconds": 0.02}
+    line = "inspect --kernel-size 5 --depthwise-initializer moving_average --fs 100 --json"
+    (report,) = run(line).done().reports
+    assert report["channels"][0]["dc_gain"] == pytest.approx(1)
+    assert report["channels"][0]["group_delay"] == {"steps": 2.0, "seconds": 0.02}
 
 
 def test_alike_channels_share_a_row(place: Path) -> None:
-    text = run("inspect", "layer.npz").done().out.decode()
+    text = run("inspect layer.npz").done().out.decode()
     assert "0-11" in text
     assert text.count("▆") + text.count("█") > 0
 
 
 def test_check_as_people_see_it(place: Path) -> None:
-    text = run("inspect", "batch.npy", *DOCUMENTED).done().out.decode()
+    text = run(f"inspect batch.npy {DOCUMENTED}").done().out.decode()
     rows = {line[2:].split("  ")[0]: line.split("  ")[-1].strip() for line in text.splitlines()[1:]}
     assert rows["shape"] == "(4, 10, 12): batch of 4, 10 steps, 12 channels"
     assert rows["output"] == "(4, 4, 36) float32, 2304 bytes"
@@ -201,7 +190,7 @@ def test_check_as_people_see_it(place: Path) -> None:
 
 
 def test_stats_as_people_see_them(place: Path) -> None:
-    text = run("inspect", "rec.npy", "--stats", "--fs", "5").done().out.decode()
+    text = run("inspect rec.npy --stats --fs 5").done().out.decode()
     head, first = text.splitlines()[-7:-5]
     assert head.split() == ["channel", "min", "max", "mean", "std", "nan", "inf"]
     # 0, 6, ..., 54: the variance of 0 ... 9 is 99/12.
@@ -210,17 +199,17 @@ def test_stats_as_people_see_them(place: Path) -> None:
 
 
 def test_names_from_files_are_escaped(place: Path) -> None:
-    ran = run("inspect", "rec.h5::/a/acc").done()
+    ran = run("inspect rec.h5::/a/acc").done()
     text = ran.out.decode()
     assert "\x1b" not in text
     assert "\x07" not in text
     assert r"@unit\x1b[31m" in text
     assert r"m/s\n\x1b]0;owned\x07" in text
-    assert "\x1b" not in run("inspect", "rec.h5::/a/acc", "--json").done().out.decode()
+    assert "\x1b" not in run("inspect rec.h5::/a/acc --json").done().out.decode()
 
 
 def test_model_as_people_see_it() -> None:
-    text = run("inspect", KERAS / "functional.keras").done().out.decode()
+    text = run(f"inspect {KERAS}/functional.keras").done().out.decode()
     lines = [line.split() for line in text.splitlines()]
     assert lines[2] == [
         "conv_a",
@@ -240,22 +229,22 @@ def test_model_as_people_see_it() -> None:
 
 def test_standard_input(place: Path) -> None:
     raw = (place / "rec.npy").read_bytes()
-    assert run("inspect", "-", "--shape", stdin=raw).done().out == b"10,6\n"
+    assert run("inspect - --shape", stdin=raw).done().out == b"10,6\n"
     # The header is enough: nothing else comes.
-    assert run("inspect", "-", "-k", "taps.npy", "--shape", stdin=raw[:128]).done().out == b"7,6\n"
-    (found,) = run("inspect", "-", "--stats", "--json", stdin=raw).done().reports
-    assert found["input"]["address"] == "-"
-    assert found["stats"][0]["max"] == 54
-    run("inspect", "-", "--stats", stdin=raw[:-1]).failed(3, "too early")
+    assert run("inspect - -k taps.npy --shape", stdin=raw[:128]).done().out == b"7,6\n"
+    (report,) = run("inspect - --stats --json", stdin=raw).done().reports
+    assert report["input"]["address"] == "-"
+    assert report["stats"][0]["max"] == 54
+    run("inspect - --stats", stdin=raw[:-1]).failed(3, "too early")
 
 
 def test_keras_home_decides_the_data_format(place: Path) -> None:
     (place / "keras.json").write_text('{"image_data_format": "channels_first"}')
-    (found,) = run("inspect", "rec.npy", "--stats", "--json", keras_home=place).done().reports
-    assert len(found["stats"]) == 10
-    (found,) = run("inspect", "rec.npy", "-k", "taps.npy", "--json", keras_home=place).done().reports
-    assert found["output"]["shape"] == [10, 3]
-    assert any("keras.json" in note for note in found["notes"])
+    (report,) = run("inspect rec.npy --stats --json", keras_home=place).done().reports
+    assert len(report["stats"]) == 10
+    (report,) = run("inspect rec.npy -k taps.npy --json", keras_home=place).done().reports
+    assert report["output"]["shape"] == [10, 3]
+    assert any("keras.json" in note for note in report["notes"])
 
 
 def test_help_is_light() -> None:
@@ -264,34 +253,16 @@ def test_help_is_light() -> None:
         "try: main(['inspect', '--help'])\n"
         "finally: sys.stderr.write(' '.join(sys.modules))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        timeout=60,
-        check=False,
-    )
-    assert "--input-shape" in done.stdout
-    assert not {"numpy", "rich", "h5py", "scipy"} & set(done.stderr.split())
+    python = run_python("-c", code, env=environment())
+    assert "--input-shape" in python.stdout
+    assert not {"numpy", "rich", "h5py", "scipy"} & set(python.stderr.split())
 
 
 def test_streams(place: Path) -> None:
-    full = run_shell("$D inspect rec.npy > /dev/full", place)
-    full.failed(4, "standard output", "no space")
-    reader, writer = os.pipe()
-    os.close(reader)
-    with open(writer, "wb") as nobody:
-        closed = subprocess.run(
-            command("inspect", place / "rec.h5"),
-            stdout=nobody,
-            stderr=subprocess.PIPE,
-            env=environment(),
-            timeout=60,
-            check=False,
-        )
-    assert (closed.returncode, closed.stderr) == (141, b"")
-    plain = run_process("inspect", "-k", "taps.npy", cwd=place, env={"PYTHONIOENCODING": "ascii"}).done()
+    run_shell("dwconv inspect rec.npy > /dev/full").failed(4, "standard output", "no space")
+    closed = run_shell("(sleep 0.2; dwconv inspect rec.h5) | true; exit ${PIPESTATUS[0]}")
+    assert (closed.code, closed.err) == (141, "")
+    plain = run_process("inspect -k taps.npy", env={"PYTHONIOENCODING": "ascii"}).done()
     assert b"####" in plain.out
 
 
@@ -339,7 +310,7 @@ def test_fit_and_size() -> None:
 
 
 def test_report_table(place: Path) -> None:
-    ran = run("apply", "rec.npy", "-k", "taps.npy", "-o", "out.npy", "--json")
+    ran = run("apply rec.npy -k taps.npy -o out.npy --json")
     (report,) = ran.done().reports
     report |= {"nonfinite": {"input": 1, "output": 4}, "notes": ["mind this"]}
     stream = io.StringIO()

@@ -11,23 +11,22 @@ import h5py
 import numpy as np
 import pytest
 from helpers_cli import contents, npy_bytes, run, run_shell, save
+from recordings import X
 
 from dwconv_cli.errors import LayerError, UnsafeFileError
 from dwconv_cli.jobs.naming import targets
 from dwconv_cli.storage.formats import Address
 
-X = np.arange(60, dtype="f4").reshape(20, 3)
-Y = X[1:] + X[:-1]
-
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    inner = tmp_path / "work"
-    inner.mkdir()
-    monkeypatch.chdir(inner)
-    save(inner / "k.npy", np.ones(2, "f4"))
-    (inner / "out").mkdir()
-    return inner
+    """A working directory in a folder that nothing may be written to."""
+    folder = tmp_path / "work"
+    (folder / "out").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    save(folder / "k.npy", np.ones(2, "f4"))
+    save(folder / "rec.npy", X)
+    return folder
 
 
 def everything(folder: Path) -> dict[Path, bytes]:
@@ -71,19 +70,19 @@ def test_names_inside_a_file_stay_below_the_template(
         with zipfile.ZipFile(name, "w") as archive:
             archive.writestr(f"{dataset}.npy", npy_bytes(X))
     before = everything(here.parent)
-    ran = run("apply", f"{name}::*" if dataset.count("/") == 0 else f"{name}::**", "-k", "k.npy", "-q",
-              "-o", template, "--output-format", "npy")  # fmt: skip
+    members = "**" if "/" in dataset else "*"
+    ran = run(f"apply {name}::{members} -k k.npy -q -o {template} --output-format npy")
     assert ran.out == b""
-    made = {path for path in everything(here.parent) if path not in before}
-    assert all(path.is_relative_to(here / template.partition("{")[0]) for path in made)
-    assert len(made) == (ran.code == 0)
+    outputs = {path for path in everything(here.parent) if path not in before}
+    assert all(path.is_relative_to(here / template.partition("{")[0]) for path in outputs)
+    assert len(outputs) == (ran.code == 0)
     if ran.code:
         ran.failed(ran.code, name)
         assert ran.code in (2, 3)
 
 
 @pytest.mark.parametrize(
-    "source, template, wanted",
+    "source, template, output",
     [
         ("../d/rec.npy", "out/{parent}/{name}", "out/d/rec.npy"),
         ("/d/e/rec.npy", "out/{parent}/{name}", "out/d/e/rec.npy"),
@@ -102,9 +101,9 @@ def test_names_inside_a_file_stay_below_the_template(
         ("a.h5::/x/..", "{dataset}.npy", "x_...npy"),
     ],
 )
-def test_values_in_templates(source: str, template: str, wanted: str) -> None:
+def test_values_in_templates(source: str, template: str, output: str) -> None:
     (target,) = targets([Address.parse(source)], template, None, "npy" if template == "./{dataset}" else None)
-    assert str(target.output) == wanted
+    assert str(target.output) == output
 
 
 @pytest.mark.parametrize(
@@ -127,56 +126,53 @@ def test_values_that_are_refused(source: str, template: str, error: type[Excepti
 
 
 def test_the_kernel_among_the_outputs(here: Path) -> None:
-    save(here / "rec.npy", X)
-    for where in (("--output-dir", "."), ("-o", "{name}"), ("-o", "./{stem}.npy")):
+    for where in ("--output-dir .", "-o {name}", "-o ./{stem}.npy"):
         (here / "d").mkdir(exist_ok=True)
         save(here / "d" / "k.npy", X)
         before = everything(here)
-        run("apply", "d/*.npy", "-q", "-k", "k.npy", "--overwrite", *where).failed(4, "k.npy")
+        run(f"apply d/*.npy -q -k k.npy --overwrite {where}").failed(4, "k.npy")
         assert everything(here) == before
 
 
-@pytest.mark.parametrize("way", ["-k", "-b", "-w", "--config", "--files-from", "keras.json"])
-@pytest.mark.parametrize("written", ["output", "template", "report"])
-def test_everything_else_that_is_read(here: Path, way: str, written: str) -> None:
-    save(here / "rec.npy", X)
+@pytest.mark.parametrize(
+    "options, path",
+    [
+        ("rec.npy -k k.npy", "k.npy"),
+        ("rec.npy -k k.npy -b b.npy", "b.npy"),
+        ("rec.npy -w w.npz", "w.npz"),
+        ("rec.npy -k k.npy --config c.json", "c.json"),
+        ("--files-from l.txt -k k.npy", "l.txt"),
+        ("rec.npy -k k.npy", "keras.json"),
+    ],
+)
+@pytest.mark.parametrize("output", ["-o other_name", "-o {path}", "-o o.npy --report other_name"])
+def test_everything_else_that_is_read(here: Path, options: str, path: str, output: str) -> None:
     save(here / "b.npy", np.zeros(3, "f4"))
     np.savez("w.npz", kernel=np.ones((2, 3, 1), "f4"))
     (here / "c.json").write_text("{}")
     (here / "l.txt").write_text("rec.npy\n")
     (here / "keras.json").write_text('{"image_data_format": "channels_last"}')
-    read = {"-k": "k.npy", "-b": "b.npy", "-w": "w.npz", "--config": "c.json", "--files-from": "l.txt"}
-    path = read.get(way, way)
-    weights = () if way in ("-k", "-w") else ("-k", "k.npy")
-    told = (way, path) if way in read else ()
-    inputs = () if way == "--files-from" else ("rec.npy",)
-    stem, suffix = os.path.splitext(path)
     os.link(path, "other_name")
-    where = {
-        "output": ("-o", "other_name"),
-        "template": ("-o", f"{stem}{suffix}"),
-        "report": ("-o", "o.npy", "--report", "other_name"),
-    }[written]
     before = everything(here)
-    run("apply", *inputs, "-q", *weights, *told, *where, "--output-format", "npy", "--overwrite", keras_home=here).failed(4, "write to another name")  # fmt: skip
+    line = f"apply -q {options} {output.format(path=path)} --output-format npy --overwrite"
+    run(line, keras_home=here).failed(4, "write to another name")
     assert everything(here) == before
 
 
-@pytest.mark.parametrize("keep", [(), ("--keep-going",)], ids=str)
-@pytest.mark.parametrize("lost", [(), ("none*.npy",)], ids=str)
-def test_a_report_in_the_place_of_an_input_that_a_wildcard_matches(
-    here: Path, keep: tuple[str, ...], lost: tuple[str, ...]
-) -> None:
+@pytest.mark.parametrize("keep", ["", "--keep-going"])
+@pytest.mark.parametrize("lost", ["", "none*.npy"])
+def test_a_report_in_the_place_of_an_input_that_a_wildcard_matches(here: Path, keep: str, lost: str) -> None:
     save(here / "rec1.npy", X)
     save(here / "rec2.npy", X)
     os.link("rec2.npy", "link")
-    arguments = ("apply", *lost, "rec*.npy", "-q", "-k", "k.npy", "--output-dir", "out", "--overwrite", *keep)
+    (here / "rec.npy").unlink()
+    line = f"apply {lost} rec*.npy -q -k k.npy --output-dir out --overwrite {keep}"
     before = everything(here)
     for report in ("rec2.npy", "link", "./rec1.npy"):
-        run(*arguments, "--report", report).failed(4, "input rec")
+        run(f"{line} --report {report}").failed(4, "input rec")
         assert everything(here) == before
     if not lost:
-        run(*arguments, "--report", "out/rec1.npy").failed(4, "out/rec1.npy")
+        run(f"{line} --report out/rec1.npy").failed(4, "out/rec1.npy")
         assert everything(here) == before
 
 
@@ -185,7 +181,7 @@ def test_an_output_among_inputs_that_a_wildcard_matches(here: Path) -> None:
         save(here / f"rec{number}.npy", X * number)
     (here / "out" / "rec1.npy").symlink_to("../rec2.npy")
     before = everything(here)
-    run("apply", "rec*.npy", "-q", "-k", "k.npy", "--output-dir", "out", "--overwrite").failed(4, "rec2.npy")
+    run("apply rec*.npy -q -k k.npy --output-dir out --overwrite").failed(4, "rec2.npy")
     assert everything(here) == before
 
 
@@ -201,31 +197,30 @@ def test_files_in_which_an_input_lies(here: Path, how: str) -> None:
         else:
             file["x"] = h5py.ExternalLink("source.h5", "/x")
     before = everything(here)
-    arguments = ("apply", "in.h5::/x", "--allow-external", "-q", "-k", "k.npy", "--overwrite", "-o")
-    run(*arguments, "source.h5").failed(4, "source.h5")
+    line = "apply in.h5::/x --allow-external -q -k k.npy --overwrite"
+    run(f"{line} -o source.h5").failed(4, "source.h5")
     assert everything(here) == before
-    run(*arguments, "out/y.h5").done()
+    run(f"{line} -o out/y.h5").done()
 
 
 def test_standard_output_that_is_the_input(here: Path) -> None:
-    save(here / "rec.npy", X)
-    ran = run_shell("$D apply rec.npy -q -k k.npy -o - >> rec.npy", here)
-    ran.failed(4, "same")
+    run_shell("dwconv apply rec.npy -q -k k.npy -o - >> rec.npy").failed(4, "same")
     assert (here / "rec.npy").read_bytes() == npy_bytes(X)
 
 
-@pytest.mark.parametrize("option", ["--like", "--bias", "--config"])
-def test_weights_in_the_place_of_what_they_are_made_of(here: Path, option: str) -> None:
-    save(here / "rec.npy", X)
+@pytest.mark.parametrize(
+    "options, path",
+    [
+        ("--like rec.npy --kernel-size 3", "rec.npy"),
+        ("--bias b.npy --from k.npy", "b.npy"),
+        ("--config c.json --channels 3", "c.json"),
+    ],
+)
+def test_weights_in_the_place_of_what_they_are_made_of(here: Path, options: str, path: str) -> None:
     save(here / "b.npy", np.zeros(1, "f4"))
     (here / "c.json").write_text(json.dumps({"kernel_size": 3}))
-    path = {"--like": "rec.npy", "--bias": "b.npy", "--config": "c.json"}[option]
-    more = {"--like": ["--kernel-size", 3], "--bias": ["--from", "k.npy"], "--config": ["--channels", 3]}[
-        option
-    ]
     os.link(path, "other.npy")
     before = everything(here)
-    run("init-weights", option, path, *more, "-q", "--no-bias", "--overwrite", "-o", "other.npy").failed(
-        4, "write to another name"
-    )
+    line = f"init-weights {options} -q --no-bias --overwrite -o other.npy"
+    run(line).failed(4, "write to another name")
     assert everything(here) == before

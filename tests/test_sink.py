@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import pkgutil
-import resource
 import shutil
 import signal
 import stat
@@ -14,31 +13,21 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any
 from unittest import mock
 
 import h5py
 import numpy as np
 import pytest
-from helpers_cli import command, contents, environment, names, npy_bytes, run, run_process, run_shell, save
+from helpers_cli import contents, names, npy_bytes, run, run_process, run_shell, save, start
+from recordings import X, Y, added
 
 from dwconv_cli.errors import OutputError
 from dwconv_cli.storage.sink import WORTH_RESERVING, FileSink
 
 Array = np.ndarray[Any, Any]
-X = np.arange(60, dtype="f4").reshape(20, 3)
-Y = X[1:] + X[:-1]
 SUFFIXES = (".npy", ".npz", ".h5")
-
-
-@pytest.fixture
-def kernel(tmp_path: Path) -> Path:
-    return save(tmp_path / "k.npy", np.ones(2, "f4"))
-
-
-@pytest.fixture
-def rec(tmp_path: Path) -> Path:
-    return save(tmp_path / "rec.npy", X)
 
 
 def values(path: Path) -> Array:
@@ -46,14 +35,13 @@ def values(path: Path) -> Array:
     if path.suffix == ".h5":
         with h5py.File(path) as file:
             (dataset,) = file.values()
-            found: Array = dataset[...]
-            return found
-    loaded = np.load(path)
+            array: Array = dataset[...]
+            return array
+    array = np.load(path)
     if path.suffix == ".npz":
-        with loaded:
-            (found,) = loaded.values()
-            return found
-    return loaded
+        with array as members:
+            (array,) = members.values()
+    return array
 
 
 def write(sink: FileSink, data: bytes = b"new") -> None:
@@ -118,10 +106,10 @@ def test_short_writes_are_continued(tmp_path: Path) -> None:
 def test_room_that_is_not_there_shows_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    asked: list[int] = []
+    sizes: list[int] = []
 
     def refuse(fd: int, offset: int, size: int) -> None:
-        asked.append(size)
+        sizes.append(size)
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "posix_fallocate", refuse)
@@ -130,7 +118,7 @@ def test_room_that_is_not_there_shows_before_the_work(
         opened.reserve(WORTH_RESERVING)
     opened.reserve(WORTH_RESERVING - 1)
     opened.abort()
-    assert asked == [WORTH_RESERVING]
+    assert sizes == [WORTH_RESERVING]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -149,18 +137,14 @@ def test_file_systems_without_reservations_are_written_to_all_the_same(
     assert (tmp_path / "out").read_bytes() == b"abc"
 
 
-@pytest.mark.parametrize("call", ["os.pwrite", "os.fsync", "dwconv_cli.storage.draft._rename_no_replace"])
+@pytest.mark.parametrize("call", ["os.pwrite", "os.fsync", "dwconv_cli.storage.draft.rename_no_replace"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS])
-def test_an_error_of_the_system_leaves_nothing(
-    tmp_path: Path, rec: Path, kernel: Path, call: str, number: int
-) -> None:
+def test_an_error_of_the_system_leaves_nothing(place: Path, call: str, number: int) -> None:
     failing = mock.Mock(side_effect=OSError(number, os.strerror(number)))
     with mock.patch(call, failing):
-        run("apply", rec, "-q", "-k", kernel, "-o", tmp_path / "out.npy").failed(
-            4, "out.npy", os.strerror(number).lower()
-        )
+        run("apply x.npy -q -k k.npy -o out.npy").failed(4, "out.npy", os.strerror(number).lower())
     assert failing.called
-    assert names(tmp_path) == ["k.npy", "rec.npy"]
+    assert added(place) == []
 
 
 # What a file system has that gives a file a name which must be free.
@@ -175,7 +159,7 @@ NAMING = {
 def file_system(lacks: tuple[str, ...], number: int) -> Iterator[None]:
     """One whose calls `lacks` fail with an error `number`."""
     failing = mock.Mock(side_effect=OSError(number, os.strerror(number)))
-    functions = {"renameat2": "dwconv_cli.storage.draft._rename_no_replace", "link": "os.link"}
+    functions = {"renameat2": "dwconv_cli.storage.draft.rename_no_replace", "link": "os.link"}
     with contextlib.ExitStack() as stack:
         for call in lacks:
             stack.enter_context(mock.patch(functions[call], failing))
@@ -200,38 +184,33 @@ def test_a_new_name_on_every_file_system(tmp_path: Path, has: str, number: int) 
     assert contents(tmp_path.iterdir()) == {tmp_path / "a": b"new", tmp_path / "b": b"somebody else's"}
 
 
-@pytest.mark.parametrize("has", NAMING)
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_killed_as_it_gets_its_name(tmp_path: Path, rec: Path, kernel: Path, has: str, suffix: str) -> None:
-    if shutil.which("strace") is None:
-        pytest.skip("no strace")
+@pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
+@pytest.mark.parametrize("has, suffix", list(zip(NAMING, SUFFIXES, strict=True)))
+def test_killed_as_it_gets_its_name(place: Path, has: str, suffix: str) -> None:
     lacks = {"renameat2": "renameat2:error=EINVAL", "link": "linkat:error=EPERM"}
     last = {"renameat2": "renameat2", "links": "linkat", "neither": "renameat"}[has]
     tamper = [f"--inject={lacks[call]}" for call in NAMING[has]] + [f"--inject={last}:signal=KILL"]
-    done = subprocess.run(
-        ["strace", "-f", "-o", tmp_path / "trace", *tamper,
-         *command("apply", rec, "-q", "-k", kernel, "-o", tmp_path / f"out{suffix}")],
-        env=environment(), check=False, capture_output=True,
-    )  # fmt: skip
-    assert last in (tmp_path / "trace").read_text()
-    assert done.returncode == -signal.SIGKILL
-    assert not (tmp_path / f"out{suffix}").exists()
+    process = start(f"apply x.npy -q -k k.npy -o out{suffix}", ["strace", "-f", "-o", "trace", *tamper])
+    process.communicate(timeout=60)
+    assert last in (place / "trace").read_text()
+    assert process.returncode == -signal.SIGKILL
+    assert not (place / f"out{suffix}").exists()
 
 
 def test_data_and_directory_are_synced_before_and_after_the_name(tmp_path: Path) -> None:
-    done: list[str] = []
+    calls: list[str] = []
 
-    def told(name: str, real: Any) -> Any:
-        return lambda *args, **options: (done.append(name.rpartition(".")[2]), real(*args, **options))[1]
+    def noting(name: str, real: Any) -> Any:
+        return lambda *args, **options: (calls.append(name.rpartition(".")[2]), real(*args, **options))[1]
 
     with contextlib.ExitStack() as stack:
-        for name in ("os.fsync", "dwconv_cli.storage.draft._rename_no_replace", "os.replace"):
-            stack.enter_context(mock.patch(name, told(name, pkgutil.resolve_name(name))))
+        for name in ("os.fsync", "dwconv_cli.storage.draft.rename_no_replace", "os.replace"):
+            stack.enter_context(mock.patch(name, noting(name, pkgutil.resolve_name(name))))
         for overwrite in (False, True):
             sink = FileSink(str(tmp_path / "a"), overwrite)
             write(sink)
             sink.commit()
-    assert done == ["fsync", "_rename_no_replace", "fsync", "fsync", "replace", "fsync"]
+    assert calls == ["fsync", "rename_no_replace", "fsync", "fsync", "replace", "fsync"]
 
 
 # Where the temporary file is, and who may read it
@@ -310,13 +289,11 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_an_existing_output_is_refused_and_untouched(
-    tmp_path: Path, rec: Path, kernel: Path, suffix: str
-) -> None:
-    out = tmp_path / f"out{suffix}"
+def test_an_existing_output_is_refused_and_untouched(place: Path, suffix: str) -> None:
+    out = place / f"out{suffix}"
     out.write_bytes(b"old")
     before = out.stat()
-    run("apply", rec, "-q", "-k", kernel, "-o", out).failed(4, f"out{suffix}", "exists", "--overwrite")
+    run(f"apply x.npy -q -k k.npy -o {out}").failed(4, f"out{suffix}", "exists", "--overwrite")
     after = out.stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert out.read_bytes() == b"old"
@@ -324,162 +301,155 @@ def test_an_existing_output_is_refused_and_untouched(
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o755, 0o440])
-def test_overwriting_keeps_the_mode(tmp_path: Path, rec: Path, kernel: Path, suffix: str, mode: int) -> None:
-    out = tmp_path / f"out{suffix}"
+def test_overwriting_keeps_the_mode(place: Path, suffix: str, mode: int) -> None:
+    out = place / f"out{suffix}"
     out.write_bytes(b"old")
     out.chmod(mode)
-    run("apply", rec, "-q", "-k", kernel, "-o", out, "--overwrite").done()
+    run(f"apply x.npy -q -k k.npy -o {out} --overwrite").done()
     assert stat.S_IMODE(out.stat().st_mode) == mode
     np.testing.assert_array_equal(values(out), Y)
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
-def test_new_files_follow_the_umask(tmp_path: Path, rec: Path, kernel: Path, umask: int) -> None:
+def test_new_files_follow_the_umask(place: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        run("apply", rec, "-q", "-k", kernel, "-o", tmp_path / "out.npy").done()
+        run("apply x.npy -q -k k.npy -o out.npy").done()
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "out.npy").stat().st_mode) == 0o666 & ~umask
+    assert stat.S_IMODE((place / "out.npy").stat().st_mode) == 0o666 & ~umask
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_symlink_is_written_through(tmp_path: Path, rec: Path, kernel: Path, suffix: str) -> None:
-    (tmp_path / "far").mkdir()
-    real, link = tmp_path / "far" / f"real{suffix}", tmp_path / f"link{suffix}"
+def test_a_symlink_is_written_through(place: Path, suffix: str) -> None:
+    (place / "far").mkdir()
+    real, link = place / "far" / f"real{suffix}", place / f"link{suffix}"
     real.write_bytes(b"old")
     link.symlink_to(f"far/real{suffix}")
-    run("apply", rec, "-q", "-k", kernel, "-o", link).failed(4, "exists")
+    run(f"apply x.npy -q -k k.npy -o {link}").failed(4, "exists")
     assert real.read_bytes() == b"old"
-    run("apply", rec, "-q", "-k", kernel, "-o", link, "--overwrite").done()
+    run(f"apply x.npy -q -k k.npy -o {link} --overwrite").done()
     assert os.readlink(link) == f"far/real{suffix}"
     np.testing.assert_array_equal(values(real), Y)
-    assert names(tmp_path / "far") == [f"real{suffix}"]
+    assert names(place / "far") == [f"real{suffix}"]
 
 
-def test_a_dangling_symlink(tmp_path: Path, rec: Path, kernel: Path) -> None:
-    link = tmp_path / "link.npy"
+def test_a_dangling_symlink(place: Path) -> None:
+    link = place / "link.npy"
     link.symlink_to("real.npy")
-    run("apply", rec, "-q", "-k", kernel, "-o", link).failed(4, "exists")
-    assert not (tmp_path / "real.npy").exists()
-    run("apply", rec, "-q", "-k", kernel, "-o", link, "--overwrite").done()
+    run("apply x.npy -q -k k.npy -o link.npy").failed(4, "exists")
+    assert not (place / "real.npy").exists()
+    run("apply x.npy -q -k k.npy -o link.npy --overwrite").done()
     assert link.is_symlink()
-    np.testing.assert_array_equal(np.load(tmp_path / "real.npy"), Y)
+    np.testing.assert_array_equal(np.load(place / "real.npy"), Y)
 
 
-def test_a_symlink_to_itself(tmp_path: Path, rec: Path, kernel: Path) -> None:
-    link = tmp_path / "loop.npy"
+def test_a_symlink_to_itself(place: Path) -> None:
+    link = place / "loop.npy"
     link.symlink_to("loop.npy")
-    run("apply", rec, "-q", "-k", kernel, "-o", link).failed(4, "loop.npy")
-    run("apply", link, "-q", "-k", kernel, "-o", tmp_path / "o.npy").failed(3, "loop.npy")
+    run("apply x.npy -q -k k.npy -o loop.npy").failed(4, "loop.npy")
+    run("apply loop.npy -q -k k.npy -o o.npy").failed(3, "loop.npy")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("letter", ["x", "ü", "語"])
-def test_names_of_up_to_255_bytes(tmp_path: Path, rec: Path, kernel: Path, suffix: str, letter: str) -> None:
+def test_names_of_up_to_255_bytes(place: Path, suffix: str, letter: str) -> None:
     room = 255 - len(suffix)
     stem = letter * (room // len(letter.encode()))
     stem += "x" * (room - len(stem.encode()))
-    out = tmp_path / (stem + suffix)
-    run("apply", rec, "-q", "-k", kernel, "-o", out).done()
+    out = place / (stem + suffix)
+    run(f"apply x.npy -q -k k.npy -o {out}").done()
     np.testing.assert_array_equal(values(out), Y)
-    run("apply", rec, "-q", "-k", kernel, "-o", tmp_path / ("x" + stem + suffix)).failed(4)
-    assert len(names(tmp_path)) == 3
+    run(f"apply x.npy -q -k k.npy -o {'x' + stem + suffix}").failed(4)
+    assert added(place) == [out.name]
 
 
 @pytest.mark.parametrize(
     "name", [b"\xff\xfe.npy", "naïve.npy".encode(), b"a b.npy", b"-a.npy", b"a\x1b[31m.npy", b"{x}.npy"]
 )
-def test_names_of_any_bytes(tmp_path: Path, rec: Path, kernel: Path, name: bytes) -> None:
-    (tmp_path / "in").mkdir()
-    source = os.fsencode(tmp_path / "in") + b"/" + name
-    with open(source, "wb") as file:
-        file.write(npy_bytes(X))
-    run("apply", source, "-q", "-k", kernel, "--output-dir", tmp_path / "out").done()
-    assert os.listdir(os.fsencode(tmp_path / "out")) == [name]
-    run("apply", source, "-q", "-k", kernel, "--output-dir", tmp_path / "out").failed(4, "exists")
-    ran = run("apply", source, "--json", "-k", kernel, "--output-dir", tmp_path / "again")
-    assert os.fsencode(ran.reports[0]["input"]["address"]) == source
+def test_names_of_any_bytes(place: Path, name: bytes) -> None:
+    (place / "in").mkdir()
+    source = "in/" + os.fsdecode(name)
+    save(place / source, X)
+    run(f"apply {quote(source)} -q -k k.npy --output-dir out").done()
+    assert os.listdir(b"out") == [name]
+    run(f"apply {quote(source)} -q -k k.npy --output-dir out").failed(4, "exists")
+    ran = run(f"apply {quote(source)} --json -k k.npy --output-dir again")
+    assert ran.reports[0]["input"]["address"] == source
 
 
 @pytest.mark.parametrize("where", ["missing/out.npy", "missing/deep/out.h5", "k.npy/out.npy"])
-def test_a_directory_that_is_not_there(tmp_path: Path, rec: Path, kernel: Path, where: str) -> None:
-    run("apply", rec, "-q", "-k", kernel, "-o", tmp_path / where).failed(4, "directory")
-    assert names(tmp_path) == ["k.npy", "rec.npy"]
+def test_a_directory_that_is_not_there(place: Path, where: str) -> None:
+    run(f"apply x.npy -q -k k.npy -o {where}").failed(4, "directory")
+    assert added(place) == []
 
 
 @pytest.mark.parametrize("where", ["", "/", "/."])
-def test_a_directory_is_no_file(tmp_path: Path, rec: Path, kernel: Path, where: str) -> None:
-    run("apply", rec, "-q", "-k", kernel, "-o", f"{tmp_path}{where}").failed(4, "directory", "--output-dir")
-    (tmp_path / "d.npy").mkdir()
-    run("apply", rec, "-q", "-k", kernel, "-o", tmp_path / "d.npy", "--overwrite").failed(4, "directory")
+def test_a_directory_is_no_file(place: Path, where: str) -> None:
+    run(f"apply x.npy -q -k k.npy -o {place}{where}").failed(4, "directory", "--output-dir")
+    (place / "d.npy").mkdir()
+    run("apply x.npy -q -k k.npy -o d.npy --overwrite").failed(4, "directory")
 
 
-def test_an_output_directory_is_made_but_not_in_the_place_of_a_file(
-    tmp_path: Path, rec: Path, kernel: Path
-) -> None:
-    run("apply", rec, "-q", "-k", kernel, "--output-dir", tmp_path / "a" / "b").done()
-    np.testing.assert_array_equal(np.load(tmp_path / "a" / "b" / "rec.npy"), Y)
-    run("apply", rec, "-q", "-k", kernel, "--output-dir", kernel).failed(4, "k.npy")
+def test_an_output_directory_is_made_but_not_in_the_place_of_a_file(place: Path) -> None:
+    run("apply x.npy -q -k k.npy --output-dir a/b").done()
+    np.testing.assert_array_equal(np.load(place / "a" / "b" / "x.npy"), Y)
+    run("apply x.npy -q -k k.npy --output-dir k.npy").failed(4, "k.npy")
 
 
 # Devices and pipes
 
 
 @pytest.mark.parametrize("output_format", ["npy", "npz", "hdf5"])
-def test_a_full_device(tmp_path: Path, rec: Path, kernel: Path, output_format: str) -> None:
-    run("apply", rec, "-q", "-k", kernel, "-o", "/dev/full", "--output-format", output_format).failed(
-        4, "/dev/full"
-    )
-    assert names(tmp_path) == ["k.npy", "rec.npy"]
+def test_a_full_device(place: Path, output_format: str) -> None:
+    run(f"apply x.npy -q -k k.npy -o /dev/full --output-format {output_format}").failed(4, "/dev/full")
+    assert added(place) == []
 
 
-def test_the_null_device_takes_everything(rec: Path, kernel: Path) -> None:
+def test_the_null_device_takes_everything(place: Path) -> None:
     for output_format in ("npy", "npz"):
-        run("apply", rec, "-q", "-k", kernel, "-o", "/dev/null", "--output-format", output_format).done()
+        run(f"apply x.npy -q -k k.npy -o /dev/null --output-format {output_format}").done()
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
-def test_a_fifo_is_streamed_into_and_stays(tmp_path: Path, rec: Path, kernel: Path) -> None:
-    fifo = tmp_path / "pipe.npy"
+def test_a_fifo_is_streamed_into_and_stays(place: Path) -> None:
+    fifo = place / "pipe.npy"
     os.mkfifo(fifo)
-    taken: list[bytes] = []
-    reader = threading.Thread(target=lambda: taken.append(fifo.read_bytes()))
+    streams: list[bytes] = []
+    reader = threading.Thread(target=lambda: streams.append(fifo.read_bytes()))
     reader.start()
-    ran = run("apply", rec, "-q", "-k", kernel, "-o", fifo)
+    ran = run("apply x.npy -q -k k.npy -o pipe.npy")
     reader.join(10)
     ran.done()
-    assert taken == [npy_bytes(Y)]
+    assert streams == [npy_bytes(Y)]
     assert stat.S_ISFIFO(fifo.stat().st_mode)
 
 
-def test_a_fifo_is_read(tmp_path: Path, rec: Path, kernel: Path) -> None:
-    fifo = tmp_path / "pipe.npy"
+def test_a_fifo_is_read(place: Path) -> None:
+    fifo = place / "pipe.npy"
     os.mkfifo(fifo)
     writer = threading.Thread(target=lambda: fifo.write_bytes(npy_bytes(X)))
     writer.start()
-    ran = run("apply", fifo, "-q", "-k", kernel, "-o", tmp_path / "out.npy")
+    ran = run("apply pipe.npy -q -k k.npy -o out.npy")
     writer.join(10)
     ran.done()
-    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), Y)
+    np.testing.assert_array_equal(np.load(place / "out.npy"), Y)
 
 
 @pytest.mark.parametrize(
     "redirection, name",
     [("| cat > out", "/dev/stdout"), ("| cat > out", "/dev/fd/1"), (">> out", "/dev/stdout")],
 )
-def test_standard_output_by_its_name(
-    tmp_path: Path, rec: Path, kernel: Path, redirection: str, name: str
-) -> None:
-    line = f"set -o pipefail; $D apply rec.npy -q -k k.npy -o {name} --output-format npy {redirection}"
-    ran = run_shell(line, tmp_path)
+def test_standard_output_by_its_name(place: Path, redirection: str, name: str) -> None:
+    line = f"set -o pipefail; dwconv apply x.npy -q -k k.npy -o {name} --output-format npy {redirection}"
+    ran = run_shell(line)
     if redirection.startswith("|"):
         ran.done()
-        assert (tmp_path / "out").read_bytes() == npy_bytes(Y)
+        assert (place / "out").read_bytes() == npy_bytes(Y)
     else:
         # The shell has made the file already.
         ran.failed(4, "exists", "--overwrite")
-        assert (tmp_path / "out").read_bytes() == b""
+        assert (place / "out").read_bytes() == b""
 
 
 # Small and read-only disks
@@ -488,17 +458,16 @@ def test_standard_output_by_its_name(
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if made.returncode:
-        pytest.skip(f"cannot mount a small disk: {made.stderr.decode().strip()}")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small disk: {mounted.stderr.decode().strip()}")
     try:
-        yield place
+        yield folder
     finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 BIG = np.arange(900_000, dtype="f4").reshape(-1, 3)
@@ -508,113 +477,96 @@ NOISE = np.random.default_rng(0).random((300_000, 3), "f4")
 @pytest.mark.parametrize(
     "name, more",
     [
-        ("out.npy", ()),
-        ("out.npz", ()),
-        ("out.h5", ()),
-        ("out.h5", ("--chunks", "1000,3")),
-        ("out.h5", ("--compression", "gzip:1", "--chunks", "100,3", "--fletcher32")),
-        ("old.npz::new", ()),
-        ("old.h5::/new", ()),
-        ("old.npy", ("--overwrite",)),
-        ("old.h5", ("--overwrite",)),
-        ("old.h5::/x", ("--overwrite",)),
+        ("out.npy", ""),
+        ("out.npz", ""),
+        ("out.h5", ""),
+        ("out.h5", "--chunks 1000,3"),
+        ("out.h5", "--compression gzip:1 --chunks 100,3 --fletcher32"),
+        ("old.npz::new", ""),
+        ("old.h5::/new", ""),
+        ("old.npy", "--overwrite"),
+        ("old.h5", "--overwrite"),
+        ("old.h5::/x", "--overwrite"),
     ],
 )
-def test_a_disk_that_fills_up(
-    tmp_path: Path, kernel: Path, disk: Path, name: str, more: tuple[str, ...]
-) -> None:
+def test_a_disk_that_fills_up(place: Path, disk: Path, name: str, more: str) -> None:
     np.savez(disk / "old.npz", x=X)
     save(disk / "old.npy", X)
     with h5py.File(disk / "old.h5", "w") as file:
         file["x"] = X
     before = contents(disk.iterdir())
-    big = save(tmp_path / "big.npy", NOISE)
-    ran = run_process("apply", big, "-q", "-k", kernel, "-o", f"{disk}/{name}", *more)
+    save(place / "big.npy", NOISE)
+    ran = run(f"apply big.npy -q -k k.npy -o {disk}/{name} {more}")
     ran.failed(4, name.partition("::")[0], "no space left on device")
     assert contents(disk.iterdir()) == before
 
 
-def test_a_full_disk_fails_every_member_of_an_archive(tmp_path: Path, kernel: Path, disk: Path) -> None:
-    np.savez(tmp_path / "a.npz", big=NOISE, small=X)
+def test_a_full_disk_fails_every_member_of_an_archive(place: Path, disk: Path) -> None:
+    np.savez(place / "a.npz", big=NOISE, small=X)
     for name in ("out.npz", "out.h5"):
-        ran = run("apply", f"{tmp_path}/a.npz::*", "--json", "-k", kernel, "--keep-going", "-o", disk / name)
+        ran = run(f"apply a.npz::* --json -k k.npy --keep-going -o {disk}/{name}")
         assert ran.code == 1, ran.err
         assert [report["status"] for report in ran.reports] == ["failed", "failed"]
         assert {report["error"]["code"] for report in ran.reports} == {4}
         assert names(disk) == []
 
 
-def test_a_full_disk_for_spooled_data(tmp_path: Path, kernel: Path, disk: Path) -> None:
+def test_a_full_disk_for_spooled_data(place: Path, disk: Path) -> None:
     data = npy_bytes(np.asfortranarray(NOISE))
-    ran = run_process(
-        "apply", "-", "-q", "-k", kernel, "-o", tmp_path / "o.npy", stdin=data, env={"TMPDIR": str(disk)}
-    )
+    ran = run_process("apply - -q -k k.npy -o o.npy", stdin=data, env={"TMPDIR": str(disk)})
     ran.failed(4, "no space left", "spooled")
     assert names(disk) == []
-    assert names(tmp_path) == ["disk", "k.npy"]
+    assert added(place) == ["disk"]
 
 
-def test_a_report_on_a_full_disk(tmp_path: Path, rec: Path, kernel: Path, disk: Path) -> None:
+def test_a_report_on_a_full_disk(place: Path, disk: Path) -> None:
     with (disk / "ballast").open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(4096))
-    ran = run("apply", rec, "-q", "-k", kernel, "-o", tmp_path / "o.npy", "--report", disk / "r.json")
+    ran = run(f"apply x.npy -q -k k.npy -o o.npy --report {disk}/r.json")
     ran.failed(4, "r.json", "no space left")
 
 
-def test_a_read_only_disk(tmp_path: Path, rec: Path, kernel: Path, disk: Path) -> None:
+def test_a_read_only_disk(place: Path, disk: Path) -> None:
     save(disk / "old.npy", X)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     for name in ("new.npy", "new.npz", "new.h5"):
-        run("apply", rec, "-q", "-k", kernel, "-o", disk / name).failed(4, name, "read-only file system")
-    run("apply", rec, "-q", "-k", kernel, "-o", disk / "old.npy", "--overwrite").failed(4, "read-only")
-    run("apply", rec, "-q", "-k", kernel, "--output-dir", disk / "d").failed(4, "read-only")
-    run("apply", disk / "old.npy", "-q", "-k", kernel, "-o", "-").done()
+        run(f"apply x.npy -q -k k.npy -o {disk}/{name}").failed(4, name, "read-only file system")
+    run(f"apply x.npy -q -k k.npy -o {disk}/old.npy --overwrite").failed(4, "read-only")
+    run(f"apply x.npy -q -k k.npy --output-dir {disk}/d").failed(4, "read-only")
+    run(f"apply {disk}/old.npy -q -k k.npy -o -").done()
 
 
 @pytest.mark.parametrize("name", ["out.npy", "out.npz", "out.h5"])
-def test_a_limit_on_file_sizes(tmp_path: Path, kernel: Path, name: str) -> None:
-    big = save(tmp_path / "big.npy", BIG)
-    ran = run_process(
-        "apply",
-        big,
-        "-q",
-        "-k",
-        kernel,
-        "-o",
-        tmp_path / name,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)),
-    )
-    ran.failed(4, name, "file too large")
-    assert names(tmp_path) == ["big.npy", "k.npy"]
+def test_a_limit_on_file_sizes(place: Path, name: str) -> None:
+    save(place / "big.npy", BIG)
+    # In units of 1024 bytes.
+    run_shell(f"ulimit -f 1024; dwconv apply big.npy -q -k k.npy -o {name}").failed(4, name, "file too large")
+    assert added(place) == ["big.npy"]
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /proc here")
-def test_a_directory_where_nobody_may_write(rec: Path, kernel: Path) -> None:
+def test_a_directory_where_nobody_may_write(place: Path) -> None:
     for suffix in SUFFIXES:
-        run("apply", rec, "-q", "-k", kernel, "-o", f"/proc/self/out{suffix}").failed(
-            4, f"/proc/self/out{suffix}"
-        )
+        run(f"apply x.npy -q -k k.npy -o /proc/self/out{suffix}").failed(4, f"/proc/self/out{suffix}")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_somebody_without_permission(tmp_path: Path, rec: Path, kernel: Path) -> None:
-    locked = tmp_path / "locked"
+def test_somebody_without_permission(place: Path) -> None:
+    locked = place / "locked"
     locked.mkdir(0o755)
     secret = save(locked / "secret.npy", X)
     secret.chmod(0o600)
-    parents = [path for path in (tmp_path, *tmp_path.parents) if not path.stat().st_mode & 0o001]
+    parents = [path for path in (place, *place.parents) if not path.stat().st_mode & 0o001]
     modes = {path: path.stat().st_mode for path in parents}
     for path in parents:
         path.chmod(modes[path] | 0o111)
     try:
         os.seteuid(65534)
         for suffix in SUFFIXES:
-            run("apply", rec, "-q", "-k", kernel, "-o", locked / f"out{suffix}").failed(
-                4, "permission denied"
-            )
-        run("apply", secret, "-q", "-k", kernel, "-o", "-").failed(3, "permission denied")
-        run("apply", rec, "-q", "-k", secret, "-o", "-").failed(3, "permission denied")
+            run(f"apply x.npy -q -k k.npy -o locked/out{suffix}").failed(4, "permission denied")
+        run(f"apply {secret} -q -k k.npy -o -").failed(3, "permission denied")
+        run(f"apply x.npy -q -k {secret} -o -").failed(3, "permission denied")
     finally:
         os.seteuid(0)
         for path, mode in modes.items():
@@ -623,13 +575,7 @@ def test_somebody_without_permission(tmp_path: Path, rec: Path, kernel: Path) ->
 
 
 @pytest.mark.parametrize("name", ["bad.npz", "bad.h5"])
-def test_what_is_wrong_with_a_file_to_add_to_is_an_error_of_the_output(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    save(Path("x.npy"), np.ones((9, 2), "f4"))
+def test_what_is_wrong_with_a_file_to_add_to_is_an_error_of_the_output(place: Path, name: str) -> None:
     Path(name).write_bytes(b"damaged")
-    run("apply", "x.npy", "-q", "--kernel-size", "2", "-o", f"{name}::/y").failed(
-        4, name, "write to another file"
-    )
+    run(f"apply x.npy -q --kernel-size 2 -o {name}::/y").failed(4, name, "write to another file")
     assert Path(name).read_bytes() == b"damaged"

@@ -141,7 +141,7 @@ class Draft:
         """Rename the temporary file to a name that is free, and never have anything else appear under it."""
         folder = self._folder
         try:
-            _rename_no_replace(folder, name, self._base)
+            rename_no_replace(folder, name, self._base)
             return
         except OSError as error:
             if error.errno not in _UNKNOWN:
@@ -212,7 +212,7 @@ def _renameat2() -> Callable[..., int] | None:
     return found
 
 
-def _rename_no_replace(folder: int, old: str, new: str) -> None:
+def rename_no_replace(folder: int, old: str, new: str) -> None:
     """Rename within an open folder, in one step that fails if the new name exists.
 
     Raises

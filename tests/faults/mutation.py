@@ -34,7 +34,7 @@ MUTANTS = (
         "            self._rename_to_new(self._name)\n": "            pass\n",
     }, "crash points", 3, ("npy", "npy over another")),
     Mutant("renamed over what came first", DRAFT, {
-        "            _rename_no_replace(folder, name, self._base)\n":
+        "            rename_no_replace(folder, name, self._base)\n":
         "            os.rename(name, self._base, src_dir_fd=folder, dst_dir_fd=folder)\n",
     }, "races", 4),
     Mutant("a placeholder where there are no links", DRAFT, {
