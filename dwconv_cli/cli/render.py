@@ -1,12 +1,17 @@
-"""Tables for people: plain text, or rich's where the stream is a terminal."""
+"""Tables for people, in columns, and in colour where the stream is a terminal."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
+from textwrap import wrap
 from typing import Any, TextIO
+
+import click
 
 from dwconv_cli.cli import writing
 from dwconv_cli.text import printable
@@ -37,8 +42,8 @@ def answering(stream: TextIO) -> Iterator[None]:
 def table(rows: Rows, stream: TextIO, head: Sequence[str] = ()) -> None:
     """Write `rows` in columns; without `head` the first column names what follows it.
 
-    Names and texts may come from files: what is unprintable is escaped. There is colour on a terminal only, and
-    none with ``NO_COLOR``.
+    Names and texts may come from files: what is unprintable is escaped. On a terminal the head or the first column
+    is coloured, and without `head` long texts go on below themselves.
 
     Parameters
     ----------
@@ -51,32 +56,39 @@ def table(rows: Rows, stream: TextIO, head: Sequence[str] = ()) -> None:
     if not rows:
         return
     cells = [[fit(cell, stream) for cell in row] for row in rows]
-    columns = range(len(cells[0]))
-    right = [bool(head) and all(_NUMBER.fullmatch(row[column]) for row in cells) for column in columns]
-    if is_rich(stream):
-        _rich_table(cells, stream, head, right)
-        return
-    lines = [list(head), *cells] if head else cells
-    widths = [max(len(line[column]) for line in lines) for column in columns]
-    for line in lines:
-        padded = (
+    right = [bool(head) and all(map(_NUMBER.fullmatch, column)) for column in zip(*cells, strict=True)]
+    colour = has_colour(stream)
+    if colour and not head:
+        names = max(len(name) for name, _ in cells)
+        room = max(20, shutil.get_terminal_size().columns - 2 * INDENT - names)
+        cells = [
+            [first, line]
+            for name, text in cells
+            for first, line in zip_longest([name], wrap(text, room, break_long_words=False), fillvalue="")
+        ]
+    if head:
+        cells.insert(0, list(head))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for number, row in enumerate(cells):
+        padded = [
             cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(line, widths, right, strict=True)
-        )
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ]
+        padded[-1] = padded[-1].rstrip()
+        if colour and head and number == 0:
+            padded = [click.style(cell, bold=True) for cell in padded]
+        elif colour:
+            padded[0] = click.style(padded[0], fg="cyan")
         stream.write((" " * INDENT + "  ".join(padded)).rstrip() + "\n")
 
 
 def title(text: str, stream: TextIO) -> None:
-    """Write a line that stands above tables."""
-    if not is_rich(stream):
-        stream.write(fit(text, stream) + "\n")
-        return
-    from rich.text import Text
-
-    _console(stream).print(Text(fit(text, stream), style="bold"), soft_wrap=True)
+    """Write a line that stands above tables; it is bold on a terminal."""
+    text = fit(text, stream)
+    stream.write((click.style(text, bold=True) if has_colour(stream) else text) + "\n")
 
 
-def is_rich(stream: TextIO) -> bool:
+def has_colour(stream: TextIO) -> bool:
     """Whether `stream` is a terminal on which colour is welcome."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
@@ -142,25 +154,3 @@ def size(nbytes: int) -> str:
         if nbytes >= 10 * scale:
             return f"{nbytes} bytes ({nbytes / scale:.1f} {unit})"
     return f"{nbytes} bytes"
-
-
-def _console(stream: TextIO) -> Any:
-    from rich.console import Console
-
-    return Console(file=stream, markup=False, highlight=False, emoji=False)
-
-
-def _rich_table(cells: Rows, stream: TextIO, head: Sequence[str], right: list[bool]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table(box=None, show_header=bool(head), pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column, to_right in enumerate(right):
-        label = Text(head[column]) if head else ""
-        style = "cyan" if column == 0 else ""
-        grid.add_column(label, justify="right" if to_right else "left", style=style, overflow="fold")
-    for row in cells:
-        grid.add_row(*(Text(cell) for cell in row))
-    from rich.padding import Padding
-
-    _console(stream).print(Padding(grid, (0, 0, 0, INDENT)))
