@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from dwconv_cli import LayerSpec, StreamingConv, Weights, depthwise_conv1d
 from dwconv_cli.convolution.algorithms import ALGORITHMS
+from dwconv_cli.convolution.blockwise import BlockwiseConvolution
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.convolution.plan import problem_of
 from dwconv_cli.errors import LayerError, ShapeError
@@ -230,9 +231,10 @@ def test_a_shared_kernel_needs_the_channels() -> None:
 def test_over_a_convolution_that_is_ready() -> None:
     convolution = Convolution(LayerSpec(kernel_size=3), Weights(np.ones((3, 1, 1))), 1, np.float64)
     for _ in range(2):
-        stream = StreamingConv.over(convolution)
-        assert stream.push(np.arange(5.0)).tolist() == [3, 6, 9]
-        assert stream.finish().shape == (1, 0, 1)
+        blockwise = BlockwiseConvolution(convolution)
+        blockwise.space(5)[...] = np.arange(5.0)[:, None]
+        assert blockwise.advance(5).ravel().tolist() == [3, 6, 9]
+        assert blockwise.advance(0, last=True).shape == (1, 0, 1)
 
 
 class TestRefused:

@@ -16,7 +16,8 @@ from dwconv_cli.convolution.algorithms import ALGORITHMS
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.errors import DwconvError, InputError, LayerError, ShapeError
 from dwconv_cli.jobs import transfer
-from dwconv_cli.jobs.transfer import Tally, Transfer
+from dwconv_cli.jobs.tally import Tally
+from dwconv_cli.jobs.transfer import Transfer
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.registry import Choice
 

@@ -150,13 +150,13 @@ class Convolution:
             self._last_shape = shape
         return self._placement
 
-    def empty(self, batch: int, steps: int) -> Array:
-        """A new output, seen as (batch, steps, channels), lying in memory as the layer's data format says."""
-        return self._axes.empty((batch, steps, self.output_channels), self.precision.output)
+    def empty_input(self, shape: tuple[int, ...]) -> Array:
+        """A new array (batch, steps, channels) for data, in the compute dtype."""
+        return self._axes.empty(shape, self.precision.compute)
 
-    def room(self, batch: int, steps: int) -> Array:
-        """A new array for data, in the compute dtype, seen and lying as outputs do."""
-        return self._axes.empty((batch, steps, self.channels), self.precision.compute)
+    def empty_output(self, shape: tuple[int, ...]) -> Array:
+        """A new array (batch, steps, channels) for outputs."""
+        return self._axes.empty(shape, self.precision.output)
 
     def run(self, x: Array, first: int, out: Array, start: int) -> None:
         """Compute outputs from `start` on.

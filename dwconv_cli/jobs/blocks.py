@@ -21,6 +21,12 @@ class Lane(NamedTuple):
     channels: slice
     block_steps: int
 
+    @property
+    def block_samples(self) -> int:
+        """Samples of a block."""
+        recordings, width = self.batch.stop - self.batch.start, self.channels.stop - self.channels.start
+        return int(recordings * width * self.block_steps)
+
 
 class Storage(NamedTuple):
     """How an array lies in its file, as far as cutting it cares.

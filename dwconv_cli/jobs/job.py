@@ -13,7 +13,8 @@ from dwconv_cli.jobs.naming import Target
 from dwconv_cli.jobs.plan import plan_job
 from dwconv_cli.jobs.provenance import made_by
 from dwconv_cli.jobs.settings import Settings
-from dwconv_cli.jobs.transfer import Tally, Transfer
+from dwconv_cli.jobs.tally import Tally
+from dwconv_cli.jobs.transfer import Transfer
 from dwconv_cli.storage.checksum import Checksum
 from dwconv_cli.storage.formats import Output, Writer, open_reader
 from dwconv_cli.storage.hdf5_storage import storage_options

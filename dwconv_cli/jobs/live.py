@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dwconv_cli.arrays import Array
-from dwconv_cli.convolution.streaming import StreamingConv
+from dwconv_cli.convolution.blockwise import BlockwiseConvolution
 from dwconv_cli.errors import InputError, ShapeError
 from dwconv_cli.errors.system import reason
 from dwconv_cli.jobs.ending import ASK, Ending
@@ -18,7 +18,7 @@ from dwconv_cli.jobs.naming import Target
 from dwconv_cli.jobs.plan import plan_stream
 from dwconv_cli.jobs.report import Report
 from dwconv_cli.jobs.settings import Settings
-from dwconv_cli.jobs.transfer import Tally
+from dwconv_cli.jobs.tally import Tally
 from dwconv_cli.storage.formats.npy import GrowingNpyWriter, bytes_of, numeric_dtype
 from dwconv_cli.storage.sink import FileSink, StreamSink
 from dwconv_cli.weights.recipe import Recipe
@@ -89,7 +89,7 @@ def filter_live(
     started = time.perf_counter()
     plan = plan_stream(recipe, raw.channels, numeric_dtype(raw.dtype, "--raw"), settings)
     assert plan.convolution is not None
-    stream = StreamingConv.over(plan.convolution)
+    stream = BlockwiseConvolution(plan.convolution)
     tally = Tally(plan.layer.activity_regularizer, 1, settings.nan, "standard input")
     writer: Any = output
     if isinstance(output, FileSink):
@@ -102,7 +102,7 @@ def filter_live(
             space = stream.space(len(block))
             with np.errstate(all="ignore"):
                 space[0] = block
-            tally.took(space)
+            tally.count_input(space)
             steps += len(block)
             written = _put(writer, stream.advance(len(block)), tally, written)
         if ending is not None and ending.name is not None:
@@ -133,7 +133,7 @@ def _put(writer: Any, outputs: Array, tally: Tally, written: int) -> int:
     """Write outputs (1, n, channels) after `written` steps; give the steps written by then."""
     if not outputs.shape[1]:
         return written
-    tally.gave(outputs)
+    tally.count_output(outputs)
     block = np.ascontiguousarray(outputs[0])
     at = written * block.itemsize * block.shape[1]
     writer.write_at(bytes_of(block), at)

@@ -18,7 +18,7 @@ from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.jobs.orientation import attributes_note, shape_note
 from dwconv_cli.jobs.report import Report, array_entry
 from dwconv_cli.jobs.settings import Settings
-from dwconv_cli.jobs.transfer import Tally
+from dwconv_cli.jobs.tally import Tally
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 from dwconv_cli.layer.config import from_config, to_config

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dwconv_cli.jobs.transfer import Tally
+    from dwconv_cli.jobs.tally import Tally
 
 SCHEMA_VERSION = 1
 

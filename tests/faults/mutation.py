@@ -75,7 +75,7 @@ MUTANTS = (
         "if state_of(self._fd, self.name) != self._before:": "if False:",
     }, "races", 4),
     Mutant("blocks of any size", "jobs/transfer.py", {
-        "BLOCK_BYTES = 4 << 20": "BLOCK_BYTES = 1 << 40", "memory // (BLOCKS * per_item)": "1 << 40",
+        "BLOCK_BYTES = 4 << 20": "BLOCK_BYTES = 1 << 40", "memory // (BLOCKS_OVERLAPPED * bytes_per_sample)": "1 << 40",
     }, "memory", 2),
     Mutant("refused inputs stay open", "storage/formats/__init__.py", {"        source.close()\n": "        pass\n"}, "batch", 3000),
 )  # fmt: skip
