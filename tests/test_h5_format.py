@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers_cli import environment, names, npy_bytes, run, run_process, save
 
-from dwconv_cli.storage.hdf5.write import Trap
+from dwconv_cli.storage.hdf5.output_file import OutputFile
 
 Array = np.ndarray[Any, Any]
 X = np.arange(60, dtype="f4").reshape(20, 3)
@@ -464,7 +464,7 @@ def test_fail_fast_leaves_the_file_as_it_was(
 
 FAIL_AT = """
 import errno, os, sys
-from dwconv_cli.storage.hdf5 import write
+from dwconv_cli.storage.hdf5 import output_file
 from dwconv_cli.cli import main
 count, kind = int(sys.argv[1]), sys.argv[2]
 real = os.pwrite
@@ -480,7 +480,7 @@ def pwrite(fd, data, offset):
     if count < 0 and kind == "ENOSPC":
         raise OSError(errno.ENOSPC, "No space left on device")
     return real(fd, data, offset)
-write.os.pwrite = pwrite
+output_file.os.pwrite = pwrite
 main(sys.argv[3:])
 """
 
@@ -510,7 +510,7 @@ def test_an_error_at_the_kth_write_leaves_nothing_and_kills_nobody(
 
 def test_the_trap_keeps_errors_to_itself_and_reads_holes_as_zeros(tmp_path: Path) -> None:
     with (tmp_path / "x").open("w+b") as file, open("/dev/full", "r+b", buffering=0) as full:
-        trap = Trap(file.fileno(), "x")
+        trap = OutputFile(file.fileno(), "x")
         assert trap.write(b"abc") == 3
         trap.seek(1)
         taken = bytearray(b"....")
@@ -518,7 +518,7 @@ def test_the_trap_keeps_errors_to_itself_and_reads_holes_as_zeros(tmp_path: Path
         assert taken == b"bc\0\0"
         assert trap.seek(0, io.SEEK_END) == 3
         assert trap.error is None
-        stuck = Trap(full.fileno(), "full")
+        stuck = OutputFile(full.fileno(), "full")
         assert stuck.write(b"abc") == 3
         assert isinstance(stuck.error, OSError)
 

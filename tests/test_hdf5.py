@@ -17,7 +17,7 @@ import pytest
 
 from dwconv_cli.errors import DwconvError, InputError, MissingExtraError, UnsafeFileError
 from dwconv_cli.storage import hdf5
-from dwconv_cli.storage.hdf5 import guard, listing
+from dwconv_cli.storage.hdf5 import filters, listing, storage_check
 
 SECRET = np.frombuffer(b"canary: nobody may read this file.", "u1")
 
@@ -388,7 +388,7 @@ def test_sizes_without_storage(tmp_path: Path, options: dict[str, Any], refused:
 def test_zeros_that_gzip_shrank_a_thousandfold_are_no_bomb(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "FREE_BYTES", 1 << 16)
+    monkeypatch.setattr(storage_check, "FREE_BYTES", 1 << 16)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         data = file.create_dataset("x", (1 << 22,), "u1", chunks=(1 << 20,), compression=9)
         data[:] = 0
@@ -513,7 +513,7 @@ def test_a_missing_filter_is_named_with_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type, says: str
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(guard, "_available", lambda code: code <= 6)
+    monkeypatch.setattr(filters, "is_available", lambda code: code <= 6)
     with_filter(tmp_path / "a.h5", number)
     with hdf5.open_file(tmp_path / "a.h5") as file, pytest.raises(kind, match=says) as caught:
         hdf5.dataset(file, "x")
@@ -531,11 +531,11 @@ def test_no_library_is_looked_for_on_the_plugin_path(tmp_path: Path, monkeypatch
     monkeypatch.setattr(h5py.h5z, "filter_avail", unknown)
     before = [h5py.h5pl.get(index) for index in range(h5py.h5pl.size())]
     assert before
-    assert not guard._available(32000 + 500)
+    assert not filters.is_available(32000 + 500)
     assert asked == [0]
     assert [h5py.h5pl.get(index) for index in range(h5py.h5pl.size())] == before
     monkeypatch.setenv("HDF5_PLUGIN_PATH", str(tmp_path))
-    guard._available(32000 + 500)
+    filters.is_available(32000 + 500)
     assert asked[1:] == [len(before)]
 
 

@@ -22,7 +22,7 @@ from h5py._objects import phil
 from dwconv_cli.errors import InputError, OutOfMemoryError
 from dwconv_cli.storage import hdf5
 from dwconv_cli.storage.formats import hdf5 as h5
-from dwconv_cli.storage.hdf5 import content, rehearsal
+from dwconv_cli.storage.hdf5 import blocks, read_attributes, rehearsal
 
 
 def _die(path: str, number: int) -> None:
@@ -66,10 +66,10 @@ def test_a_crash_is_an_error_of_the_file(path: str, number: int) -> None:
 
 def test_work_without_end_is_an_error_of_the_file(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rehearsal, "PATIENCE", 0.1)
-    rehearsal._stage.end()
+    rehearsal.child.end()
     with pytest.raises(InputError, match=r"a\.h5: damaged; .*without end"):
         hdf5.rehearse(_spin, path)
-    rehearsal._stage.end()
+    rehearsal.child.end()
 
 
 def test_who_is_killed_had_no_memory(path: str) -> None:
@@ -105,7 +105,7 @@ def test_where_no_process_can_be_started_files_are_read_unless_distrusted(
     def refused() -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    rehearsal._stage.end()
+    rehearsal.child.end()
     monkeypatch.setattr(os, "fork", refused)
     assert h5.members(path) == ["/x"]
     hdf5.distrust()
@@ -123,7 +123,7 @@ def test_a_distrusted_file_is_read_to_its_end(tmp_path: Path) -> None:
     # The size of reads tells, since the numbers are not kept anywhere.
     read = []
     with h5py.File(path) as file, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(content, "read", lambda data, part: read.append(data[part]) or read[-1])
+        patch.setattr(blocks, "read", lambda data, part: read.append(data[part]) or read[-1])
         rehearsal.read_through(file["x"])
         assert not read
         hdf5.distrust()
@@ -139,14 +139,14 @@ def test_a_distrusted_file_is_read_to_its_end(tmp_path: Path) -> None:
 def test_blocks_cover_a_dataset(
     tmp_path: Path, shape: tuple[int, ...], chunked: bool, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(rehearsal, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 64)
     if chunked and not all(shape):
         pytest.skip("HDF5 has no chunks without a side")
     with h5py.File(tmp_path / "a.h5", "w") as file:
         chunks = tuple(min(side, 3) for side in shape) if chunked and shape else None
         data = file.create_dataset("x", shape, "f4", chunks=chunks)
         count = np.zeros(shape, int)
-        for part in rehearsal._blocks(data):
+        for part in blocks.selections(data):
             count[part] += 1
     assert (count == 1).all()
 
@@ -205,7 +205,7 @@ def test_threads_read_attributes_with_h5pys_lock(tmp_path: Path, monkeypatch: py
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = np.zeros(3)
         file["x"].attrs["unit"] = "m/s"
-        monkeypatch.setattr(content, "_attribute_trouble", looked)
+        monkeypatch.setattr(read_attributes, "why_unread", looked)
         assert hdf5.attributes(file["x"]) == {"unit": "m/s"}
         assert hdf5.attribute(file["x"], "unit") == "m/s"
     assert free == [False, False]

@@ -52,11 +52,11 @@ MUTANTS = (
         "        while written < len(data):\n            try:\n                if":
         "        if written < len(data):\n            try:\n                if",
     }, "full disk", 30),
-    Mutant("HDF5 sees the disk's errors", "storage/hdf5/write.py", {
+    Mutant("HDF5 sees the disk's errors", "storage/hdf5/output_file.py", {
         "                self.error = error\n        self._position": "                raise\n        self._position",
     }, "full disk", 8),
     Mutant("nobody asks for the disk's errors", "storage/formats/hdf5.py", {
-        "if self._trap.error is not None:\n            raise": "if False:\n            raise",
+        "if self._output_file.error is not None:\n            raise": "if False:\n            raise",
     }, "full disk", 8),
     Mutant("signals leave temporary files", INTERRUPTS, {"            os.unlink(name, dir_fd=folder)\n": "            pass\n"},
            "signals", 15),
@@ -68,8 +68,8 @@ MUTANTS = (
         "        if dtype.hasobject:\n":
         "        if dtype.hasobject:\n            __import__('numpy').load(name, allow_pickle=True)\n",
     }, "unsafe", 1000),
-    Mutant("external storage", "storage/hdf5/guard.py", {
-        "        check_external(data, plist, where, allow_external)\n": "        pass\n",
+    Mutant("external storage", "storage/hdf5/storage_check.py", {
+        "        _check_external(data, plist, where, allow_external)\n": "        pass\n",
     }, "unsafe", 1000),
     Mutant("changed while it was read", "storage/source.py", {
         "if state_of(self._fd, self.name) != self._before:": "if False:",

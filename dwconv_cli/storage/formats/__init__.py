@@ -238,10 +238,9 @@ def other_files(address: Address, given: str | None = None) -> list[str]:
     """
     if address.is_stream or address.name is None or format_of(address, given).name != "hdf5":
         return []
-    from dwconv_cli.storage import hdf5
+    from dwconv_cli.storage.formats.hdf5 import other_files
 
-    hdf5.rehearse(hdf5.other_files_of, address.path, address.name)
-    return hdf5.other_files_of(address.path, address.name)
+    return other_files(address.path, address.name)
 
 
 def open_reader(address: Address, given: str | None = None, **options: Any) -> Reader:

@@ -1,32 +1,43 @@
-"""The only door to h5py: guarded open, guarded walk, links, filters and limits.
+"""The only place that uses h5py: files of unknown origin are opened, searched and read with checks.
 
 An HDF5 file can name other files (external storage, external links, virtual datasets), loop through itself, declare
 terabytes over nothing, and ask for plugins to be loaded. Nothing here follows such a request unless the caller
 allows it, and whatever HDF5 raises leaves as an :class:`~dwconv_cli.errors.InputError` of one line that names file
 and dataset.
 
-    door     open a file; errors            names    from a name to an object, link by link
-    listing  what a file holds              guard    what a dataset must satisfy
-    virtual  data that lies elsewhere       content  read blocks, attributes, storage
-    dimensions   labels and scales of axes, attributes of groups        describing   the same, written
-    heaps    text that HDF5 would never finish reading    pack  small files made in memory
-    rehearsal  what is about to be done with a file, tried in a process that may die of it
+Whoever works on a file by its path calls :func:`rehearse` first, or decorates the work by :func:`rehearsed`. Then
+:func:`open_file`, :func:`walk` or :func:`dataset`, and :func:`read`::
+
+    messages         errors of HDF5 in words         files            open a file or a stream
+    listing          walk over what a file holds     names            from a name to an object, link by link
+    guard            which datasets may be read      storage_check    sizes, chunks and sources of a dataset
+    sources          data in other files             filters          compression; how a dataset is stored
+    blocks           read numbers                    chunks           read and write gzip chunks in threads
+    read_attributes  values of attributes            variable_text    text that HDF5 might read without end
+    dimensions       labels and scales of axes       write_dimensions the same, written
+    write            make files and datasets         output_file      what HDF5 writes through
+    rehearsal        a child process that tries out what is about to be done with a file, and may die of it
 """
 
-from dwconv_cli.storage.hdf5.content import attribute, attributes, describe, read, read_array
-from dwconv_cli.storage.hdf5.dimensions import Dimension, Surroundings, is_scale, surroundings
-from dwconv_cli.storage.hdf5.door import errors, open_file, open_stream
+from dwconv_cli.storage.hdf5.blocks import read, read_array
+from dwconv_cli.storage.hdf5.dimensions import Dimension, Surroundings, ancestors, is_scale, surroundings
+from dwconv_cli.storage.hdf5.files import open_file, open_stream
+from dwconv_cli.storage.hdf5.filters import describe
 from dwconv_cli.storage.hdf5.guard import dataset
 from dwconv_cli.storage.hdf5.listing import Entry, children, datasets, walk
+from dwconv_cli.storage.hdf5.messages import errors
 from dwconv_cli.storage.hdf5.names import find
-from dwconv_cli.storage.hdf5.pack import pack
+from dwconv_cli.storage.hdf5.read_attributes import as_text, attribute, attributes
 from dwconv_cli.storage.hdf5.rehearsal import distrust, read_through, rehearse, rehearsed
-from dwconv_cli.storage.hdf5.virtual import other_files_of
+from dwconv_cli.storage.hdf5.sources import other_files
+from dwconv_cli.storage.hdf5.write import pack
 
 __all__ = [
     "Dimension",
     "Entry",
     "Surroundings",
+    "ancestors",
+    "as_text",
     "attribute",
     "attributes",
     "children",
@@ -39,7 +50,7 @@ __all__ = [
     "is_scale",
     "open_file",
     "open_stream",
-    "other_files_of",
+    "other_files",
     "pack",
     "read",
     "read_array",

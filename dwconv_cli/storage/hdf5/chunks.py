@@ -1,8 +1,9 @@
-"""Chunks under gzip, several at a time.
+"""Chunks under gzip, compressed and decompressed in several threads.
 
 HDF5 compresses and decompresses on one thread while it holds its lock. Its chunks are zlib streams, with the bytes of
-the numbers shuffled beforehand if asked for, so they can be made and taken apart here, side by side, and go in and
-out of the file as they are. Whatever is stored otherwise, or cannot be read this way, is HDF5's own business.
+the numbers shuffled beforehand if asked for. So they can be made and taken apart here in several threads, and HDF5
+only moves the finished chunks in and out of the file. HDF5 itself does whatever is stored otherwise, or cannot be
+read this way.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from h5py._objects import phil
 
 from dwconv_cli.arrays import Array
-from dwconv_cli.storage.hdf5.content import read
+from dwconv_cli.storage.hdf5.blocks import read
 from dwconv_cli.threads import available, submit
 
 Selection = tuple[slice, ...]
@@ -62,7 +63,7 @@ class Codec(NamedTuple):
             If it is damaged.
         """
         size = math.prod(self.shape) * self.dtype.itemsize
-        # Never more than a chunk holds, whatever the stream claims.
+        # A damaged or malicious stream might expand to far more than a chunk.
         expander = zlib.decompressobj()
         numbers = np.frombuffer(expander.decompress(stored, size + 1), np.uint8)
         if numbers.size != size or not expander.eof:
@@ -86,7 +87,7 @@ def codec_of(dataset: h5py.Dataset) -> Codec | None:
 
 
 class ChunkReader:
-    """Blocks of a dataset, its chunks taken apart side by side.
+    """Blocks of a dataset, whose chunks are decompressed in several threads.
 
     Parameters
     ----------
@@ -108,15 +109,15 @@ class ChunkReader:
         """
         waiting: deque[tuple[Future[Array], Selection, Selection]] = deque()
         for corner in _corners(selection, self._codec.shape):
-            inside, target = _overlap(corner, self._codec.shape, selection)
-            waiting.append((submit(self._codec.decode, self._stored(corner)), inside, target))
+            shared = _overlap(corner, self._codec.shape, selection)
+            waiting.append((submit(self._codec.decode, self._stored(corner)), *shared))
             if len(waiting) > 2 * available():
-                self._take(waiting.popleft(), selection, out)
+                self._copy(*waiting.popleft(), selection, out)
         while waiting:
-            self._take(waiting.popleft(), selection, out)
+            self._copy(*waiting.popleft(), selection, out)
 
     def touch(self) -> None:
-        """Fetch every chunk, as reading does, and leave it as it is."""
+        """Fetch every chunk as it is stored, without decompressing it."""
         shape = self._dataset.shape
         if all(shape):
             for corner in _corners(tuple(slice(0, side) for side in shape), self._codec.shape):
@@ -124,31 +125,31 @@ class ChunkReader:
 
     def _stored(self, corner: tuple[int, ...]) -> bytes:
         try:
-            # h5py 3.14 does not take its own lock here, and another thread may be writing.
+            # h5py 3.14 does not take its own lock here, and another thread may use HDF5.
             with phil:
                 mask, stored = self._dataset.id.read_direct_chunk(corner)
         except (RuntimeError, OSError, ValueError):
-            # Not written, for one: HDF5 knows the fill value.
+            # A chunk that was never written, for example; the caller lets HDF5 read it, which knows the fill value.
             return b""
+        # The mask tells that a filter was left out for this chunk.
         return b"" if mask else bytes(stored)
 
-    def _take(
-        self, one: tuple[Future[Array], Selection, Selection], selection: Selection, out: Array
+    def _copy(
+        self, chunk: Future[Array], inside: Selection, target: Selection, selection: Selection, out: Array
     ) -> None:
-        future, inside, target = one
         try:
-            out[target] = future.result()[inside]
+            out[target] = chunk.result()[inside]
         except (zlib.error, ValueError):
-            # HDF5 says what is wrong with it, if something is.
-            where = tuple(
-                slice(whole.start + part.start, whole.start + part.stop)
-                for whole, part in zip(selection, target, strict=True)
+            # Let HDF5 read it: it has the fill value, or says what is wrong.
+            place = zip(selection, target, strict=True)
+            out[target] = read(
+                self._dataset,
+                tuple(slice(whole.start + part.start, whole.start + part.stop) for whole, part in place),
             )
-            out[target] = read(self._dataset, where)
 
 
 class ChunkWriter:
-    """Blocks into a new dataset; each chunk is made when all of it is there.
+    """Blocks into a new dataset; each chunk is compressed when all of it is there.
 
     Parameters
     ----------
@@ -160,6 +161,7 @@ class ChunkWriter:
         self._dataset = dataset
         self._shape: tuple[int, ...] = dataset.shape
         self._codec = codec
+        # Chunks of which a part is missing, and how many numbers they have.
         self._partial: dict[tuple[int, ...], tuple[Array, int]] = {}
         self._waiting: deque[tuple[Future[bytes], tuple[int, ...]]] = deque()
 
@@ -170,23 +172,18 @@ class ChunkWriter:
             self._add(corner, inside, block[source])
 
     def finish(self) -> None:
-        """Store what is still under way."""
+        """Store the chunks that are still being compressed."""
         while self._waiting:
             self._store()
 
     def _add(self, corner: tuple[int, ...], inside: Selection, part: Array) -> None:
-        held = self._partial.pop(corner, None)
-        if held is None:
-            whole = part.shape == self._codec.shape
-            # Later writes to the block's memory must not reach it, and a chunk at the edge is filled up.
-            chunk = part.copy() if whole else np.zeros(self._codec.shape, self._codec.dtype)
-            if not whole:
-                chunk[inside] = part
-            count = part.size
-        else:
-            chunk, count = held
-            chunk[inside] = part
-            count += part.size
+        chunk, count = self._partial.pop(corner, (None, 0))
+        if chunk is None:
+            # A chunk at the edge of the dataset is filled up with zeros.
+            chunk = np.zeros(self._codec.shape, self._codec.dtype)
+        # Copied, since the caller uses the block's memory again.
+        chunk[inside] = part
+        count += part.size
         if count < self._size(corner):
             self._partial[corner] = chunk, count
             return
@@ -216,7 +213,7 @@ def _corners(selection: Selection, sides: tuple[int, ...]) -> Iterator[tuple[int
 def _overlap(
     corner: tuple[int, ...], sides: tuple[int, ...], selection: Selection
 ) -> tuple[Selection, Selection]:
-    """What a chunk and a selection share: as seen from the chunk, and from the selection."""
+    """What a chunk and a selection share, as a part of the chunk and as a part of the selection."""
     inside, outside = [], []
     for low, side, part in zip(corner, sides, selection, strict=True):
         first, last = max(low, part.start), min(low + side, part.stop)

@@ -1,4 +1,7 @@
-"""Labels and scales of a dataset's dimensions (HDF5 Dimension Scale Specification), and the groups around it."""
+"""Labels and scales of a dataset's dimensions (HDF5 Dimension Scale Specification), and the groups around it.
+
+A scale is a dataset of its own that holds the values along a dimension of others, such as the time of each step.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,21 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError
-from dwconv_cli.storage.hdf5.content import MAX_COPIED_BYTES, attribute, attributes, describe, read
-from dwconv_cli.storage.hdf5.door import encode, errors, file_name
-from dwconv_cli.storage.hdf5.guard import check_storage
-from dwconv_cli.storage.hdf5.listing import is_numeric
-from dwconv_cli.storage.hdf5.texts import texts
-from dwconv_cli.text import printable
+from dwconv_cli.storage.hdf5.blocks import read
+from dwconv_cli.storage.hdf5.filters import describe
+from dwconv_cli.storage.hdf5.listing import NO_VALUES, address, encode, is_numeric
+from dwconv_cli.storage.hdf5.messages import errors, where
+from dwconv_cli.storage.hdf5.names import parts
+from dwconv_cli.storage.hdf5.read_attributes import MAX_COPIED_BYTES, as_text, attribute, attributes
+from dwconv_cli.storage.hdf5.storage_check import check_storage
+from dwconv_cli.storage.hdf5.variable_text import read_texts
 
 # Links that are looked at in search of the scales of one dataset, and datasets that share a scale.
 MAX_LINKS = 10_000
 MAX_SHARED = 10_000
 BLOCK_BYTES = 4 << 20
-_LABELS, _LIST, _USERS = "DIMENSION_LABELS", "DIMENSION_LIST", "REFERENCE_LIST"
-# netCDF-4 keeps the length of a dimension that has no values in a scale of this name.
-_NO_VALUES = "This is a netCDF dimension but not a netCDF variable"
+# Attributes of a dataset: labels of its axes, and references to its scales. A scale has those to its datasets.
+_LABELS, _SCALES, _DATASETS = "DIMENSION_LABELS", "DIMENSION_LIST", "REFERENCE_LIST"
 
 
 def is_scale(file: h5py.File, name: str) -> bool:
@@ -48,7 +52,7 @@ class Scale:
     name : str
         Absolute name of the dataset that holds them.
     title : str
-        What the scale is called as such.
+        What the scale itself is called.
     length : int
     dtype : dtype
     attributes : dict
@@ -104,7 +108,7 @@ class Surroundings:
 
 
 def surroundings(data: h5py.Dataset, name: str, left_out: Sequence[str] = ()) -> Surroundings:
-    """What belongs to the dataset `data`, which was found as `name`.
+    """Read what belongs to the dataset `data`, which was found as `name`.
 
     Labels, scales and groups only describe the recording: what is damaged or unsafe among them is left out and
     noted, and so are attributes of the dataset that were `left_out`.
@@ -123,46 +127,33 @@ def surroundings(data: h5py.Dataset, name: str, left_out: Sequence[str] = ()) ->
             f"attributes left out of the output, since they are larger than {MAX_COPIED_BYTES >> 20} MiB together or "
             f"hold references or arrays of varying length: {', '.join(not_copied[:5])}{more}"
         )
-    labels, scales = [""] * data.ndim, [[] for _ in data.shape]  # type: list[str], list[list[Scale]]
+    labels = [""] * data.ndim
+    scales: list[list[Scale]] = [[] for _ in data.shape]
     try:
-        labels = _labels(data)
-        if _LIST in data.attrs:
-            scales = _scales(data, groups, notes)
+        stored = attribute(data, _LABELS)
+        if np.shape(stored) == (data.ndim,):
+            labels = [as_text(label) or "" for label in stored]
+        if _SCALES in data.attrs:
+            _collect_scales(data, groups, scales, notes)
     except InputError as error:
         notes.append(f"left out: {error}")
     return Surroundings(tuple(map(Dimension, labels, map(tuple, scales))), groups, notes)
 
 
 def ancestors(name: str) -> list[str]:
-    """The groups that an absolute name lies in, from the root on."""
-    parts = name.strip("/").split("/")[:-1]
-    return ["/", *("/" + "/".join(parts[: count + 1]) for count in range(len(parts)))]
+    """Return the groups that an absolute name lies in, from the root on."""
+    around = parts(name)[:-1]
+    return ["/", *("/" + "/".join(around[: count + 1]) for count in range(len(around)))]
 
 
-def _labels(data: h5py.Dataset) -> list[str]:
-    labels = attribute(data, _LABELS)
-    if np.shape(labels) != (data.ndim,):
-        return [""] * data.ndim
-    return [_text(label) for label in labels]
-
-
-def _text(value: Any) -> str:
-    return (
-        value
-        if isinstance(value, str)
-        else value.decode("utf-8", "replace")
-        if isinstance(value, bytes)
-        else ""
-    )
-
-
-def _scales(data: h5py.Dataset, groups: Iterable[str], notes: list[str]) -> list[list[Scale]]:
-    """The scales of each axis, among the datasets in `groups`.
+def _collect_scales(
+    data: h5py.Dataset, groups: Iterable[str], scales: list[list[Scale]], notes: list[str]
+) -> None:
+    """Add the scales of each axis of `data` that lie in `groups` to those in `scales`.
 
     A dataset lists its scales in an attribute of varying length, where damage makes HDF5 run without end. A scale
-    lists those that use it in records of one size, so that the search goes from there.
+    lists the datasets that use it in records of one size. So that list is read: of each dataset in the groups.
     """
-    scales: list[list[Scale]] = [[] for _ in data.shape]
     links = 0
     for path in groups:
         with errors(data, path):
@@ -170,13 +161,13 @@ def _scales(data: h5py.Dataset, groups: Iterable[str], notes: list[str]) -> list
             for key in group.id:
                 if (links := links + 1) > MAX_LINKS:
                     notes.append(
-                        f"{_where(data)}: {_LIST}: too many datasets to look for its dimension scales"
+                        f"{where(data)}: {_SCALES}: too many datasets to look for its dimension scales"
                     )
-                    return scales
-                # Of a link elsewhere, HDF5 would open what it names.
+                    return
+                # HDF5 would open what a soft or external link names.
                 if group.id.links.get_info(key).type != h5py.h5l.TYPE_HARD:
                     continue
-                if not h5py.h5a.exists(group.id, _USERS.encode(), obj_name=key):
+                if not h5py.h5a.exists(group.id, _DATASETS.encode(), obj_name=key):
                     continue
                 candidate = group[key]
                 try:
@@ -185,60 +176,52 @@ def _scales(data: h5py.Dataset, groups: Iterable[str], notes: list[str]) -> list
                 except InputError as error:
                     notes.append(f"left out a dimension scale: {error}")
                     continue
-                if scale is not None and not scale.title.startswith(_NO_VALUES):
+                if scale is not None and not scale.title.startswith(NO_VALUES):
                     for axis in axes:
                         scales[axis].append(scale)
     if not any(scales):
         notes.append(
-            f"{_where(data)}: {_LIST}: no dimension scale lies in the groups around it; none is carried"
+            f"{where(data)}: {_SCALES}: no dimension scale lies in the groups around it; none is carried"
         )
-    return scales
 
 
 def _axes(scale: h5py.HLObject, data: h5py.Dataset) -> list[int]:
     """The axes of `data` that a scale belongs to."""
-    info = scale.attrs.get_id(_USERS)
-    dtype = info.dtype if info.get_type().get_class() == h5py.h5t.COMPOUND else np.dtype("V0")
+    users = scale.attrs.get_id(_DATASETS)
+    dtype = users.dtype if users.get_type().get_class() == h5py.h5t.COMPOUND else np.dtype("V0")
     if (
         len(dtype.names or ()) != 2
         or h5py.check_ref_dtype(dtype[0]) is not h5py.Reference
         or dtype[1].kind not in "iu"
     ):
-        raise InputError(f"{_where(scale)}: its {_USERS} is no list of references")
-    if len(info.shape) != 1 or info.shape[0] > MAX_SHARED:
-        raise InputError(f"{_where(scale)}: its {_USERS} has the shape {info.shape}")
-    with errors(scale, scale.name or ""):
-        mine = h5py.h5o.get_info(data.id)
-        found = []
-        for ref, axis in scale.attrs[_USERS].tolist():
-            if ref and 0 <= axis < data.ndim:
-                info = h5py.h5o.get_info(h5py.h5r.dereference(ref, data.file.id))
-                if (info.fileno, info.addr) == (mine.fileno, mine.addr):
-                    found.append(axis)
-    return found
+        raise InputError(f"{where(scale)}: its {_DATASETS} is no list of references")
+    if len(users.shape) != 1 or users.shape[0] > MAX_SHARED:
+        raise InputError(f"{where(scale)}: its {_DATASETS} has the shape {users.shape}")
+    with errors(scale):
+        file, own = data.file, address(data)
+        return [
+            axis
+            for reference, axis in scale.attrs[_DATASETS].tolist()
+            if reference and 0 <= axis < data.ndim and address(file[reference]) == own
+        ]
 
 
 def _scale(data: h5py.HLObject) -> Scale:
-    where = _where(data)
     if not isinstance(data, h5py.Dataset):
-        raise InputError(f"{where}: is no dataset")
-    check_storage(data, where, False)
+        raise InputError(f"{where(data)}: is no dataset")
+    check_storage(data, where(data), False)
     text = h5py.check_string_dtype(data.dtype)
     if data.ndim != 1 or not (is_numeric(data.dtype) or text):
         raise InputError(
-            f"{where}: has {data.ndim} axes of type {data.dtype}; numbers or texts along one are carried"
+            f"{where(data)}: has {data.ndim} axes of type {data.dtype}; numbers or texts along one are carried"
         )
-    values = texts(data) if text and text.length is None else None
+    texts = read_texts(data) if text and text.length is None else None
     return Scale(
         data.name or "",
-        _text(attribute(data, "NAME")),
+        as_text(attribute(data, "NAME")) or "",
         len(data),
         data.dtype,
         attributes(data),
         describe(data),
-        lambda start, stop: read(data, (slice(start, stop),)) if values is None else values[start:stop],
+        lambda start, stop: read(data, (slice(start, stop),)) if texts is None else texts[start:stop],
     )
-
-
-def _where(data: h5py.HLObject) -> str:
-    return f"{file_name(data)}::{printable(data.name or '')}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +11,20 @@ import h5py
 import numpy as np
 
 from dwconv_cli.errors import UnsafeFileError
-from dwconv_cli.storage.hdf5.door import LINK_KINDS, encode, errors, file_name
+from dwconv_cli.storage.hdf5.messages import errors, file_name
 
 MAX_OBJECTS = 100_000
 MAX_DEPTH = 64
 MAX_MAPPINGS = 1000
-_UNLIMITED = 2**64 - 1
+LINK_KINDS = {h5py.h5l.TYPE_SOFT: "soft link", h5py.h5l.TYPE_EXTERNAL: "external link"}
 
-# MATLAB keeps the insides of cells and objects here; they are no recordings.
-_PRIVATE_ROOTS = ("#refs#", "#subsystem#")
-_PHANTOM_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
 _OBJECT_KINDS = {h5py.h5o.TYPE_GROUP: "group", h5py.h5o.TYPE_DATASET: "dataset"}
+_UNLIMITED = (2**64 - 1, h5py.h5s.UNLIMITED)
+# MATLAB keeps the contents of cells and objects in these groups; they are no recordings.
+_PRIVATE_ROOTS = ("#refs#", "#subsystem#")
+# netCDF-4 keeps the length of a dimension without values in a dataset whose attribute NAME begins with this.
+NO_VALUES = "This is a netCDF dimension but not a netCDF variable"
+_MAX_NAME_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,19 @@ class Entry:
     target: str | None = None
 
 
+def encode(part: str) -> bytes:
+    """Return a link's name as the bytes in the file; h5py decodes what is no UTF-8 with surrogate escapes."""
+    return part.encode("utf-8", "surrogateescape")
+
+
+def address(obj: h5py.HLObject) -> tuple[int, int]:
+    """Return the file and the place in it where an object lies, which tell whether two names mean the same object."""
+    info = h5py.h5o.get_info(obj.id)
+    return info.fileno, info.addr
+
+
 def is_numeric(dtype: np.dtype) -> bool:
-    """Whether a dtype holds plain numbers; an enumeration (but h5py's booleans) carries metadata instead."""
+    """Whether a dtype holds plain numbers; an enumeration carries metadata, and is none, but for h5py's booleans."""
     return dtype.kind in "biufc" and not dtype.metadata
 
 
@@ -62,13 +76,13 @@ def is_unlimited(space: Any) -> bool:
     """Whether a selection runs on without end."""
     if space.get_select_type() != h5py.h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
         return False
-    return any(_UNLIMITED in part or h5py.h5s.UNLIMITED in part for part in space.get_regular_hyperslab())
+    return any(number in part for part in space.get_regular_hyperslab() for number in _UNLIMITED)
 
 
 def children(group: h5py.Group) -> list[Entry]:
     """List what one group (or file) holds, in file order, following no soft or external link."""
-    with errors(group, group.name):
-        return [entry for entry, _, _ in _links(group)]
+    with errors(group):
+        return [entry for entry, _ in _links(group)]
 
 
 def walk(group: h5py.Group) -> Iterator[Entry]:
@@ -79,73 +93,73 @@ def walk(group: h5py.Group) -> Iterator[Entry]:
     UnsafeFileError
         More than ``MAX_OBJECTS`` links or ``MAX_DEPTH`` levels.
     """
-    where = file_name(group)
-    with errors(group, group.name):
-        seen, stack, met = {_address(group)}, [_links(group)], 0
-    while stack:
-        with errors(group, group.name):
-            step = next(stack[-1], None)
-            if step is None:
-                stack.pop()
+    with errors(group):
+        # The links of the groups that are being walked, from the outermost to the innermost.
+        entered, levels, count = {address(group)}, [_links(group)], 0
+    while levels:
+        with errors(group):
+            link = next(levels[-1], None)
+            if link is None:
+                levels.pop()
                 continue
-            entry, inner, address = step
-            if (met := met + 1) > MAX_OBJECTS:
-                raise UnsafeFileError(f"{where}: holds more than {MAX_OBJECTS} objects; name the dataset")
-            if address is not None and address in seen:
-                entry = Entry(entry.name, "repeat")
-            elif inner is not None and len(stack) >= MAX_DEPTH:
-                raise UnsafeFileError(f"{where}: groups nest deeper than {MAX_DEPTH}")
-            elif inner is not None and address is not None:
-                seen.add(address)
-                stack.append(_links(inner))
+            entry, child = link
+            if (count := count + 1) > MAX_OBJECTS:
+                raise _too_many(group)
+            if child is not None:
+                place = address(child)
+                if place in entered:
+                    entry = Entry(entry.name, "repeat")
+                elif len(levels) >= MAX_DEPTH:
+                    raise UnsafeFileError(f"{file_name(group)}: groups nest deeper than {MAX_DEPTH}")
+                else:
+                    entered.add(place)
+                    levels.append(_links(child))
         yield entry
 
 
-def _address(obj: h5py.HLObject) -> tuple[int, int]:
-    info = h5py.h5o.get_info(obj.id)
-    return info.fileno, info.addr
+def datasets(file: h5py.File, ranks: Container[int] | None = None) -> list[str]:
+    """List the absolute names of the numeric datasets in file order, of all ranks or of some.
+
+    Soft and external links are not followed, cycles of hard links are entered once, and what MATLAB and netCDF-4
+    keep for themselves is left out.
+    """
+    return [
+        entry.name
+        for entry in walk(file)
+        if entry.numeric and (ranks is None or len(entry.shape or ()) in ranks) and not _private(file, entry)
+    ]
 
 
-def _links(group: h5py.Group) -> Iterator[tuple[Entry, h5py.Group | None, tuple[int, int] | None]]:
+def _too_many(group: h5py.Group) -> UnsafeFileError:
+    return UnsafeFileError(f"{file_name(group)}: holds more than {MAX_OBJECTS} objects; name the dataset")
+
+
+def _links(group: h5py.Group) -> Iterator[tuple[Entry, h5py.Group | None]]:
+    """Each link of a group, and the group that it leads to, if it is a hard link to one."""
     prefix = group.name.rstrip("/") + "/"
     if len(group) > MAX_OBJECTS:
-        raise UnsafeFileError(f"{file_name(group)}: holds more than {MAX_OBJECTS} objects; name the dataset")
+        raise _too_many(group)
     for part in group:
         key, name = encode(part), prefix + part
-        kind = group.id.links.get_info(key).type
-        if kind != h5py.h5l.TYPE_HARD:
+        link = group.id.links.get_info(key).type
+        if link != h5py.h5l.TYPE_HARD:
             target = None
-            if kind in LINK_KINDS:
+            if link in LINK_KINDS:
                 value = group.id.links.get_val(key)
-                target = (
-                    "::".join(map(os.fsdecode, value)) if isinstance(value, tuple) else os.fsdecode(value)
-                )
-            yield Entry(name, LINK_KINDS.get(kind, "user link"), target=target), None, None
+                target = "::".join(map(os.fsdecode, value if isinstance(value, tuple) else (value,)))
+            yield Entry(name, LINK_KINDS.get(link, "user link"), target=target), None
             continue
-        found = _OBJECT_KINDS.get(h5py.h5o.get_info(group.id, key).type, "type")
-        if found == "group":
-            child = group[key]
-            yield Entry(name, found), child, _address(child)
-        elif found == "dataset":
+        kind = _OBJECT_KINDS.get(h5py.h5o.get_info(group.id, key).type, "type")
+        if kind == "dataset":
             with errors(group, name):
-                described = _dataset_entry(name, h5py.h5d.open(group.id, key))
-            yield described, None, None
+                entry = _dataset_entry(name, h5py.h5d.open(group.id, key))
+            yield entry, None
         else:
-            yield Entry(name, found), None, None
-
-
-def _has_open_end(plist: Any) -> bool:
-    # To ask an unlimited virtual dataset for its shape makes HDF5 open the files it names.
-    if plist.get_layout() != h5py.h5d.VIRTUAL:
-        return False
-    count = plist.get_virtual_count()
-    return count > MAX_MAPPINGS or any(
-        is_unlimited(plist.get_virtual_vspace(index)) for index in range(count)
-    )
+            yield Entry(name, kind), group[key] if kind == "group" else None
 
 
 def _dataset_entry(name: str, dsid: h5py.h5d.DatasetID) -> Entry:
-    if _has_open_end(dsid.get_create_plist()):
+    if _needs_other_files(dsid.get_create_plist()):
         return Entry(name, "dataset", None, "virtual")
     shape = None if dsid.get_space().get_simple_extent_type() == h5py.h5s.NULL else tuple(dsid.shape)
     try:
@@ -155,29 +169,32 @@ def _dataset_entry(name: str, dsid: h5py.h5d.DatasetID) -> Entry:
     return Entry(name, "dataset", shape, str(dtype), shape is not None and is_numeric(dtype))
 
 
-def datasets(file: h5py.File) -> list[str]:
-    """List the absolute names of the numeric datasets in file order.
-
-    Soft and external links are not followed, cycles of hard links are entered once, and what MATLAB and netCDF-4
-    keep for themselves is left out.
-    """
-    return [entry.name for entry in walk(file) if entry.numeric and not _private(file, entry)]
+def _needs_other_files(plist: Any) -> bool:
+    """Whether HDF5 would open the sources of a virtual dataset when it is asked for the shape."""
+    if plist.get_layout() != h5py.h5d.VIRTUAL:
+        return False
+    count = plist.get_virtual_count()
+    return count > MAX_MAPPINGS or any(
+        is_unlimited(plist.get_virtual_vspace(index)) for index in range(count)
+    )
 
 
 def _private(file: h5py.File, entry: Entry) -> bool:
+    """Whether MATLAB or netCDF-4 keeps a dataset for itself."""
     if entry.name.split("/", 2)[1] in _PRIVATE_ROOTS:
         return True
     with errors(file, entry.name):
-        attributes = h5py.h5d.open(file.id, encode(entry.name))
-        if not h5py.h5a.exists(attributes, b"CLASS") or not h5py.h5a.exists(attributes, b"NAME"):
+        dataset = h5py.h5d.open(file.id, encode(entry.name))
+        if not h5py.h5a.exists(dataset, b"CLASS") or not h5py.h5a.exists(dataset, b"NAME"):
             return False
-        label = h5py.h5a.open(attributes, b"NAME")
+        name = h5py.h5a.open(dataset, b"NAME")
+        kind = name.get_type()
+        # netCDF-4 writes text of fixed length; other text needs checks before it is read, and cannot be netCDF-4's.
         if (
-            label.get_type().get_class() != h5py.h5t.STRING
-            or label.get_type().is_variable_str()
-            or label.get_storage_size() > 1024
+            kind.get_class() != h5py.h5t.STRING
+            or kind.is_variable_str()
+            or name.get_storage_size() > _MAX_NAME_BYTES
         ):
             return False
-        value = h5py.Dataset(attributes).attrs["NAME"]
-    raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
-    return raw.startswith(_PHANTOM_DIMENSION)
+        value = h5py.Dataset(dataset).attrs["NAME"]
+    return (encode(value) if isinstance(value, str) else bytes(value)).startswith(NO_VALUES.encode())

@@ -7,8 +7,8 @@ import os
 import h5py
 
 from dwconv_cli.errors import InputError, UnsafeFileError
-from dwconv_cli.storage.hdf5.door import LINK_KINDS, encode, errors, file_name
-from dwconv_cli.storage.hdf5.listing import datasets
+from dwconv_cli.storage.hdf5.listing import LINK_KINDS, datasets, encode
+from dwconv_cli.storage.hdf5.messages import errors, where
 from dwconv_cli.text import printable
 
 MAX_SOFT_LINKS = 16
@@ -37,55 +37,42 @@ def find(
         The way there leads through a link that is not allowed.
     """
     with errors(file, name):
-        return _resolve(file, name, allow_external, soft_links)
+        return _follow(file, name, allow_external, soft_links)
 
 
-def _resolve(file: h5py.File, name: str, allow_external: bool, soft_links: bool) -> h5py.Dataset | h5py.Group:
-    where = f"{file_name(file)}::{printable(name)}"
-    todo = parts(name)[::-1]
+def _follow(file: h5py.File, name: str, allow_external: bool, soft_links: bool) -> h5py.Dataset | h5py.Group:
+    subject = where(file, name)
+    # The parts of the name that are still to be followed (the next one last), and those that led to `place`.
+    ahead, behind = parts(name)[::-1], list[str]()
     place: h5py.Dataset | h5py.Group = file["/"]
-    done: list[str] = []
-    followed = 0
-    while todo:
-        part = todo.pop()
+    soft_links_followed = 0
+    while ahead:
+        part = ahead.pop()
+        key = encode(part)
         # HDF5 would read a name up to its first NUL.
-        if (
-            not isinstance(place, h5py.Group)
-            or "\0" in part
-            or not place.id.links.exists(key := encode(part))
-        ):
-            raise InputError(f"{where}: no such object{_candidates(file, name)}")
+        if not isinstance(place, h5py.Group) or "\0" in part or not place.id.links.exists(key):
+            raise InputError(f"{subject}: no such object{_candidates(file, name)}")
         kind = place.id.links.get_info(key).type
-        if kind == h5py.h5l.TYPE_HARD:
-            place, done = _child(place, key, where), [*done, part]
+        if kind == h5py.h5l.TYPE_HARD or (kind == h5py.h5l.TYPE_EXTERNAL and allow_external):
+            place, behind = place[key], [*behind, part]
+            if not isinstance(place, h5py.Dataset | h5py.Group):
+                raise InputError(f"{subject}: is a named type, neither a dataset nor a group")
         elif kind == h5py.h5l.TYPE_SOFT and soft_links:
-            if (followed := followed + 1) > MAX_SOFT_LINKS:
-                raise InputError(f"{where}: soft links lead in a circle")
+            if (soft_links_followed := soft_links_followed + 1) > MAX_SOFT_LINKS:
+                raise InputError(f"{subject}: soft links lead in a circle")
             target = os.fsdecode(place.id.links.get_val(key))
             # A relative target starts at the group that holds the link: begin again from the root with it spelt out.
-            head = [] if target.startswith("/") else done
-            todo = todo + (head + parts(target))[::-1]
-            place, done = file["/"], []
-        elif kind == h5py.h5l.TYPE_EXTERNAL and allow_external:
-            place, done = _child(place, key, where), [*done, part]
+            start = [] if target.startswith("/") else behind
+            ahead += (start + parts(target))[::-1]
+            place, behind = file["/"], []
         else:
             label = LINK_KINDS.get(kind, "user-defined link")
+            article = "an" if label[0] in "aeio" else "a"
             hint = "; --allow-external follows it" if kind == h5py.h5l.TYPE_EXTERNAL else ""
             raise UnsafeFileError(
-                f"{where}: {printable(part)} is {_article(label)}, which is not followed here{hint}"
+                f"{subject}: {printable(part)} is {article} {label}, which is not followed here{hint}"
             )
     return place
-
-
-def _article(label: str) -> str:
-    return f"an {label}" if label[0] in "aeio" else f"a {label}"
-
-
-def _child(group: h5py.Group, key: bytes, where: str) -> h5py.Dataset | h5py.Group:
-    child = group[key]
-    if not isinstance(child, h5py.Dataset | h5py.Group):
-        raise InputError(f"{where}: is a named type, neither a dataset nor a group")
-    return child
 
 
 def parts(name: str) -> list[str]:
@@ -94,13 +81,14 @@ def parts(name: str) -> list[str]:
 
 
 def _candidates(file: h5py.File, name: str) -> str:
-    names = datasets(file)
-    wanted = "/" + "/".join(parts(name))
+    """The names of datasets that may have been meant, for a message."""
     import difflib
 
-    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
-    near += [n for n in names if n.rsplit("/", 1)[-1] == wanted.rsplit("/", 1)[-1] and n not in near][:3]
-    listed = [printable(n) for n in (near or names[:5])]
-    if not listed:
-        return "; the file holds no numeric dataset"
-    return f"; {'did you mean' if near else 'the file holds'} {', '.join(listed)}{'?' if near else ''}"
+    names, asked_for = datasets(file), "/" + "/".join(parts(name))
+    near = difflib.get_close_matches(asked_for, names, n=3, cutoff=0.5)
+    last = asked_for.rpartition("/")[2]
+    near += [other for other in names if other.rpartition("/")[2] == last and other not in near][:3]
+    listed = ", ".join(map(printable, near or names[:5]))
+    if near:
+        return f"; did you mean {listed}?"
+    return f"; the file holds {listed}" if names else "; the file holds no numeric dataset"

@@ -1,15 +1,15 @@
-"""Work on a file of unknown origin, done once in a process of its own before it is done here.
+"""Work on a file of unknown origin, tried in a child process before it is done in this one.
 
-Damage that no check of ours foresees can make HDF5 end its process by a signal, or go on without end and without
-giving Python a turn, so that not even SIGTERM is heard. One child process therefore does beforehand what this
-process is about to do with a file. If the child dies, or spends processor time without getting on, the file is
-refused by one line, and nothing else happens. The child leaves no core file and is silent.
+Some damage that no check of ours foresees makes HDF5 crash its process, or run without end. In the second case Python
+never gets a turn, so that even SIGTERM is not heard. Therefore one child process does beforehand what this process is
+about to do with a file. If the child dies, or uses processor time without getting on, the file is refused by one
+line, and this process goes on. The child prints nothing and leaves no core file.
 
 The child is forked when it is first needed, and serves until this process ends or until a file kills it. Measured on
 Linux with two processors that were nearly idle (medians; four channels of float64 under gzip): the first file costs
-9 ms more by it, and further ones 2.5 ms (35 KB), 7 ms (0.8 MB) and 10 ms (31 MB in 200 chunks). Files of up to
-``WHOLE_BYTES`` are read to their end, as are datasets stored in a way that is seldom tried; :func:`distrust` has all
-files read so, which costs 150 ms for the 31 MB.
+9 ms more by it, and further ones 2.5 ms (35 KB), 7 ms (0.8 MB) and 10 ms (31 MB in 200 chunks). The child reads files
+of up to ``WHOLE_BYTES`` to their end, and so it does datasets that are stored in an unusual way; :func:`distrust` has
+it read all files so, which costs 150 ms for the 31 MB.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
-import itertools
 import math
 import os
 import pickle
 import resource
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import h5py
@@ -32,59 +31,76 @@ from h5py._objects import phil
 
 from dwconv_cli.errors import InputError, OutOfMemoryError
 from dwconv_cli.storage.file_state import state
-from dwconv_cli.storage.hdf5 import content, door
+from dwconv_cli.storage.hdf5 import blocks
+from dwconv_cli.storage.hdf5.messages import before_each_step
 from dwconv_cli.text import printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Seconds of the processor in which the child must get on, and bytes of a file for each further one.
+# Seconds of processor time that the child has for each step, and bytes of a file for which it has one more.
 PATIENCE = 1.0
 BYTES_A_SECOND = 100 << 20
-# Files that are read to their end, which takes milliseconds at this size.
+# Files of this size are read to their end, which takes milliseconds.
 WHOLE_BYTES = 1 << 20
-# Numbers that are read of a small file; more come of few bytes only where they are all the same.
+# At most so many bytes of numbers are read of a small file; only repeated numbers can make more of its few bytes.
 MAX_READ_BYTES = 64 << 20
-BLOCK_BYTES = 16 << 20
 MAX_REMEMBERED = 10_000
+# Signals that a terminal or a user sends, which are for the parent, and those that end the child for its own fault.
+_FOR_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_CRASHES = (signal.SIGPROF, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGABRT)
 
-_Key = tuple[str, tuple[Any, ...], tuple[int, ...]]
 
-
-class _Stage:
-    """The child, what it went through, and which process this is."""
+class _Child:
+    """The child process as this process sees it, or in the child itself (`is_here`)."""
 
     def __init__(self) -> None:
         self.pid = 0
         self.requests = self.answers = -1
-        self.passed: set[_Key] = set()
-        self.is_child = False
+        self.is_here = False
+        # Whether every file is read to its end.
         self.distrusts = False
+        # What the child got through: the work, its arguments and the file's state.
+        self.passed: set[tuple[str, tuple[Any, ...], tuple[int, ...]]] = set()
 
-    def begin(self) -> None:
-        """Fork the child."""
-        behind, requests = os.pipe()
-        answers, done = os.pipe()
+    def start(self) -> None:
+        """Fork the child, unless it is there."""
+        if self.pid:
+            return
+        child_requests, requests = os.pipe()
+        answers, child_answers = os.pipe()
         try:
             with warnings.catch_warnings():
-                # Other threads may be at work. None of them is in HDF5, whose lock we hold, and the child needs no
-                # other lock of theirs.
+                # Python warns of forks beside other threads, since a lock that one of them holds is never released in
+                # the child. The child needs the lock of HDF5 alone, which this thread holds.
                 warnings.simplefilter("ignore")
                 pid = os.fork()
         except OSError:
-            _close(behind, requests, answers, done)
+            _close(child_requests, requests, answers, child_answers)
             raise
         if pid == 0:
-            _serve(behind, done, (requests, answers))
+            _serve(child_requests, child_answers, (requests, answers))
         self.pid, self.requests, self.answers = pid, requests, answers
-        _close(behind, done)
+        _close(child_requests, child_answers)
+
+    def call(self, request: bytes) -> int | None:
+        """Have the child do its work; return None if it got through, else the signal that it died of."""
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                while request:
+                    request = request[os.write(self.requests, request) :]
+            return None if os.read(self.answers, 1) == b"." else self.end()
+        except BaseException:
+            # After an interruption, the answer to this request would be taken for the answer to the next one.
+            self.end()
+            raise
 
     def end(self) -> int:
-        """End the child, and give the number of the signal that it died of."""
+        """End the child, and return the number of the signal that it died of."""
         if not self.pid:
             return 0
         pid, self.pid = self.pid, 0
-        # It has nothing to finish, and would not notice a pipe whose closing failed.
+        # The child has nothing to finish. Closing the pipe might not end it, if another process has it open too.
         os.kill(pid, signal.SIGKILL)
         _close(self.requests, self.answers)
         try:
@@ -93,11 +109,10 @@ class _Stage:
             return 0
 
     def forget(self) -> None:
-        """In a process forked from this one: the child is not its own."""
-        if self.is_child or not self.pid:
-            return
-        self.pid = 0
-        _close(self.requests, self.answers)
+        """In a process that was forked from this one: the child is not its own."""
+        if self.pid and not self.is_here:
+            self.pid = 0
+            _close(self.requests, self.answers)
 
 
 def _close(*fds: int) -> None:
@@ -106,28 +121,28 @@ def _close(*fds: int) -> None:
             os.close(fd)
 
 
-_stage = _Stage()
-os.register_at_fork(after_in_child=_stage.forget)
-atexit.register(_stage.end)
+child = _Child()
+os.register_at_fork(after_in_child=child.forget)
+atexit.register(child.end)
 
 
 def distrust(all_files: bool = True) -> None:
-    """Have the child read every file to its end, or no longer."""
-    _stage.distrusts = all_files
+    """Have the child read every file to its end, or (False) only small and unusual ones again."""
+    child.distrusts = all_files
 
 
 def read_through(data: h5py.Dataset) -> None:
-    """Read a dataset as it will be read, as far as that may do harm; for the child."""
-    if _stage.distrusts:
-        left = math.inf
+    """Read a dataset in the child as this process will read it, as far as that may do harm."""
+    if child.distrusts:
+        room = math.inf
     elif data.file.id.get_filesize() <= WHOLE_BYTES or not _is_usual(data):
-        left = MAX_READ_BYTES
+        room = MAX_READ_BYTES
     else:
         return
-    for selection in _blocks(data):
-        if left <= 0:
+    for selection in blocks.selections(data):
+        if room <= 0:
             return
-        left -= content.read(data, selection).nbytes
+        room -= blocks.read(data, selection).nbytes
 
 
 def _is_usual(data: h5py.Dataset) -> bool:
@@ -135,24 +150,9 @@ def _is_usual(data: h5py.Dataset) -> bool:
     plist = data.id.get_create_plist()
     if plist.get_layout() not in (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED):
         return False
-    codes = {plist.get_filter(number)[0] for number in range(plist.get_nfilters())}
+    numbers = {plist.get_filter(index)[0] for index in range(plist.get_nfilters())}
     usual = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
-    return codes <= usual and bool(data.id.get_type().equal(h5py.h5t.py_create(data.dtype, logical=True)))
-
-
-def _blocks(data: h5py.Dataset) -> Iterator[tuple[slice, ...]]:
-    """Parts of a dataset, of whole chunks where it has some."""
-    shape, chunks = data.shape, data.chunks or (1,) * data.ndim
-    if not shape:
-        yield ()
-        return
-    inner = [math.prod(shape[axis + 1 :]) * data.dtype.itemsize for axis in range(data.ndim)]
-    axis = next((axis for axis, size in enumerate(inner) if size <= BLOCK_BYTES), 0)
-    step = max(1, BLOCK_BYTES // max(1, inner[axis]) // chunks[axis]) * chunks[axis]
-    for index in itertools.product(*map(range, shape[:axis])):
-        lead = tuple(slice(place, place + 1) for place in index)
-        for low in range(0, shape[axis], step):
-            yield *lead, slice(low, min(shape[axis], low + step))
+    return numbers <= usual and bool(data.id.get_type().equal(h5py.h5t.py_create(data.dtype, logical=True)))
 
 
 def rehearsed(work: Callable[P, R]) -> Callable[P, R]:
@@ -160,7 +160,7 @@ def rehearsed(work: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(work)
     def both(*args: P.args, **kwargs: P.kwargs) -> R:
-        if not _stage.is_child:
+        if not child.is_here:
             rehearse(both, *args, *kwargs.values())
         return work(*args, **kwargs)
 
@@ -170,10 +170,12 @@ def rehearsed(work: Callable[P, R]) -> Callable[P, R]:
 def rehearse(work: Callable[..., object], path: Any, *args: Any) -> None:
     """Have the child call ``work(path, *args)``; what it returns or raises does not matter.
 
+    The same work on a file that did not change is tried only once.
+
     Parameters
     ----------
     work : callable
-        Of a module, so that it can be named to the child.
+        A function of a module, so that it can be named to the child.
     path : path
         The file that is looked at.
     *args
@@ -186,82 +188,72 @@ def rehearse(work: Callable[..., object], path: Any, *args: Any) -> None:
     OutOfMemoryError
         The child was killed, as the system does when memory ends.
     """
-    if _stage.is_child:
+    if child.is_here:
         return
     try:
-        about = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
-        # The work says what is wrong.
+        # The work itself says what is wrong.
         return
-    key: _Key = work.__qualname__, (*args, _stage.distrusts), state(about)
+    key = work.__qualname__, (*args, child.distrusts), state(status)
     where = printable(os.fspath(path))
-    # One at a time, and none while another thread is in HDF5: the lock must be free in the child.
+    # With h5py's lock: one request at a time, and no other thread in HDF5 during a fork, after which the lock would
+    # never be released in the child.
     with phil:
-        if key in _stage.passed:
+        if key in child.passed:
             return
         try:
-            if not _stage.pid:
-                _stage.begin()
+            child.start()
         except OSError as error:
-            if not _stage.distrusts:
+            if not child.distrusts:
                 return
             raise InputError(f"{where}: no process to try it in: {error.strerror}") from error
-        died = _asked(pickle.dumps((work, about.st_size, _stage.distrusts, (path, *args))))
-        if died is None:
-            if len(_stage.passed) >= MAX_REMEMBERED:
-                _stage.passed.clear()
-            _stage.passed.add(key)
+        died_of = child.call(pickle.dumps((work, status.st_size, child.distrusts, (path, *args))))
+        if died_of is None:
+            if len(child.passed) >= MAX_REMEMBERED:
+                child.passed.clear()
+            child.passed.add(key)
             return
-    if died == signal.SIGPROF:
+    if died_of == signal.SIGPROF:
         raise InputError(f"{where}: damaged; HDF5 would read it without end. Use a sound copy")
-    if died in (signal.SIGKILL, signal.SIGTERM, 0):
+    if died_of in (signal.SIGKILL, signal.SIGTERM, 0):
         raise OutOfMemoryError(f"{where}: the process that reads it first was ended; is there memory for it?")
-    raise InputError(f"{where}: damaged; HDF5 crashes on it ({signal.Signals(died).name}). Use a sound copy")
+    raise InputError(
+        f"{where}: damaged; HDF5 crashes on it ({signal.Signals(died_of).name}). Use a sound copy"
+    )
 
 
-def _asked(request: bytes) -> int | None:
-    """None if the child got through it, else the signal that it died of."""
+def _serve(requests: int, answers: int, parents_ends: tuple[int, ...]) -> NoReturn:
+    """In the child: do what is requested until this process dies or its parent ends."""
     try:
-        with contextlib.suppress(BrokenPipeError):
-            while request:
-                request = request[os.write(_stage.requests, request) :]
-        return None if os.read(_stage.answers, 1) == b"." else _stage.end()
-    except BaseException:
-        # Interrupted: its answer would be taken for that to the next request.
-        _stage.end()
-        raise
-
-
-def _serve(requests: int, answers: int, others: tuple[int, ...]) -> NoReturn:
-    """Be the child."""
-    try:
-        _stage.is_child = True
-        _close(*others)
-        # The terminal's signals are for the one who waits; those of a crash shall not run handlers in Python.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        child.is_here = True
+        _close(*parents_ends)
+        for number in _FOR_PARENT:
             signal.signal(number, signal.SIG_IGN)
-        for number in (signal.SIGPROF, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGABRT):
+        # A crash must end the child, not run a handler in Python.
+        for number in _CRASHES:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        # The C library's last words would be a second line, and pipes shall not wait for this process.
+        # The C library reports some crashes on standard error. And a pipe at the standard streams must not stay open
+        # as long as the child lives: its reader would wait for the end.
         nothing = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(nothing, fd)
         with os.fdopen(requests, "rb") as stream:
             while True:
-                work, size, _stage.distrusts, args = pickle.load(stream)
-                door.progress.append(functools.partial(_wind, PATIENCE + size / BYTES_A_SECOND))
-                door.progress[0]()
+                work, size, child.distrusts, args = pickle.load(stream)
+                before_each_step.append(functools.partial(_allow, PATIENCE + size / BYTES_A_SECOND))
+                before_each_step[0]()
                 with contextlib.suppress(Exception):
                     work(*args)
-                _wind(0)
-                door.progress.clear()
+                _allow(0)
+                before_each_step.clear()
                 os.write(answers, b".")
     finally:
         os._exit(0)
 
 
-def _wind(seconds: float) -> None:
-    """Let the process die by SIGPROF after so many seconds of the processor from now."""
+def _allow(seconds: float) -> None:
+    """Let the process die by SIGPROF when it has used so many seconds of processor time from now; 0 for never."""
     signal.setitimer(signal.ITIMER_PROF, seconds)

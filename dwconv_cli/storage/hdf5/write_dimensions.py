@@ -1,7 +1,8 @@
-"""Writing what belongs to a dataset: labels and scales of its dimensions, attributes of its groups."""
+"""Write what belongs to a dataset: labels and scales of its dimensions, attributes of its groups."""
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,9 +12,8 @@ import numpy as np
 
 from dwconv_cli.interrupts import undisturbed
 from dwconv_cli.storage.hdf5.dimensions import Dimension, Scale
-from dwconv_cli.storage.hdf5.door import file_name
-from dwconv_cli.storage.hdf5.write import create_dataset, writing
-from dwconv_cli.text import printable
+from dwconv_cli.storage.hdf5.messages import writing
+from dwconv_cli.storage.hdf5.write import create_dataset
 
 
 def add_dimensions(data: h5py.Dataset, dimensions: Sequence[Dimension]) -> None:
@@ -31,20 +31,20 @@ def add_dimensions(data: h5py.Dataset, dimensions: Sequence[Dimension]) -> None:
         The values of a scale cannot be read.
     OutputError
     """
-    with writing(f"{file_name(data)}::{printable(data.name or '')}"):
+    with writing(data):
         for axis, dimension in enumerate(dimensions):
             if dimension.label:
                 with undisturbed():
                     data.dims[axis].label = dimension.label
             for scale in dimension.scales:
-                present = _present(data, scale)
+                dataset = _dataset_of(scale, data)
                 with undisturbed():
-                    data.dims[axis].attach_scale(present)
+                    data.dims[axis].attach_scale(dataset)
 
 
 def detach_scales(data: h5py.Dataset) -> None:
-    """Take a dataset that is about to go off the lists of its scales."""
-    with writing(f"{file_name(data)}::{printable(data.name or '')}"):
+    """Remove a dataset that is about to be deleted from the lists of its scales."""
+    with writing(data):
         for dimension in data.dims:
             for scale in dimension.values():
                 dimension.detach_scale(scale)
@@ -55,49 +55,44 @@ def merge_attributes(
 ) -> dict[str, Any]:
     """Give a new group `attributes`; return those that it has then.
 
-    A group that got attributes `before`, from another input, keeps those on which both agree: nobody shall take the
-    first input's for those of all.
+    A group that has the attributes `before` of another input keeps those on which both inputs agree. The others are
+    deleted: they would seem to describe all inputs.
     """
-    with writing(f"{file_name(group)}::{printable(group.name or '')}"):
+    with writing(group):
         if before is None:
-            for key, value in attributes.items():
-                group.attrs[key] = value
+            group.attrs.update(attributes)
             return dict(attributes)
-        kept = {
+        common = {
             key: value
             for key, value in before.items()
             if key in attributes and _equal(value, attributes[key])
         }
-        for key in before.keys() - kept.keys():
+        for key in before.keys() - common.keys():
             del group.attrs[key]
-        return kept
+        return common
 
 
-def _present(data: h5py.Dataset, scale: Scale) -> h5py.Dataset:
-    """The dataset of `scale` in the file of `data`."""
+def _dataset_of(scale: Scale, data: h5py.Dataset) -> h5py.Dataset:
+    """The dataset of `scale` in the file of `data`: one of the same values, else a new one under a free name."""
     file = data.file
     for name in _names(data.name, scale.name):
         with undisturbed():
-            free, taken = _is_free(file, name), file.get(name)
+            free, existing = _is_free(file, name), file.get(name)
         if free:
-            return _created(file, name, scale)
-        if isinstance(taken, h5py.Dataset) and _is_same(taken, scale):
-            return taken
+            return _create(file, name, scale)
+        if isinstance(existing, h5py.Dataset) and _is_same(existing, scale):
+            return existing
     raise AssertionError("names never end")
 
 
 def _names(data: str, scale: str) -> Iterator[str]:
-    yield scale
     stem = f"{data}_{posixpath.basename(scale)}"
-    yield stem
-    number = 2
-    while True:
-        yield f"{stem}_{number}"
-        number += 1
+    yield from (scale, stem)
+    yield from (f"{stem}_{number}" for number in itertools.count(2))
 
 
 def _is_free(file: h5py.File, name: str) -> bool:
-    """Whether a dataset can be made under a name."""
+    """Whether a dataset can be made under a name: nothing has it, and what lies above it is a group or nothing."""
     above = posixpath.dirname(name)
     while above != "/" and file.get(above, getclass=True, getlink=True) is None:
         above = posixpath.dirname(above)
@@ -106,28 +101,29 @@ def _is_free(file: h5py.File, name: str) -> bool:
     return file.get(name, getclass=True, getlink=True) is None
 
 
-def _created(file: h5py.File, name: str, scale: Scale) -> h5py.Dataset:
+def _create(file: h5py.File, name: str, scale: Scale) -> h5py.Dataset:
     with undisturbed():
-        made = create_dataset(file, name, (scale.length,), scale.dtype, scale.attributes, scale.options)
+        dataset = create_dataset(file, name, (scale.length,), scale.dtype, scale.attributes, scale.options)
     try:
         for start, block in scale.blocks():
             with undisturbed():
-                made[start : start + len(block)] = block
+                dataset[start : start + len(block)] = block
         with undisturbed():
-            made.make_scale(scale.title)
+            dataset.make_scale(scale.title)
     except BaseException:
         with undisturbed():
             del file[name]
         raise
-    return made
+    return dataset
 
 
 def _is_same(data: h5py.Dataset, scale: Scale) -> bool:
     with undisturbed():
         if (data.shape, data.dtype) != ((scale.length,), scale.dtype) or not data.is_scale:
             return False
-        attributes = scale.attributes.items()
-        if not all(key in data.attrs and _equal(data.attrs[key], value) for key, value in attributes):
+        if not all(
+            key in data.attrs and _equal(data.attrs[key], value) for key, value in scale.attributes.items()
+        ):
             return False
     for start, block in scale.blocks():
         with undisturbed():
