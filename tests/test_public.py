@@ -257,9 +257,7 @@ class TestDocumentation:
         headings = sections(value.__doc__)
         described = listed(headings.get("Parameters", ""))
         groups = tuple(head for head in described if head.startswith("_"))  # *_initializer and the like
-        missing = [
-            key for key in names_of(value) if key not in described and not key.endswith(groups or ("\n",))
-        ]
+        missing = [key for key in names_of(value) if key not in described and not key.endswith(groups)]
         assert not missing
         if inspect.isfunction(value) and value.__annotations__["return"] not in ("None", None):
             assert headings.keys() & {"Returns", "Yields"}
