@@ -132,6 +132,11 @@ def run_shell(line: str, **options: Any) -> Ran:
     return _ended(["bash", "-c", f"{alias}\n{line}"], **options)
 
 
+def run_python(program: str, *arguments: object, **options: Any) -> Ran:
+    """Run a program in a fresh interpreter."""
+    return _ended([sys.executable, "-X", "faulthandler", "-c", program, *map(str, arguments)], **options)
+
+
 def _ended(args: list[str], env: Mapping[str, str] | None = None, **options: Any) -> Ran:
     done = subprocess.run(
         args, capture_output=True, check=False, env=environment(env), **{"timeout": 60, **options}

@@ -11,8 +11,7 @@ import h5py
 import jsonschema
 import numpy as np
 import pytest
-from checks import run_python
-from helpers_cli import environment, run, run_process, run_shell, save
+from helpers_cli import run, run_process, run_python, run_shell, save
 
 from dwconv_cli.cli.render import fit, report_table, size, table, title
 from dwconv_cli.jobs.report import schema
@@ -253,9 +252,9 @@ def test_help_is_light() -> None:
         "try: main(['inspect', '--help'])\n"
         "finally: sys.stderr.write(' '.join(sys.modules))"
     )
-    python = run_python("-c", code, env=environment())
-    assert "--input-shape" in python.stdout
-    assert not {"numpy", "rich", "h5py", "scipy"} & set(python.stderr.split())
+    ran = run_python(code)
+    assert b"--input-shape" in ran.out
+    assert not {"numpy", "rich", "h5py", "scipy"} & set(ran.err.split())
 
 
 def test_streams(place: Path) -> None:
