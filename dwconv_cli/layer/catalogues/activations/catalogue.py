@@ -1,11 +1,11 @@
-"""The catalogue of activations, and how a function enters it.
+"""The catalogue of activations, and the decorator that enters a function into it.
 
-An entry takes a C-contiguous float32 or float64 array, may overwrite it, and returns the result, in the same
-dtype. It computes each element by the same operations wherever the element stands, so that results do not
-depend on how a recording was cut into tiles; NaN stays NaN where it is, also where Keras's comparisons would
-turn it into a number (relu with a threshold, the shrinks, threshold).
+A function takes a C-contiguous float32 or float64 array, may overwrite it, and returns the result in the same dtype.
+It computes each element by the same operations wherever the element stands, so that results do not depend on how a
+recording is cut into tiles. NaN stays NaN, also where Keras's comparisons would turn it into a number (relu with a
+threshold, the shrinks, threshold).
 
-Bounds are applied with ``np.clip``, the one bounding ufunc that NumPy vectorizes for a scalar bound.
+Bounds are applied with ``np.clip``, the only bounding ufunc that NumPy vectorizes for a scalar bound.
 
 Formulas are those of ``keras.activations`` in Keras 3, rearranged where the arrangement there overflows or
 cancels.
@@ -28,11 +28,15 @@ ACTIVATIONS: Registry[Callable[..., Array]] = Registry("activation", "keras.acti
 
 
 def real(*aliases: str, **limits: Limit) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
-    """Register a function for real floats; Inf and NaN it makes on the way are meant, not worth a warning."""
+    """Enter a function of real floats into the catalogue, under its own name and `aliases`.
+
+    The entry refuses complex numbers, and computes without NumPy's warnings, since Inf and NaN are right results here.
+    The decorated function itself stays as it is, so that other activations can call it.
+    """
 
     def enter(function: Callable[..., Array]) -> Callable[..., Array]:
         @functools.wraps(function)
-        def guarded(x: Array, **arguments: Any) -> Array:
+        def entry(x: Array, **arguments: Any) -> Array:
             if x.dtype.kind != "f":
                 raise LayerError(
                     f"activation {function.__name__}: defined for real floats, not {x.dtype}; only linear is"
@@ -40,13 +44,14 @@ def real(*aliases: str, **limits: Limit) -> Callable[[Callable[..., Array]], Cal
             with np.errstate(all="ignore"):
                 return function(x, **arguments)
 
-        return ACTIVATIONS.register(*aliases, limits=limits)(guarded)
+        ACTIVATIONS.register(*aliases, limits=limits)(entry)
+        return function
 
     return enter
 
 
 def positive_plus(x: Array, rest: Array) -> Array:
-    """``max(x, 0) + rest``, which ends a function whose part below 0 is computed apart."""
+    """``max(x, 0) + rest``, the last step of a function whose part below 0 is computed apart."""
     np.clip(x, 0, np.inf, out=x)
     x += rest
     return x

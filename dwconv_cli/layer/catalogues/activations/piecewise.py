@@ -1,4 +1,4 @@
-"""Activations made of polynomials in pieces: relu and its kin, the hard ones, the shrinks."""
+"""Activations that are a polynomial in each of a few ranges, such as relu, hard_sigmoid and hard_shrink."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS, posit
 
 @ACTIVATIONS.register()
 def linear(x: Array) -> Array:
-    """``x``, untouched."""
+    """``x`` itself."""
     return x
 
 
@@ -19,9 +19,15 @@ def linear(x: Array) -> Array:
 def relu(
     x: Array, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Array:
-    """``x`` above `threshold`, at most `max_value`; below, ``negative_slope * (x - threshold)``."""
+    """``x`` above `threshold`, at most `max_value`; below, ``negative_slope * (x - threshold)``.
+
+    Examples
+    --------
+    >>> relu(np.array([-2.0, 1.0, 8.0]), negative_slope=0.5, max_value=6)
+    array([-1.,  1.,  6.])
+    """
     if max_value is None and threshold == 0:
-        return leaky_relu.__wrapped__(x, negative_slope)  # type: ignore[attr-defined, no-any-return]
+        return leaky_relu(x, negative_slope)
     below = None
     if negative_slope:
         below = np.clip(x, -np.inf, threshold)
@@ -51,6 +57,21 @@ def leaky_relu(x: Array, negative_slope: float = 0.2) -> Array:
     return positive_plus(x, below)
 
 
+ACTIVATIONS.add_layer("ReLU", "relu", limits={"negative_slope": at_least(0), "threshold": at_least(0)})
+ACTIVATIONS.add_layer(
+    "LeakyReLU",
+    "leaky_relu",
+    {"negative_slope": 0.3},
+    {"alpha": "negative_slope"},
+    {"negative_slope": at_least(0)},
+)
+ACTIVATIONS.refuse(
+    "it has weights of its own, one for each step; only functions without weights can be used",
+    "PReLU",
+    "prelu",
+)
+
+
 @real()
 def relu6(x: Array) -> Array:
     """``x`` within 0 and 6."""
@@ -71,7 +92,7 @@ def hard_sigmoid(x: Array, slope: float | None = None) -> Array:
 @real("hard_swish")
 def hard_silu(x: Array) -> Array:
     """``x * hard_sigmoid(x)``."""
-    x *= hard_sigmoid.__wrapped__(x.copy())  # type: ignore[attr-defined]
+    x *= hard_sigmoid(x.copy())
     return x
 
 
@@ -100,6 +121,15 @@ def threshold(x: Array, *, threshold: float, default_value: float) -> Array:
     """``x`` above `threshold`, else `default_value`."""
     np.putmask(x, x <= threshold, default_value)
     return x
+
+
+ACTIVATIONS.add_layer(
+    "ThresholdedReLU",
+    "threshold",
+    {"threshold": 1.0, "default_value": 0.0},
+    {"theta": "threshold"},
+    current=False,
+)
 
 
 @real()

@@ -1,4 +1,4 @@
-"""Activations made of exponentials, roots and quotients, element by element."""
+"""Activations that compute each element by exponentials, roots and quotients, such as elu, sigmoid and gelu."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors.memory import scipy_module
 from dwconv_cli.layer.argument_limits import Limit, at_least
-from dwconv_cli.layer.catalogues.activations.catalogue import positive_plus, real
+from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS, positive_plus, real
 
 
 @real()
@@ -21,10 +21,13 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     return positive_plus(x, below)
 
 
+ACTIVATIONS.add_layer("ELU", "elu")
+
+
 @real()
 def selu(x: Array) -> Array:
     """Scaled elu that keeps mean and variance (Klambauer et al. 2017)."""
-    elu.__wrapped__(x, 1.6732632423543772848170429916717)  # type: ignore[attr-defined]
+    elu(x, 1.6732632423543772848170429916717)
     x *= 1.0507009873554804934193349852946
     return x
 
@@ -47,7 +50,13 @@ def exponential(x: Array) -> Array:
 
 @real()
 def sigmoid(x: Array) -> Array:
-    """``1 / (1 + exp(-x))``."""
+    """``1 / (1 + exp(-x))``.
+
+    Examples
+    --------
+    >>> sigmoid(np.zeros(2))
+    array([0.5, 0.5])
+    """
     np.negative(x, out=x)
     np.exp(x, out=x)
     x += 1
@@ -127,7 +136,7 @@ def _log1p_exp_minus_abs(x: Array) -> Array:
 @real()
 def mish(x: Array) -> Array:
     """``x * tanh(softplus(x))``."""
-    # With e = exp(x), tanh(log(1 + e)) = n / (n + 2) for n = e * (e + 2): one transcendental, not three.
+    # With e = exp(x), tanh(log(1 + e)) = n / (n + 2) for n = e * (e + 2): one transcendental function instead of three.
     # Beyond 40 the quotient is 1 in either precision, and e**2 still fits float32.
     e = np.clip(x, -np.inf, 40)
     np.exp(e, out=e)

@@ -1,20 +1,27 @@
-"""Activations that mix the elements of the last axis."""
+"""Activations that need the whole last axis for each element: softmax, log_softmax, sparsemax and glu."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.argument_limits import one_of
-from dwconv_cli.layer.catalogues.activations.catalogue import real
+from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS, real
 from dwconv_cli.layer.catalogues.activations.smooth import sigmoid
 from dwconv_cli.layer.registry import Choice
 
-NEEDS_WHOLE_AXIS: frozenset[str] = frozenset({"glu", "log_softmax", "softmax", "sparsemax"})
-"""Entries of this module; all others work element by element."""
+NEEDS_WHOLE_AXIS: set[str] = set()
+"""Names of the entries of this module; all others work element by element."""
 
-_LAST = {"axis": one_of(-1, 2)}  # a layer's output has rank 3, so both are its last axis
+
+def _whole_axis(function: Callable[..., Array]) -> Callable[..., Array]:
+    """Enter a function of the last axis, which its argument `axis` has to name."""
+    NEEDS_WHOLE_AXIS.add(function.__name__)
+    # A layer's output has rank 3, so -1 and 2 are the same axis.
+    return real(axis=one_of(-1, 2))(function)
 
 
 def output_channels(choice: Choice, channels: int) -> int:
@@ -32,16 +39,26 @@ def output_channels(choice: Choice, channels: int) -> int:
     return channels // 2
 
 
-@real(**_LAST)
+@_whole_axis
 def softmax(x: Array, axis: int = -1) -> Array:
-    """``exp(x) / sum(exp(x))`` over the last axis."""
+    """``exp(x) / sum(exp(x))`` over the last axis.
+
+    Examples
+    --------
+    >>> softmax(np.zeros((2, 4)))
+    array([[0.25, 0.25, 0.25, 0.25],
+           [0.25, 0.25, 0.25, 0.25]])
+    """
     x -= x.max(axis=-1, keepdims=True)
     np.exp(x, out=x)
     x /= x.sum(axis=-1, keepdims=True)
     return x
 
 
-@real(**_LAST)
+ACTIVATIONS.add_layer("Softmax", "softmax")
+
+
+@_whole_axis
 def log_softmax(x: Array, axis: int = -1) -> Array:
     """``x - log(sum(exp(x)))`` over the last axis."""
     x -= x.max(axis=-1, keepdims=True)
@@ -50,7 +67,7 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
     return x
 
 
-@real(**_LAST)
+@_whole_axis
 def sparsemax(x: Array, axis: int = -1) -> Array:
     """``max(x - tau, 0)`` over the last axis, tau as Keras computes it.
 
@@ -68,11 +85,11 @@ def sparsemax(x: Array, axis: int = -1) -> Array:
     return np.clip(x, 0, np.inf, out=x)
 
 
-@real(**_LAST)
+@_whole_axis
 def glu(x: Array, axis: int = -1) -> Array:
     """``a * sigmoid(b)`` of the last axis's halves a and b (Dauphin et al. 2017)."""
     half = output_channels(Choice("glu"), x.shape[-1])
-    # A copy, to return a contiguous array; a strided half may also take a loop with other last bits.
-    gate: Array = sigmoid.__wrapped__(x[..., half:].copy())  # type: ignore[attr-defined]
+    # Copied, because the result must be contiguous and NumPy's loop for strided arrays may round otherwise.
+    gate = sigmoid(x[..., half:].copy())
     gate *= x[..., :half]
     return gate

@@ -1,8 +1,7 @@
-"""Kernels of a short-time Fourier transform, entered among the initializers."""
+"""Keras's initializer of kernels that compute a short-time Fourier transform."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,32 @@ from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.errors.memory import scipy_module
 from dwconv_cli.layer.argument_limits import Limit, one_of
+from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS
 
 
+def _is_window(window: Any) -> bool:
+    """Whether Keras takes `window`: it asks SciPy for a window of one sample, so windows with a parameter fail."""
+    if not isinstance(window, str):
+        return True
+    get_window = scipy_module("signal.windows").get_window
+    try:
+        get_window(window, 1)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+@INITIALIZERS.register(
+    "STFTInitializer",
+    class_name="STFT",
+    limits={
+        "side": one_of("real", "imag"),
+        "window": Limit(
+            "numbers, None, or a window of scipy.signal.windows that needs no parameter", _is_window
+        ),
+        "scaling": one_of("density", "spectrum", None),
+    },
+)
 def stft(
     shape: tuple[int, ...],
     dtype: DTypeLike,
@@ -74,22 +97,3 @@ def _window(window: str | tuple[float, ...], size: int, periodic: bool) -> Array
         return np.asarray(window, np.float64)
     get_window = scipy_module("signal.windows").get_window
     return np.asarray(get_window(window, size, fftbins=periodic))
-
-
-def _is_window(window: Any) -> bool:
-    """Whether Keras takes it: it asks SciPy for a window of one sample, so those that need a parameter are none."""
-    if not isinstance(window, str):
-        return True
-    get_window = scipy_module("signal.windows").get_window
-    try:
-        get_window(window, 1)
-    except (ValueError, TypeError):
-        return False
-    return True
-
-
-STFT_LIMITS: Mapping[str, Limit] = {
-    "side": one_of("real", "imag"),
-    "window": Limit("numbers, None, or a window of scipy.signal.windows that needs no parameter", _is_window),
-    "scaling": one_of("density", "spectrum", None),
-}

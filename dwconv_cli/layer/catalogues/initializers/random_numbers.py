@@ -1,16 +1,8 @@
-"""Catalogue of initializers: Keras's, and the signal designs of :mod:`dwconv_cli.layer.catalogues.filter_designs`.
-
-An entry takes ``shape`` and ``dtype`` and returns a new array. With a seed the numbers are those of Keras's
-NumPy backend, bit for bit in float32 (in float64 that backend rounds orthogonal and stft to float32; here they
-are not rounded). Without one each call draws others.
-"""
+"""Keras's random initializers: normal and uniform distributions, scaled by a kernel's fans, and orthogonal matrices."""
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -18,78 +10,17 @@ from numpy.typing import DTypeLike
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.argument_limits import Limit, above, at_least, one_of
-from dwconv_cli.layer.catalogues.filter_designs import DESIGNS
-from dwconv_cli.layer.catalogues.stft_kernels import STFT_LIMITS, stft
-from dwconv_cli.layer.registry import Choice, Registry
+from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS
 from dwconv_cli.threads import one_blas_thread
-
-INITIALIZERS: Registry[Callable[..., Array]] = Registry(
-    "initializer",
-    "keras.initializers",
-    ignored=("dtype",),
-    optional=("input_axes", "output_axes"),
-)
 
 _SEED = Limit("from 0 to 4294967295", lambda seed: 0 <= seed < 2**32)
 # Standard deviation of a normal distribution cut off at two deviations; Keras's constant.
 _TRUNCATED_STD = 0.87962566103423978
 
 
-def _numbers(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return all(map(_numbers, value))
-    return isinstance(value, int | float | complex)
-
-
 def _generator(seed: int | None) -> np.random.Generator:
     # Keras turns an integer seed into the state [seed, 0] before its NumPy backend seeds a generator with it.
     return np.random.default_rng(None if seed is None else np.array([seed, 0], "uint32"))
-
-
-@INITIALIZERS.register("zero")
-def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """All 0."""
-    return np.zeros(shape, dtype)
-
-
-@INITIALIZERS.register("one")
-def ones(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """All 1."""
-    return np.ones(shape, dtype)
-
-
-@INITIALIZERS.register(limits={"value": Limit("a number or a list of numbers", _numbers)})
-def constant(shape: tuple[int, ...], dtype: DTypeLike, *, value: complex | tuple[Any, ...] = 0.0) -> Array:
-    """All `value`, or an array that broadcasts to `shape`.
-
-    Raises
-    ------
-    LayerError
-        If it does not broadcast.
-    """
-    try:
-        return np.broadcast_to(np.asarray(value, dtype), shape).copy()
-    except (ValueError, TypeError, OverflowError):
-        raise LayerError(
-            f"initializer constant: value does not fit shape {shape} and {np.dtype(dtype)}"
-        ) from None
-
-
-@INITIALIZERS.register("IdentityInitializer")
-def identity(shape: tuple[int, ...], dtype: DTypeLike, *, gain: float = 1.0) -> Array:
-    """`gain` times the identity matrix.
-
-    Raises
-    ------
-    LayerError
-        If `shape` is no matrix's.
-    """
-    if len(shape) != 2:
-        raise LayerError(
-            f"initializer identity: it makes matrices only, not arrays of shape {shape}; use delta"
-        )
-    found: Array = np.eye(*shape, dtype=dtype) * np.asarray(gain, dtype)
-    return found
 
 
 @INITIALIZERS.register("normal", limits={"stddev": at_least(0), "seed": _SEED})
@@ -136,13 +67,13 @@ def truncated_normal(
     seed: int | None = None,
 ) -> Array:
     """Normal distribution without what lies more than two deviations from the mean."""
-    generator, wanted = _generator(seed), math.prod(shape)
-    found = np.empty(0)
-    while found.size < wanted:
-        batch = generator.normal(mean, stddev, wanted)
+    generator, size = _generator(seed), math.prod(shape)
+    numbers = np.empty(0)
+    while numbers.size < size:
+        batch = generator.normal(mean, stddev, size)
         inside = (batch >= mean - 2 * stddev) & (batch <= mean + 2 * stddev)
-        found = np.append(found, batch[inside])
-    return found[:wanted].astype(dtype).reshape(shape)
+        numbers = np.append(numbers, batch[inside])
+    return numbers[:size].astype(dtype).reshape(shape)
 
 
 def compute_fans(
@@ -162,6 +93,11 @@ def compute_fans(
     ------
     LayerError
         If `shape` lacks an axis.
+
+    Examples
+    --------
+    >>> compute_fans((5, 6, 2))
+    (30, 10)
     """
     if input_axes is not None and output_axes is not None:
         try:
@@ -222,6 +158,8 @@ def variance_scaling(
 
 
 def _register_scaled(name: str, scale: float, mode: str, distribution: str) -> None:
+    """Enter variance_scaling with these arguments under a name of its own."""
+
     def scaled(
         shape: tuple[int, ...],
         dtype: DTypeLike,
@@ -273,29 +211,3 @@ def orthogonal(
     if rows < columns:
         q = q.T
     return np.asarray(compute.type(gain) * q.reshape(shape), dtype)
-
-
-INITIALIZERS.register("STFTInitializer", class_name="STFT", limits=STFT_LIMITS)(stft)
-for _design, _limits in DESIGNS.items():
-    INITIALIZERS.register(in_keras=False, limits=_limits)(_design)
-
-
-def initialized(choice: Choice, shape: tuple[int, ...], dtype: str, seed: int | None) -> Array:
-    """Fresh numbers from a catalogue entry; `seed` is for entries that take one and were given none.
-
-    Raises
-    ------
-    LayerError
-        If the entry refuses, or its numbers are too large for `dtype`.
-    """
-    takes_seed = "seed" in INITIALIZERS.arguments(choice.name) and "seed" not in dict(choice.arguments)
-    extra = {"seed": seed} if takes_seed else {}
-    finite = False
-    with np.errstate(all="ignore"), contextlib.suppress(OverflowError):
-        array: Array = INITIALIZERS.function(choice)(shape, dtype, **extra)
-        finite = bool(np.isfinite(array).all())
-    if not finite:
-        raise LayerError(
-            f"initializer {choice}: gives NaN or infinity in {dtype}; use smaller arguments, or a wider dtype"
-        )
-    return array

@@ -1,0 +1,20 @@
+"""The catalogue of initializers.
+
+An entry takes ``shape`` and ``dtype`` and returns a new array. With a seed the numbers are those of Keras's NumPy
+backend, bit for bit in float32; in float64 that backend rounds orthogonal and stft to float32, and these entries do
+not. Without a seed each call draws other numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dwconv_cli.arrays import Array
+from dwconv_cli.layer.registry import Registry
+
+INITIALIZERS: Registry[Callable[..., Array]] = Registry(
+    "initializer",
+    "keras.initializers",
+    ignored=("dtype",),
+    optional=("input_axes", "output_axes"),
+)

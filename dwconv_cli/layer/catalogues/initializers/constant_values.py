@@ -1,0 +1,71 @@
+"""Keras's initializers whose values are given and not drawn: zeros, ones, constant and identity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from dwconv_cli.arrays import Array
+from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.argument_limits import Limit
+from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS
+
+
+def _numbers(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_numbers, value))
+    return isinstance(value, int | float | complex)
+
+
+@INITIALIZERS.register("zero")
+def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """All 0."""
+    return np.zeros(shape, dtype)
+
+
+@INITIALIZERS.register("one")
+def ones(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """All 1."""
+    return np.ones(shape, dtype)
+
+
+@INITIALIZERS.register(limits={"value": Limit("a number or a list of numbers", _numbers)})
+def constant(shape: tuple[int, ...], dtype: DTypeLike, *, value: complex | tuple[Any, ...] = 0.0) -> Array:
+    """All `value`, or an array that broadcasts to `shape`.
+
+    Raises
+    ------
+    LayerError
+        If it does not broadcast.
+
+    Examples
+    --------
+    >>> constant((2, 3), "float32", value=(1, 2, 3))
+    array([[1., 2., 3.],
+           [1., 2., 3.]], dtype=float32)
+    """
+    try:
+        return np.broadcast_to(np.asarray(value, dtype), shape).copy()
+    except (ValueError, TypeError, OverflowError):
+        raise LayerError(
+            f"initializer constant: value does not fit shape {shape} and {np.dtype(dtype)}"
+        ) from None
+
+
+@INITIALIZERS.register("IdentityInitializer")
+def identity(shape: tuple[int, ...], dtype: DTypeLike, *, gain: float = 1.0) -> Array:
+    """`gain` times the identity matrix.
+
+    Raises
+    ------
+    LayerError
+        If `shape` is no matrix's.
+    """
+    if len(shape) != 2:
+        raise LayerError(
+            f"initializer identity: it makes matrices only, not arrays of shape {shape}; use delta"
+        )
+    matrix: Array = np.eye(*shape, dtype=dtype) * np.asarray(gain, dtype)
+    return matrix
