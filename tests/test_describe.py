@@ -20,7 +20,7 @@ from dwconv_cli import description
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.description import describe, describe_all, shapes_of
 from dwconv_cli.description.plain import MAX_ITEMS, plain
-from dwconv_cli.description.stats import ChannelStats, slabs
+from dwconv_cli.description.stats import ChannelStats
 from dwconv_cli.errors import InputError, LayerError, ShapeError, UnsafeFileError
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.spec import LayerSpec, Weights
@@ -481,25 +481,6 @@ def test_stats_of_complex_and_empty() -> None:
     assert_stats(stats.result(), x)
     (found,) = ChannelStats(1, np.dtype("f4")).result()
     assert [found[key] for key in ("min", "max", "mean", "std")] == [None] * 4
-
-
-@given(
-    shape=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9)), min_size=0, max_size=3),
-    sides=st.tuples(*[st.integers(1, 4)] * 3),
-    items=st.integers(1, 40),
-)
-def test_slabs_cover_once_in_order(shape: list[tuple[int, int]], sides: tuple[int, ...], items: int) -> None:
-    taken = tuple(slice(start, start + count) for start, count in shape)
-    whole = np.arange(math.prod(start + count for start, count in shape)).reshape(
-        [start + count for start, count in shape]
-    )
-    parts = [whole[part].ravel() for part in slabs(taken, sides[: len(shape)], items)]
-    found = np.concatenate(parts)
-    assert sorted(found.tolist()) == whole[taken].ravel().tolist()
-    chunk = math.prod(sides[: len(shape)])
-    assert all(part.size <= max(items, chunk) for part in parts)
-    if chunk == 1:
-        assert found.tolist() == whole[taken].ravel().tolist()
 
 
 PLAIN = [

@@ -12,9 +12,9 @@ from dwconv_cli.text import counted
 MAX_CHANNELS = 64
 MAX_TEXT = 200
 
-Rows = list[tuple[str, str]]
+Object = dict[str, Any]
 
-# What a layer's line says where it differs from Keras's defaults.
+# The defaults of Keras; a layer's line names the settings that differ from them.
 _LAYER_DEFAULTS = {
     "strides": 1,
     "padding": "valid",
@@ -23,114 +23,130 @@ _LAYER_DEFAULTS = {
     "data_format": "channels_last",
     "activation": "linear",
 }
-# Keys that a serialized activation layer shares with every layer.
-_OF_ALL_LAYERS = {"name", "trainable", "dtype"}
+# Keys in the config of an activation layer that every layer of Keras has.
+_KEYS_OF_ALL_LAYERS = {"name", "trainable", "dtype"}
 
 
-def show(found: dict[str, Any], stream: TextIO) -> None:
+def show(description: Object, stream: TextIO) -> None:
     """Write a description (as :func:`~dwconv_cli.description.describe` gives it) to `stream`."""
-    _VIEWS[found["kind"]](found, stream)
+    _VIEWS[description["kind"]](description, stream)
 
 
-def _data(found: dict[str, Any], stream: TextIO) -> None:
-    title(found["input"]["address"], stream)
-    rows: Rows = [("shape", shape(found["input"]["shape"]) + _recording(found["recording"]))]
-    rows += [("dtype", found["input"]["dtype"]), ("order", found["order"]), ("size", size(found["nbytes"]))]
-    rows += [("storage", _storage(found["storage"]))]
-    rows += [(f"@{name}", _text(value)) for name, value in found["attributes"].items()]
-    if "output" in found:
-        rows += _checked({**found, "input": {}})
+def _data(data: Object, stream: TextIO) -> None:
+    title(data["input"]["address"], stream)
+    rows = [
+        ("shape", shape(data["input"]["shape"]) + _recording(data["recording"])),
+        ("dtype", data["input"]["dtype"]),
+        ("order", data["order"]),
+        ("size", size(data["nbytes"])),
+        ("storage", _storage(data["storage"])),
+        *_attribute_rows(data),
+    ]
+    if "output" in data:
+        rows += _layer_rows({**data, "input": {}})
     table(rows, stream)
-    if "stats" in found:
+    if "stats" in data:
         keys = ("channel", "min", "max", "mean", "std", "nan", "inf")
-        table([[_number(entry[key]) for key in keys] for entry in found["stats"]], stream, keys)
+        table([[_number(entry[key]) for key in keys] for entry in data["stats"]], stream, keys)
 
 
-def _shape(found: dict[str, Any], stream: TextIO) -> None:
-    title(shape(found["input"]["shape"]), stream)
-    table(_checked(found), stream)
+def _shape(description: Object, stream: TextIO) -> None:
+    title(shape(description["input"]["shape"]), stream)
+    table(_layer_rows(description), stream)
 
 
-def _checked(found: dict[str, Any]) -> Rows:
-    rows = check_rows(found)
-    where = next(i for i, (name, _) in enumerate(rows) if name == "effective kernel size")
-    steps, delay = found["receptive_field"], found["delay"]
-    rows[where + 1 : where + 1] = [("receptive field", f"{steps} steps"), ("delay", _delay(delay))]
-    rows.append(("layer", _layer(found["layer"])))
-    if found["weights"]["address"]:
-        rows.append(("weights", f"{found['weights']['address']} {shape(found['weights']['kernel_shape'])}"))
-    return rows + note_rows(found)
+def _layer_rows(description: Object) -> list[tuple[str, str]]:
+    rows = check_rows(description)
+    below = next(i for i, (name, _) in enumerate(rows) if name == "effective kernel size") + 1
+    steps = f"{description['receptive_field']} steps"
+    rows[below:below] = [("receptive field", steps), ("delay", _delay(description["delay"]))]
+    rows.append(("layer", _layer(description["layer"])))
+    weights = description["weights"]
+    if weights["address"]:
+        rows.append(("weights", f"{weights['address']} {shape(weights['kernel_shape'])}"))
+    return rows + note_rows(description)
 
 
-def _weights(found: dict[str, Any], stream: TextIO) -> None:
-    entry = found["weights"]
-    title(entry["address"] or "fresh weights", stream)
-    rows: Rows = [("kernel", f"{shape(entry['kernel_shape'])} {found['dtype']}")]
-    rows.append(("bias", "none" if entry["bias_shape"] is None else shape(entry["bias_shape"])))
-    rows += [("layer", _layer(found["layer"])), ("receptive field", f"{found['receptive_field']} steps")]
-    table([*rows, ("sha256", entry["sha256"]), *note_rows(found)], stream)
-    unit = found["frequency_unit"]
-    head = ("channel", "DC gain", f"-3 dB ({unit})", "group delay (causal)", "taps", "response")
-    alike: dict[tuple[str, ...], list[int]] = {}
-    for channel in found["channels"]:
-        alike.setdefault(_response(channel), []).append(channel["channel"])
-    lines = [(_ranges(numbers), *response) for response, numbers in alike.items()]
+def _weights(description: Object, stream: TextIO) -> None:
+    weights, bias = description["weights"], description["weights"]["bias_shape"]
+    title(weights["address"] or "fresh weights", stream)
+    rows = [
+        ("kernel", f"{shape(weights['kernel_shape'])} {description['dtype']}"),
+        ("bias", "none" if bias is None else shape(bias)),
+        ("layer", _layer(description["layer"])),
+        ("receptive field", f"{description['receptive_field']} steps"),
+        ("sha256", weights["sha256"]),
+    ]
+    table(rows + note_rows(description), stream)
+    # Channels that respond alike share a line.
+    numbers: dict[tuple[str, ...], list[int]] = {}
+    for channel in description["channels"]:
+        numbers.setdefault(_response(channel), []).append(channel["channel"])
+    lines = [(_ranges(channels), *response) for response, channels in numbers.items()]
+    head = (
+        "channel",
+        "DC gain",
+        f"-3 dB ({description['frequency_unit']})",
+        "group delay (causal)",
+        "taps",
+        "response",
+    )
     table(lines[:MAX_CHANNELS], stream, head)
     if len(lines) > MAX_CHANNELS:
         stream.write(f"  ... {len(lines) - MAX_CHANNELS} more; --json has them all\n")
 
 
-def _response(channel: dict[str, Any]) -> tuple[str, ...]:
+def _response(channel: Object) -> tuple[str, ...]:
     delay, spread = channel["group_delay"], channel["group_delay_range"]
-    shown = "-" if delay is None else _delay(delay)
+    delay_text = "-" if delay is None else _delay(delay)
     if spread is not None and not channel["linear_phase"]:
-        shown += f" ({spread[0]:.4g} to {spread[1]:.4g})"
+        delay_text += f" ({spread[0]:.4g} to {spread[1]:.4g})"
     edges = [f"{edge:.5g}" for edge in channel["cutoffs"]]
     cutoffs = ", ".join(edges[:4]) + (f" and {len(edges) - 4} more" if len(edges) > 4 else "")
     lines = channel["sparklines"]
-    return _number(channel["dc_gain"]), cutoffs or "-", shown, lines["taps"], lines["response"]
+    return _number(channel["dc_gain"]), cutoffs or "-", delay_text, lines["taps"], lines["response"]
 
 
-def _model(found: dict[str, Any], stream: TextIO) -> None:
-    title(found["input"]["address"], stream)
-    keys = ("layer", "kernel", "strides", "padding", "dilation", "data_format", "activation", "bias", "dtype")
+def _model(model: Object, stream: TextIO) -> None:
+    title(model["input"]["address"], stream)
+    settings = ("strides", "padding", "dilation_rate", "data_format", "activation")
     rows = []
-    for layer in found["layers"]:
+    for layer in model["layers"]:
         config, weights = layer["config"] or {}, layer["weights"]
         name = layer["address"].rpartition("::")[2]
         if layer["class_name"] != "DepthwiseConv1D":
             name += f" ({layer['class_name']})"
-        told = [_single(config.get(key)) for key in ("strides", "padding", "dilation_rate", "data_format")]
         bias = "no" if weights["bias_shape"] is None else "yes"
-        activation = _single(config.get("activation"))
-        rows.append([name, shape(weights["kernel_shape"]), *told, activation, bias, layer["dtype"]])
+        values = [_single(config.get(key)) for key in settings]
+        rows.append([name, shape(weights["kernel_shape"]), *values, bias, layer["dtype"]])
     if not rows:
         stream.write("  no DepthwiseConv1D layers\n")
-    table(rows, stream, keys)
-    table(note_rows(found), stream)
+    head = ("layer", "kernel", "strides", "padding", "dilation", "data_format", "activation", "bias", "dtype")
+    table(rows, stream, head)
+    table(note_rows(model), stream)
 
 
-def _listing(found: dict[str, Any], stream: TextIO) -> None:
-    title(found["input"]["address"], stream)
-    table([(f"@{name}", _text(value)) for name, value in found["attributes"].items()], stream)
-    rows = [(entry["name"], entry["kind"], *_content(entry)) for entry in found["contents"]]
+def _listing(listing: Object, stream: TextIO) -> None:
+    title(listing["input"]["address"], stream)
+    table(_attribute_rows(listing), stream)
+    rows = [(entry["name"], entry["kind"], *_content(entry)) for entry in listing["contents"]]
     if not rows:
         stream.write("  empty\n")
     table(rows, stream, ("name", "kind", "shape", "dtype"))
 
 
-def _content(entry: dict[str, Any]) -> tuple[str, str]:
+def _content(entry: Object) -> tuple[str, str]:
+    """The columns ``shape`` and ``dtype`` of one thing in a file or a directory."""
     if entry["error"]:
         return "", f"error: {entry['error']}"
     if entry["target"] is not None:
         return f"-> {entry['target']}", ""
-    if entry["shape"] is None:
-        several = entry["arrays"] is not None
-        return (f"{entry['arrays']} arrays" if several else ""), entry["dtype"] or ""
-    return shape(entry["shape"]), entry["dtype"]
+    if entry["shape"] is not None:
+        return shape(entry["shape"]), entry["dtype"]
+    return "" if entry["arrays"] is None else f"{entry['arrays']} arrays", entry["dtype"] or ""
 
 
-_VIEWS: dict[str, Callable[[dict[str, Any], TextIO], None]] = {
+_VIEWS: dict[str, Callable[[Object, TextIO], None]] = {
     "data": _data,
     "shape": _shape,
     "weights": _weights,
@@ -140,53 +156,62 @@ _VIEWS: dict[str, Callable[[dict[str, Any], TextIO], None]] = {
 }
 
 
-def _recording(found: dict[str, Any]) -> str:
-    if found["steps"] is None:
+def _recording(recording: Object) -> str:
+    if recording["steps"] is None:
         return ""
-    words = f": {found['steps']} steps, {counted(found['channels'], 'channel')}"
-    if found["batch"] != 1:
-        words = f": batch of {found['batch']}, " + words[2:]
-    if found["data_format"] != "channels_last":
-        words += f", {found['data_format']}"
-    return words if found["duration"] is None else f"{words}, {found['duration']:.6g} s"
+    batch = f"batch of {recording['batch']}, " if recording["batch"] != 1 else ""
+    words = f": {batch}{recording['steps']} steps, {counted(recording['channels'], 'channel')}"
+    if recording["data_format"] != "channels_last":
+        words += f", {recording['data_format']}"
+    return words if recording["duration"] is None else f"{words}, {recording['duration']:.6g} s"
 
 
-def _storage(found: dict[str, Any]) -> str:
-    words = [found["format"]]
-    if found.get("layout"):
-        words.append(found["layout"])
-    if found.get("chunks"):
-        words.append(f"chunks {shape(found['chunks'])}")
-    if found.get("filters"):
-        words.append("filters " + " ".join(map(str, found["filters"])))
-    if found.get("stored") is not None:
-        words.append(f"{size(found['stored'])} stored")
+def _storage(storage: Object) -> str:
+    words = [storage["format"]]
+    if storage.get("layout"):
+        words.append(storage["layout"])
+    if storage.get("chunks"):
+        words.append(f"chunks {shape(storage['chunks'])}")
+    if storage.get("filters"):
+        words.append("filters " + " ".join(map(str, storage["filters"])))
+    if storage.get("stored") is not None:
+        words.append(f"{size(storage['stored'])} stored")
     return ", ".join(words)
 
 
-def _layer(config: dict[str, Any]) -> str:
+def _attribute_rows(description: Object) -> list[tuple[str, str]]:
+    rows = []
+    for name, value in description["attributes"].items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        rows.append((f"@{name}", text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]} ..."))
+    return rows
+
+
+def _layer(config: Object) -> str:
     words = [f"kernel_size {config['kernel_size']}"]
-    for key, usual in _LAYER_DEFAULTS.items():
-        if config[key] != usual:
+    for key, default in _LAYER_DEFAULTS.items():
+        if config[key] != default:
             words.append(f"{key} {_single(config[key])}")
     return ", ".join(words)
 
 
 def _single(value: Any) -> str:
-    """A config's value on a line: one step of one axis, a class by its name."""
+    """A value of a config on one line: a list of one number as the number, an activation layer as a call."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, dict):
-        inner = value.get("config")
-        told = inner.items() if isinstance(inner, dict) else ()
-        arguments = (f"{key}={item}" for key, item in told if key not in _OF_ALL_LAYERS and item is not None)
+        config = value.get("config")
+        items = config.items() if isinstance(config, dict) else ()
+        arguments = (
+            f"{key}={item}" for key, item in items if key not in _KEYS_OF_ALL_LAYERS and item is not None
+        )
         return f"{value.get('class_name')}({', '.join(arguments)})"
     return "?" if value is None else str(value)
 
 
-def _delay(found: dict[str, Any]) -> str:
-    words = f"{found['steps']:.6g} steps"
-    return words if found["seconds"] is None else f"{words} ({found['seconds']:.6g} s)"
+def _delay(delay: Object) -> str:
+    words = f"{delay['steps']:.6g} steps"
+    return words if delay["seconds"] is None else f"{words} ({delay['seconds']:.6g} s)"
 
 
 def _number(value: Any) -> str:
@@ -195,18 +220,13 @@ def _number(value: Any) -> str:
     return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _text(value: Any) -> str:
-    words = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return words if len(words) <= MAX_TEXT else f"{words[:MAX_TEXT]} ..."
-
-
 def _ranges(numbers: list[int]) -> str:
-    """Rising numbers, those that follow each other as a range."""
+    """Rising numbers such as ``0-3,5``: those that follow each other are joined, and at most 8 parts are named."""
     parts: list[list[int]] = []
-    for value in numbers:
-        if parts and value == parts[-1][-1] + 1:
-            parts[-1][1:] = [value]
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1][1:] = [number]
         else:
-            parts.append([value])
+            parts.append([number])
     words = ["-".join(map(str, part)) for part in parts]
     return ",".join(words[:8]) + (",..." if len(words) > 8 else "")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.description.plain import number
+from dwconv_cli.jobs.blocks import Storage, lanes
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.storage.formats import Reader
 
@@ -111,62 +111,22 @@ def channel_stats(reader: Reader, axes: Axes, steps: slice) -> list[dict[str, An
         ``nan`` and ``inf``. Complex data has no ``min`` and ``max``, and its ``mean`` is a pair.
     """
     batch, _, channels = axes.canonical_shape(reader.shape)
-    taken = axes.arrange(slice(0, batch), steps, slice(0, channels))
-    native = reader.dtype.newbyteorder("=")
-    stats = ChannelStats(channels, native)
-    for selection in _slabs(reader, taken):
-        shape = tuple(part.stop - part.start for part in selection)
-        block = np.empty(shape[::-1], native).transpose() if reader.fortran else np.empty(shape, native)
-        reader.read(selection, block)
-        _, _, channels_read = axes.assign(selection, slice(0, 1))
-        stats.add(axes.canonical(block).reshape(-1, channels_read.stop - channels_read.start), channels_read)
+    dtype = reader.dtype.newbyteorder("=")
+    stats = ChannelStats(channels, dtype)
+    # The axes of a Fortran array lie in the reverse order.
+    storage = Storage(
+        channel_major=axes.channels_first != reader.fortran,
+        batch_inside=reader.fortran and axes.rank == 3,
+        chunks=axes.canonical_shape(reader.chunks) if reader.chunks else (1, 1, 1),
+    )
+    for lane in lanes((batch, steps.stop - steps.start, channels), storage, BLOCK_ITEMS):
+        recordings, width = (part.stop - part.start for part in (lane.batch, lane.channels))
+        for block_steps in lane.blocks(steps):
+            block = axes.empty((recordings, block_steps.stop - block_steps.start, width), dtype)
+            reader.read(axes.arrange(lane.batch, block_steps, lane.channels), axes.restore(block))
+            stats.add(block.reshape(-1, width), lane.channels)
     reader.finish()
     return stats.result()
-
-
-def _slabs(reader: Reader, taken: tuple[slice, ...]) -> Iterator[tuple[slice, ...]]:
-    """Selections that cover `taken`, in the order in which the data lies, so that a stream can give them."""
-    sides = reader.chunks or (1,) * len(taken)
-    if not reader.fortran:
-        yield from slabs(taken, sides, BLOCK_ITEMS)
-        return
-    for selection in slabs(taken[::-1], sides[::-1], BLOCK_ITEMS):
-        yield selection[::-1]
-
-
-def slabs(taken: tuple[slice, ...], sides: tuple[int, ...], items: int) -> Iterator[tuple[slice, ...]]:
-    """Row-major selections of about `items` numbers that cover `taken`.
-
-    Parameters
-    ----------
-    taken : tuple of slice
-        With bounds.
-    sides : tuple of int
-        Of a storage chunk; along the first axes chunks are not cut.
-    items : int
-    """
-    if not taken:
-        yield ()
-        return
-    first, rest, side = taken[0], taken[1:], sides[0]
-    inner = max(1, math.prod(part.stop - part.start for part in rest))
-    if not rest or inner * side <= items:
-        count = max(1, items // inner // side) * side
-        for start, stop in _cuts(first, count):
-            yield (slice(start, stop), *rest)
-        return
-    for start, stop in _cuts(first, side):
-        for selection in slabs(rest, sides[1:], max(1, items // side)):
-            yield (slice(start, stop), *selection)
-
-
-def _cuts(part: slice, count: int) -> Iterator[tuple[int, int]]:
-    """`part` in pieces that end at multiples of `count`."""
-    start = part.start
-    while start < part.stop:
-        stop = min(part.stop, (start // count + 1) * count)
-        yield start, stop
-        start = stop
 
 
 def _extremes(dtype: np.dtype[Any]) -> tuple[Any, Any]:

@@ -27,6 +27,18 @@ class Lane(NamedTuple):
         recordings, width = self.batch.stop - self.batch.start, self.channels.stop - self.channels.start
         return int(recordings * width * self.block_steps)
 
+    def blocks(self, steps: slice) -> Iterator[slice]:
+        """Cut `steps` into blocks.
+
+        Where there are several, they end at multiples of :attr:`block_steps`, or a chunk would be read twice.
+        """
+        whole = steps.stop - steps.start <= self.block_steps
+        start = steps.start
+        while start < steps.stop:
+            stop = steps.stop if whole else start - start % self.block_steps + self.block_steps
+            yield slice(start, min(stop, steps.stop))
+            start = stop
+
 
 class Storage(NamedTuple):
     """How an array lies in its file, as far as cutting it cares.

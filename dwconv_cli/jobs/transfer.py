@@ -87,7 +87,7 @@ class Transfer:
         self._progress = progress
         self._reader, self._writer, self._conv = reader, writer, conv
         self._axes, self._output_axes = axes, axes.of_output(conv.output_channels)
-        self._first_step, self._tally = steps.start, tally
+        self._steps, self._tally = steps, tally
         batch, _, channels = axes.canonical_shape(reader.shape)
         self._shape = (batch, steps.stop - steps.start, channels)
         self._multiplier = conv.layer.depth_multiplier
@@ -136,18 +136,15 @@ class Transfer:
             conv = self._conv if lane.channels == slice(0, channels) else self._conv.part(lane.channels)
             batch = lane.batch.stop - lane.batch.start
             blockwise = BlockwiseConvolution(conv, batch, steps, self._output_pool.take)
-            start = 0
-            while start < steps:
-                begin, count = self._first_step + start, min(lane.block_steps, steps - start)
-                if lane.block_steps < steps:
-                    # Blocks end at multiples from the recording's first step on, or a chunk would be read twice.
-                    count = min(count, lane.block_steps - begin % lane.block_steps)
-                buffer = self._input_pool.take((batch, blockwise.halo + count, conv.channels))
-                place = self._axes.arrange(lane.batch, slice(begin, begin + count), lane.channels)
+            for block in lane.blocks(self._steps):
+                buffer = self._input_pool.take(
+                    (batch, blockwise.halo + block.stop - block.start, conv.channels)
+                )
+                place = self._axes.arrange(lane.batch, block, lane.channels)
                 with np.errstate(all="ignore"):
                     self._reader.read(place, self._axes.restore(buffer[:, blockwise.halo :]))
-                start += count
-                yield _Block(blockwise, lane.batch, lane.channels, buffer, start == steps)
+                last = block.stop == self._steps.stop
+                yield _Block(blockwise, lane.batch, lane.channels, buffer, last)
 
     def _filter(self, blocks: Iterable[_Block], write: Callable[[_Outputs], object]) -> None:
         """Compute the outputs of each block and hand them to `write`."""
