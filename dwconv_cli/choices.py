@@ -13,7 +13,13 @@ ALGORITHM_NAMES: Final = (AUTO, "direct", "overlap-save")
 # An algorithm that earlier versions had, and what to tell those who still name it.
 REMOVED_ALGORITHM: Final = "toeplitz"
 REMOVED_ADVICE: Final = "toeplitz is gone, and direct is faster than it was"
-FORMAT_NAMES: Final = ("npy", "npz", "hdf5")
+# File formats and the suffixes that tell them. Each is a module of this name in dwconv_cli/storage/formats.
+FORMATS: Final = {
+    "npy": (".npy",),
+    "npz": (".npz",),
+    "hdf5": (".h5", ".hdf5", ".hdf", ".he5", ".nxs", ".mat"),
+}
+FORMAT_NAMES: Final = tuple(FORMATS)
 NAN_MODES: Final = ("propagate", "error", "zero")
 # The upper limit of every option that counts something, such as taps, steps or threads.
 LARGEST: Final = 2**31 - 1

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwconv_cli.errors import InputError
-from dwconv_cli.storage.formats import Address, complete, expand, members
+from dwconv_cli.storage.address import Address
+from dwconv_cli.storage.formats import array_names
+from dwconv_cli.storage.resolution import matching, recording_at
 
 
 @pytest.mark.parametrize(
@@ -119,11 +121,11 @@ ACC = [f"day{d}/rec.h5::/imu/acc" for d in (1, 2)]
 )
 def test_wildcards(place: Path, text: str, found: list[str]) -> None:
     # The file decides the order of the names in it.
-    assert sorted(map(str, expand(text, members))) == sorted(found)
+    assert sorted(map(str, matching(text).addresses)) == sorted(found)
 
 
 def test_files_come_in_order(place: Path) -> None:
-    paths = [address.path for address in expand("*.npy", members)]
+    paths = [address.path for address in matching("*.npy").addresses]
     assert paths == sorted(paths)
 
 
@@ -132,7 +134,7 @@ def test_files_come_in_order(place: Path) -> None:
 )
 def test_wildcards_that_match_nothing(place: Path, text: str) -> None:
     with pytest.raises(InputError, match="matches"):
-        expand(text, members)
+        matching(text)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ def test_wildcards_that_match_nothing(place: Path, text: str) -> None:
     ],
 )
 def test_complete(place: Path, text: str, found: str) -> None:
-    assert str(complete(Address.parse(text))) == found
+    assert str(recording_at(text)) == found
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_complete(place: Path, text: str, found: str) -> None:
 )
 def test_what_cannot_be_completed_says_why(place: Path, text: str, words: list[str]) -> None:
     with pytest.raises(InputError) as caught:
-        complete(Address.parse(text))
+        recording_at(text)
     for word in words:
         assert word in str(caught.value).lower() or word in str(caught.value)
 
@@ -179,22 +181,22 @@ def test_only_numeric_datasets_of_rank_1_to_3_count(tmp_path: Path) -> None:
         file["four"] = np.zeros((1, 2, 3, 4))
         file["pair"] = np.zeros(2, [("a", "f4"), ("b", "f4")])
         file["times"] = np.zeros(3)
-    assert members(str(path)) == ["/times"]
-    assert complete(Address(str(path))) == Address(str(path), "/times")
+    assert array_names(Address(str(path))) == ["/times"]
+    assert recording_at(path) == Address(str(path), "/times")
 
 
 def test_a_file_without_arrays_says_so(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     h5py.File(path, "w").close()
     with pytest.raises(InputError, match="no numeric"):
-        complete(Address(str(path)))
+        recording_at(path)
 
 
 def test_very_many_candidates_are_cut(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, **{f"array{n:03}": np.zeros(1) for n in range(100)})
     with pytest.raises(InputError, match="and 80 more"):
-        complete(Address(str(path)))
+        recording_at(path)
 
 
 @pytest.fixture

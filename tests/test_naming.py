@@ -12,7 +12,7 @@ from helpers_cli import names, npy_bytes, run, save
 
 from dwconv_cli.errors import LayerError, OutputError
 from dwconv_cli.jobs.naming import targets
-from dwconv_cli.storage.formats import Address
+from dwconv_cli.storage.address import Address
 
 X = np.arange(60, dtype="f4").reshape(20, 3)
 Y = X[1:] + X[:-1]

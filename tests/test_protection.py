@@ -15,7 +15,7 @@ from recordings import X
 
 from dwconv_cli.errors import LayerError, UnsafeFileError
 from dwconv_cli.jobs.naming import targets
-from dwconv_cli.storage.formats import Address
+from dwconv_cli.storage.address import Address
 
 
 @pytest.fixture

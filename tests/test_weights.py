@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dwconv_cli import LayerSpec, Weights, depthwise_conv1d, load_weights, save_weights
 from dwconv_cli.errors import DwconvError, InputError, LayerError, OutputError, ShapeError
-from dwconv_cli.weights.load import LoadedWeights, checksum, is_array, load_kernel, read_array
+from dwconv_cli.weights.load import LoadedWeights, checksum, load_kernel
 
 Array = np.ndarray[Any, Any]
 
@@ -132,7 +132,7 @@ class TestLoading:
         assert np.array_equal(found.kernel, array)
         assert found.kernel.dtype == np.dtype(dtype).newbyteorder("=")
         assert found.bias is None
-        assert read_array(address).flags.c_contiguous
+        assert found.kernel.flags.c_contiguous
 
     def test_kernel_and_bias_from_two_files(self, tmp_path: Path) -> None:
         kernel, bias = write_npy(tmp_path / "k.npy", KERNEL), write_npy(tmp_path / "b.npy", BIAS)
@@ -165,7 +165,6 @@ class TestLoading:
             assert (found.bias is None) == (bias is None)
             assert bias is None or np.array_equal(found.bias, bias)  # type: ignore[arg-type]
             assert found.config is None
-            assert not is_array(address)
 
     @pytest.mark.parametrize("suffix", ["npz", "h5"])
     def test_no_kernel_there(self, tmp_path: Path, suffix: str) -> None:
@@ -180,12 +179,9 @@ class TestLoading:
                 InputError, match=r"no array 'kernel' there .*taps.*with kernel, e\.g\. .*::/?taps"
             ):
                 load_weights(address)
-        assert is_array(str(path))
-        assert is_array(f"{path}::taps")
 
     def test_a_bare_array_is_no_group(self, tmp_path: Path) -> None:
         address = write_npy(tmp_path / "k.npy", KERNEL)
-        assert is_array(address)
         with pytest.raises(InputError, match=r"holds one array.*give a kernel with kernel"):
             load_weights(address)
 

@@ -17,7 +17,7 @@ from dwconv_cli.errors.memory import MORE_SPACE, NUMPY_BYTES, ask_for
 from dwconv_cli.errors.system import reason
 from dwconv_cli.errors.wording import for_the_command_line
 from dwconv_cli.interrupts import install_handlers, remove_unfinished_files
-from dwconv_cli.storage.waiting import wait_for_standard_streams
+from dwconv_cli.storage.standard_streams import wait_for_standard_streams
 from dwconv_cli.text import printable
 from dwconv_cli.threads import keep_blas_single
 from dwconv_cli.version import __version__

@@ -159,7 +159,7 @@ def _live(
     from dwconv_cli.jobs.live import Raw
     from dwconv_cli.jobs.naming import targets
     from dwconv_cli.jobs.pipeline import files_beside
-    from dwconv_cli.storage.formats import Address
+    from dwconv_cli.storage.address import Address
 
     raw = Raw(given["raw"], given["channels"] or 1, given["block_steps"] or 1)
     path, source = given["output"], Address("-")
@@ -177,11 +177,10 @@ def _filtered(
     target: Target, raw: Raw, recipe: Recipe, settings: Settings, ending: Ending | None, log: Log
 ) -> Generator[Report, None, None]:
     from dwconv_cli.jobs.live import filter_live
-    from dwconv_cli.storage.sink import FileSink
-    from dwconv_cli.storage.standard_streams import standard_input, standard_output
+    from dwconv_cli.storage.sink import open_sink
+    from dwconv_cli.storage.standard_streams import standard_input
 
-    path = "-" if target.output is None else target.output.path
-    sink = standard_output() if path == "-" else FileSink(path, settings.overwrite)
+    sink = open_sink("-" if target.output is None else target.output.path, settings.overwrite)
     yield filter_live(standard_input(), sink, target, raw, recipe, settings, ending, log.note)
 
 

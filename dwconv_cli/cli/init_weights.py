@@ -110,7 +110,7 @@ def command(**given: Any) -> int:
 def _protect(given: dict[str, Any]) -> None:
     """Refuse an output in the place of what is read, but for the weights themselves, which may be changed in place."""
     from dwconv_cli.jobs.protection import ReadFiles
-    from dwconv_cli.storage.formats import Address
+    from dwconv_cli.storage.address import Address
 
     named = [given[key] for key in ("bias", "like") if given[key] is not None]
     reads = [Address.parse(address).path for address in named]

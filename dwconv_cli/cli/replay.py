@@ -24,12 +24,13 @@ def replay(targets: Sequence[str], input_format: str | None) -> None:
     """
     from dwconv_cli.cli.render import answering, fit
     from dwconv_cli.jobs.provenance import words_of
-    from dwconv_cli.storage.formats import complete, expand, members, open_reader
+    from dwconv_cli.storage.formats import open_reader
+    from dwconv_cli.storage.resolution import completed, matching
 
     for target in targets:
-        for place in expand(target, lambda path: members(path, input_format)):
-            address = complete(place, input_format)
-            reader = open_reader(address, input_format)
+        for place in matching(target, input_format).addresses:
+            address = completed(place)
+            reader = open_reader(address)
             reader.close()
             line = _rebuilt(words_of(reader.attributes, str(address)), str(address))
             with answering(sys.stdout):

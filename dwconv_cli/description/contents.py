@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from dwconv_cli.description.plain import plain
@@ -11,15 +12,14 @@ from dwconv_cli.errors import DwconvError, InputError
 from dwconv_cli.errors.system import NOWHERE, is_nowhere, refusal
 from dwconv_cli.layer.config import current
 from dwconv_cli.layer.keras_json import unread_policies
-from dwconv_cli.storage.formats import FORMATS, Address, format_of, members, open_reader
+from dwconv_cli.storage.address import Address
+from dwconv_cli.storage.formats import array_names, format_of, open_reader
 from dwconv_cli.weights.keras_files import Doubt, is_keras_file, read_layers
 from dwconv_cli.weights.load import checksum
 
 
-def contents(
-    path: str, name: str | None = None, given: str | None = None, allow_external: bool = False
-) -> dict[str, Any]:
-    """What an HDF5 file (or the group `name` of it) or an ``.npz`` holds.
+def contents(address: Address, allow_external: bool = False) -> dict[str, Any]:
+    """What an HDF5 file (or the group of it that `address` names) or an ``.npz`` holds.
 
     Returns
     -------
@@ -33,8 +33,7 @@ def contents(
     InputError
         If the file cannot be read.
     """
-    found = format_of(Address(path), given).name
-    return _LISTINGS[found](path, name, allow_external)
+    return _LISTINGS[address.format or ""](address, allow_external)
 
 
 def directory(path: str) -> dict[str, Any]:
@@ -108,11 +107,11 @@ def is_model(path: str) -> bool:
     return is_keras_file(path)
 
 
-def _hdf5(path: str, name: str | None, allow_external: bool) -> dict[str, Any]:
+def _hdf5(address: Address, allow_external: bool) -> dict[str, Any]:
     from dwconv_cli.storage import hdf5
 
-    hdf5.rehearse(_inside, path, name, allow_external)
-    return _inside(path, name, allow_external)
+    hdf5.rehearse(_inside, address.path, address.name, allow_external)
+    return _inside(address.path, address.name, allow_external)
 
 
 def _inside(path: str, name: str | None, allow_external: bool) -> dict[str, Any]:
@@ -130,16 +129,15 @@ def _inside(path: str, name: str | None, allow_external: bool) -> dict[str, Any]
     return {"storage": {"format": "hdf5"}, "attributes": attributes, "contents": entries}
 
 
-def _npz(path: str, name: str | None, allow_external: bool) -> dict[str, Any]:
+def _npz(file: Address, allow_external: bool) -> dict[str, Any]:
     entries = []
-    for member in members(path, "npz"):
-        address = Address(path, member)
-        entries.append(_tried(_header, _entry(str(address), member, "array"), address, "npz"))
+    for name in array_names(file):
+        address = replace(file, name=name)
+        entries.append(_tried(_header, _entry(str(address), name, "array"), address))
     return {"storage": {"format": "npz"}, "attributes": {}, "contents": entries}
 
 
-_LISTINGS: dict[str, Callable[[str, str | None, bool], dict[str, Any]]] = {"hdf5": _hdf5, "npz": _npz}
-_SUFFIXES = {suffix: found for found in FORMATS.values() for suffix in found.suffixes}
+_LISTINGS: dict[str, Callable[[Address, bool], dict[str, Any]]] = {"hdf5": _hdf5, "npz": _npz}
 
 
 def _entry(address: str, name: str, kind: str) -> dict[str, Any]:
@@ -150,19 +148,19 @@ def _entry(address: str, name: str, kind: str) -> dict[str, Any]:
 def _file(entry: dict[str, Any], path: str) -> dict[str, Any]:
     if is_keras_file(path):
         return {**entry, "kind": "model"}
-    found = _SUFFIXES.get(os.path.splitext(path)[1].lower())
-    if found is None:
+    address = Address(path)
+    if address.format is None:
         return entry
-    if found.members is None:
-        return _header({**entry, "kind": "array"}, Address(path))
-    names = found.members(path)
+    if format_of(address).ROOT is None:
+        return _header({**entry, "kind": "array"}, address)
+    names = array_names(address)
     if len(names) == 1:
-        return {**_header(entry, Address(path, names[0])), "arrays": 1}
+        return {**_header(entry, replace(address, name=names[0])), "arrays": 1}
     return {**entry, "arrays": len(names)}
 
 
-def _header(entry: dict[str, Any], address: Address, given: str | None = None) -> dict[str, Any]:
-    reader = open_reader(address, given)
+def _header(entry: dict[str, Any], address: Address) -> dict[str, Any]:
+    reader = open_reader(address)
     reader.close()
     return {**entry, "shape": list(reader.shape), "dtype": str(reader.dtype)}
 

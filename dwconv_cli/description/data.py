@@ -14,7 +14,10 @@ from dwconv_cli.jobs.orientation import stated_format
 from dwconv_cli.jobs.plan import steps_of
 from dwconv_cli.jobs.report import array_entry
 from dwconv_cli.layer.axes import Axes
-from dwconv_cli.storage.formats import Address, Reader, complete, open_reader
+from dwconv_cli.storage.address import Address
+from dwconv_cli.storage.formats import open_reader
+from dwconv_cli.storage.protocols import Reader
+from dwconv_cli.storage.resolution import completed
 from dwconv_cli.weights.recipe import Recipe
 
 
@@ -28,16 +31,14 @@ def describe_data(
     fs: float | None = None,
     steps: slice = slice(None),
     algorithm: str = AUTO,
-    input_format: str | None = None,
     allow_external: bool = False,
 ) -> dict[str, Any]:
     """A recording, and with a `recipe` what its layer makes of it; see :func:`~dwconv_cli.description.describe`.
 
     Without a recipe, an output of ours is read as its attributes say it was made.
     """
-    address = complete(address, input_format)
-    options = {"allow_external": True} if allow_external else {}
-    reader = open_reader(address, input_format, **options)
+    address = completed(address)
+    reader = open_reader(address, allow_external)
     try:
         if recipe is not None:
             data_format = recipe.data_format()

@@ -11,7 +11,7 @@ from dwconv_cli.arrays import Array
 from dwconv_cli.description.plain import number
 from dwconv_cli.jobs.blocks import Storage, lanes
 from dwconv_cli.layer.axes import Axes
-from dwconv_cli.storage.formats import Reader
+from dwconv_cli.storage.protocols import Reader
 
 BLOCK_ITEMS = 1 << 18
 

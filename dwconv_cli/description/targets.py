@@ -18,7 +18,10 @@ from dwconv_cli.errors import InputError, LayerError
 from dwconv_cli.errors.wording import worded
 from dwconv_cli.jobs.report import array_entry
 from dwconv_cli.layer.arguments import Location, instance, location, one_of, several, shape_of
-from dwconv_cli.storage.formats import Address, expand, format_of, members
+from dwconv_cli.storage.address import Address
+from dwconv_cli.storage.formats import array_names, format_of, members
+from dwconv_cli.storage.protocols import Member
+from dwconv_cli.storage.resolution import matching
 from dwconv_cli.text import shown
 from dwconv_cli.weights.recipe import Recipe
 
@@ -106,8 +109,13 @@ def describe(
             raise LayerError("a shape alone says nothing; give a layer, e.g. --kernel-size 3")
         found = check(recipe, shape, SHAPE_DTYPE, str(shape), algorithm=algorithm, fs=fs)
         return _object("shape", input=array_entry(None, shape, SHAPE_DTYPE), **found)
-    address = target if isinstance(target, Address) else Address.parse(location("target", target))
-    kind = "data" if recipe is not None or stats else _kind(address, input_format, allow_external)
+    if isinstance(target, Address):
+        address = target
+    else:
+        address = Address.parse(location("target", target), input_format)
+    kind = "data"
+    if recipe is None and not stats:
+        kind = _kind(address, input_format is None, allow_external)
     if kind == "weights":
         recipe = Recipe(weights=str(address), layout=kernel_layout, assume_depthwise=assume_depthwise)
         found = describe_weights(recipe, fs)
@@ -121,20 +129,20 @@ def describe(
             fs=fs,
             steps=steps,
             algorithm=algorithm,
-            input_format=input_format,
             allow_external=allow_external,
         )
     else:
         entry = {"address": str(address)}
-        found = {"input": entry, **_listing(kind, address, input_format, allow_external)}
+        found = {"input": entry, **_listing(kind, address, allow_external)}
     return _object(kind, **found)
 
 
 def describe_all(targets: Iterable[Location], **options: Any) -> Iterator[dict[str, Any]]:
     """Descriptions of all that `targets` name, wildcards expanded; options are those of :func:`describe`."""
-    given = options.get("input_format")
+    input_format = options.get("input_format")
+    members_of = _members_or_layers if input_format is None else members
     for text in several("targets", targets, "addresses"):
-        for address in expand(text, lambda path: _names(path, given)):
+        for address in matching(text, input_format, members_of=members_of).addresses:
             yield describe(address, **options)
 
 
@@ -151,25 +159,24 @@ def shapes_of(found: dict[str, Any]) -> list[list[int]]:
     return [found["input"]["shape"]]
 
 
-def _kind(address: Address, given: str | None, allow_external: bool) -> str:
-    """What lies at an address."""
+def _kind(address: Address, may_be_model: bool, allow_external: bool) -> str:
+    """What lies at an address; it may be a Keras model unless the format was typed."""
     path, name = address.path, address.name
     if address.is_stream:
         return "data"
-    if given is None and contents.is_model(path):
+    if may_be_model and contents.is_model(path):
         return "model" if name is None else "weights"
     if os.path.isdir(path):
         return "directory"
-    found = format_of(address, given)
-    if found.members is None:
+    if format_of(address).ROOT is None:
         return "data"
-    names = [member.strip("/") for member in found.members(path)]
+    names = [member.strip("/") for member in array_names(address)]
     inside = (name or "").strip("/")
     if inside in names:
         return "data"
     if f"{inside}/kernel".strip("/") in names:
         return "weights"
-    if found.name == "hdf5":
+    if address.format == "hdf5":
         return "file" if name is None or _is_group(path, name, allow_external) else "data"
     return "file" if name is None and len(names) != 1 else "data"
 
@@ -182,21 +189,21 @@ def _is_group(path: str, name: str, allow_external: bool) -> bool:
         return not hasattr(hdf5.find(file, name, allow_external=allow_external), "shape")
 
 
-def _listing(kind: str, address: Address, given: str | None, allow_external: bool) -> dict[str, Any]:
+def _listing(kind: str, address: Address, allow_external: bool) -> dict[str, Any]:
     if kind == "model":
         return contents.model(address.path)
     if kind == "file":
-        return contents.contents(address.path, address.name, given, allow_external)
+        return contents.contents(address, allow_external)
     if address.name is not None:
         raise InputError(f"{address}: a directory has no names inside; say {address.path}/{address.name}")
     return contents.directory(address.path)
 
 
-def _names(path: str, given: str | None) -> list[str]:
-    """Names inside a file that wildcards may match."""
-    if given is None and contents.is_model(path):
-        return contents.layer_names(path)
-    return members(path, given)
+def _members_or_layers(address: Address) -> list[Member]:
+    """What wildcards may match inside a file: the layers of a Keras file, and the arrays of any other."""
+    if contents.is_model(address.path):
+        return [Member(name) for name in contents.layer_names(address.path)]
+    return members(address)
 
 
 def _object(kind: str, **found: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dwconv_cli.interrupts import FirstSignal
-from dwconv_cli.storage.waiting import WaitingFile, waiting
+from dwconv_cli.storage.standard_streams import WaitingFile, unbuffered
 
 # Bytes to ask for at once; a pipe gives what it has.
 ASK = 1 << 20
@@ -76,7 +76,7 @@ class Ending(FirstSignal):
 
 def ending_of_standard_input() -> Ending | None:
     """Have a signal end standard input; None if it is a file, whose length is known."""
-    raw = waiting(sys.stdin.buffer)
+    raw = unbuffered(sys.stdin.buffer)
     if not isinstance(raw, WaitingFile) or stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
         return None
     return Ending(raw) if threading.current_thread() is threading.main_thread() else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import cache
 
 from dwconv_cli.errors import DwconvError, LayerError, OutputError, exit_code
 from dwconv_cli.errors.system import reason
@@ -13,8 +12,10 @@ from dwconv_cli.jobs.job import Job
 from dwconv_cli.jobs.naming import Target
 from dwconv_cli.jobs.report import Report
 from dwconv_cli.jobs.settings import Settings
-from dwconv_cli.storage.formats import Address, Output, format_of, open_output, written
-from dwconv_cli.storage.sink import check_absent, exists
+from dwconv_cli.storage.address import Address
+from dwconv_cli.storage.formats import array_names, open_output
+from dwconv_cli.storage.protocols import Output
+from dwconv_cli.storage.sink import check_absent, exists, output_errors
 from dwconv_cli.weights.recipe import Recipe
 
 # What else can be done about an output that exists already.
@@ -27,10 +28,10 @@ def apply_group(
     """Filter the recordings that go into one output file; the file appears whole or not at all."""
     reports: list[Report] = []
     opened: Output | None = None
-    inside = cache(written)
+    inside = _remembered_names()
     try:
         for target in group:
-            if settings.skip_existing and _is_done(target, settings, inside):
+            if settings.skip_existing and _is_done(target, inside):
                 reports.append(skipped(target))
                 continue
             try:
@@ -96,10 +97,28 @@ def make_directory(path: str) -> None:
         raise OutputError(f"{path}: {reason(error)}") from error
 
 
-Members = Callable[[str, str | None], list[str]]
+Names = Callable[[Address], list[str]]
 
 
-def check_target(target: Target, settings: Settings, inside: Members = written) -> bool:
+def _names_inside(output: Address) -> list[str]:
+    """Names of the arrays in a file that is to be added to."""
+    with output_errors():
+        return array_names(output)
+
+
+def _remembered_names() -> Names:
+    """:func:`_names_inside` for several addresses in one file, which is read once."""
+    by_path: dict[str, list[str]] = {}
+
+    def names(output: Address) -> list[str]:
+        if output.path not in by_path:
+            by_path[output.path] = _names_inside(output)
+        return by_path[output.path]
+
+    return names
+
+
+def check_target(target: Target, settings: Settings, inside: Names = _names_inside) -> bool:
     """Refuse an output that exists already; True if its file exists and the output is to be added to it.
 
     Parameters
@@ -107,7 +126,7 @@ def check_target(target: Target, settings: Settings, inside: Members = written) 
     target : Target
     settings : Settings
     inside : callable
-        Path and format to the names in that file; :func:`~dwconv_cli.storage.formats.written`, or what remembers its answers.
+        The output's address to the names of the arrays in its file.
 
     Raises
     ------
@@ -119,7 +138,7 @@ def check_target(target: Target, settings: Settings, inside: Members = written) 
     if output.name is None or target.bare or not os.path.exists(output.path):
         check_absent(output.path, settings.overwrite, advice=_PASS_OVER)
         return False
-    if not settings.overwrite and output.name in inside(output.path, settings.output_format):
+    if not settings.overwrite and output.name in inside(output):
         raise exists(str(output), _PASS_OVER)
     return True
 
@@ -131,15 +150,15 @@ def skipped(target: Target) -> Report:
     )
 
 
-def _is_done(target: Target, settings: Settings, inside: Members) -> bool:
+def _is_done(target: Target, inside: Names) -> bool:
     output = target.output
     if output is None or output.is_stream or not os.path.exists(output.path):
         return False
-    return output.name is None or output.name in inside(output.path, settings.output_format)
+    return output.name is None or output.name in inside(output)
 
 
 def _check_storage(output: Address, settings: Settings) -> None:
-    if settings.storage and format_of(output, settings.output_format, output=True).name != "hdf5":
+    if settings.storage and output.format != "hdf5":
         asked = [key for key in settings.storage if key != "compression_opts"]
         verb, them = ("is", "it") if len(asked) == 1 and asked != ["chunks"] else ("are", "them")
         raise LayerError(
@@ -156,7 +175,7 @@ def _rehearse(target: Target, job: Job, settings: Settings) -> None:
 
     _check_storage(target.output, settings)
     nbytes = (job.report.output or {}).get("nbytes", 0)
-    check_output(target.output, settings.output_format, job.storage(), nbytes, target.makes_directory)
+    check_output(target.output, job.storage(), nbytes, target.makes_directory)
 
 
 def _open(group: Sequence[Target], settings: Settings) -> Output:
@@ -166,12 +185,10 @@ def _open(group: Sequence[Target], settings: Settings) -> Output:
         raise LayerError("no output given; say where to write to")
     _check_storage(first, settings)
     # Every target of the group is in the same file.
-    inside = cache(written)
-    group = [t for t in group if not (settings.skip_existing and _is_done(t, settings, inside))]
+    inside = _remembered_names()
+    group = [t for t in group if not (settings.skip_existing and _is_done(t, inside))]
     adding = [check_target(target, settings, inside) for target in group]
     names = frozenset(target.output.name or "" for target in group if target.output and settings.overwrite)
     if first_target.makes_directory:
         make_directory(os.path.dirname(first.path) or ".")
-    return open_output(
-        first.path, settings.output_format, overwrite=settings.overwrite, keep=all(adding), replace=names
-    )
+    return open_output(first, overwrite=settings.overwrite, keep=all(adding), replace=names)

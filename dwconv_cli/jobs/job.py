@@ -16,8 +16,9 @@ from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.jobs.tally import Tally
 from dwconv_cli.jobs.transfer import Transfer
 from dwconv_cli.storage.checksum import Checksum
-from dwconv_cli.storage.formats import Output, Writer, open_reader
+from dwconv_cli.storage.formats import open_reader
 from dwconv_cli.storage.hdf5_storage import storage_options
+from dwconv_cli.storage.protocols import Output, Writer
 from dwconv_cli.weights.recipe import Recipe
 
 
@@ -28,13 +29,12 @@ class Job:
         self._target = target
         self._settings = settings
         self._started = time.perf_counter()
-        options = {"allow_external": True} if settings.allow_external else {}
         self._checksum: Checksum | None = None
         with contextlib.ExitStack() as opened:
             if settings.checksum and not settings.dry_run:
                 self._checksum = opened.enter_context(contextlib.closing(Checksum(target.source.path)))
             reader = opened.enter_context(
-                contextlib.closing(open_reader(target.source, settings.input_format, **options))
+                contextlib.closing(open_reader(target.source, settings.allow_external))
             )
             try:
                 self._plan = plan_job(

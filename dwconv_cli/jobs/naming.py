@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from dwconv_cli.choices import FORMATS
 from dwconv_cli.errors import DwconvError, LayerError, OutputError
 from dwconv_cli.jobs.protection import ReadFiles
 from dwconv_cli.jobs.templates import check_inside, encodable, fields_of, filled_name, filled_path, has_fields
-from dwconv_cli.storage.address import real_path
-from dwconv_cli.storage.formats import FORMATS, Address, format_of
+from dwconv_cli.storage.address import Address, real_path
+from dwconv_cli.storage.formats import format_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def targets(
     sources: Sequence[Address],
     output: str | None,
     directory: str | None = None,
-    given_format: str | None = None,
+    output_format: str | None = None,
     also_read: Sequence[str] = (),
     also_written: Sequence[str] = (),
 ) -> list[Target]:
@@ -54,6 +55,8 @@ def targets(
         that holds several arrays.
     directory : str, optional
         Outputs get the inputs' file names in there.
+    output_format : str, optional
+        Of the outputs, where their suffixes do not tell.
     also_read : sequence of str
         Paths of other files that the run reads.
     also_written : sequence of str
@@ -68,7 +71,7 @@ def targets(
     UnsafeFileError
         If the name of an input, or of something in it, would lead an output elsewhere.
     """
-    pairs = [_target(source, output, directory, given_format) for source in sources]
+    pairs = [_target(source, output, directory, output_format) for source in sources]
     read_files = ReadFiles(sources, also_read)
     for target in pairs:
         if target.output is not None:
@@ -78,7 +81,7 @@ def targets(
         if target.output is None:
             continue
         if target.output.is_stream and len(pairs) > 1:
-            advice = _advice(sources, None, given_format)
+            advice = _advice(sources, None, output_format)
             raise LayerError(f"{len(pairs)} inputs cannot share standard output; {advice}")
         key = _key(target.output)
         if key in owners:
@@ -87,7 +90,7 @@ def targets(
                 raise LayerError(
                     f"{source} is named twice, and both would be written to {target.output}; name it once"
                 )
-            advice = _advice(sources, output, given_format)
+            advice = _advice(sources, output, output_format)
             raise LayerError(f"{other} and {source} would both be written to {target.output}; {advice}")
         owners[key] = target.source
     paths = {path for path, _ in owners}
@@ -102,15 +105,15 @@ def _key(output: Address) -> tuple[str, str | None]:
     return real_path(output.path), output.name
 
 
-def _advice(sources: Sequence[Address], output: str | None, given_format: str | None) -> str:
+def _advice(sources: Sequence[Address], output: str | None, output_format: str | None) -> str:
     """What to type so that each input has an output of its own; tried here before it is given."""
     path = Address.parse(output or "out.npy").path
     suffix = os.path.splitext(path)[1] or "{suffix}"
-    if given_format is not None:
-        suffix = FORMATS[given_format].suffixes[0]
+    if output_format is not None:
+        suffix = FORMATS[output_format][0]
     inside = "{parent}/{stem}/{dataset}" if any(source.name for source in sources) else "{parent}/{stem}"
     candidates = (
-        *([f"{path}::/{inside}"] if output and _holds_names(path, given_format) else []),
+        *([f"{path}::/{inside}"] if output and _holds_names(path, output_format) else []),
         "out/{parent}/{name}",
         f"out/{{parent}}/{{stem}}{suffix}",
         f"out/{{parent}}/{{stem}}_{{dataset}}{suffix}",
@@ -119,7 +122,7 @@ def _advice(sources: Sequence[Address], output: str | None, given_format: str | 
         try:
             keys = [
                 _key(target.output)
-                for target in (_target(source, template, None, given_format) for source in sources)
+                for target in (_target(source, template, None, output_format) for source in sources)
                 if target.output is not None
             ]
         except DwconvError:
@@ -129,43 +132,41 @@ def _advice(sources: Sequence[Address], output: str | None, given_format: str | 
     return "filter them in runs of their own"
 
 
-def _holds_names(path: str, given_format: str | None) -> bool:
+def _holds_names(path: str, output_format: str | None) -> bool:
     try:
-        return format_of(Address(path), given_format, output=True).members is not None
+        return format_of(Address(path, None, output_format), OutputError).ROOT is not None
     except DwconvError:
         return False
 
 
-def _target(source: Address, output: str | None, directory: str | None, given_format: str | None) -> Target:
+def _target(source: Address, output: str | None, directory: str | None, output_format: str | None) -> Target:
     if output is None and directory is None:
         return Target(source, None)
     makes_directory = False
     if directory is not None:
         path = os.path.join(directory, fields_of(source)["name"])
-        if given_format is not None:
-            path = os.path.splitext(path)[0] + FORMATS[given_format].suffixes[0]
-        address = Address(path, source.name)
+        if output_format is not None:
+            path = os.path.splitext(path)[0] + FORMATS[output_format][0]
+        address = Address(path, source.name, output_format)
         makes_directory = True
     else:
-        address = Address.parse(output or "")
+        address = Address.parse(output or "", output_format)
         makes_directory = has_fields(address.path)
         name = None if address.name is None else filled_name(address.name, source)
-        address = Address(filled_path(address.path, source), name)
+        address = Address(filled_path(address.path, source), name, output_format)
     if os.path.isdir(address.path):
         raise OutputError(f"{address}: is a directory; use --output-dir {address}, or name a file in it")
     if address.is_stream:
-        return Target(source, Address(address.path))
-    found = format_of(address, given_format, output=True)
-    if found.members is None:
+        return Target(source, replace(address, name=None))
+    root = format_of(address, OutputError).ROOT
+    if root is None:
         if address.name is not None and directory is None:
             raise OutputError(
                 f"{address}: this format holds one array without a name; leave out ::{address.name}"
             )
-        return Target(source, Address(address.path), makes_directory=makes_directory)
+        return Target(source, replace(address, name=None), makes_directory=makes_directory)
     bare = address.name is None
     name = encodable((address.name or source.name or fields_of(source)["stem"]).strip("/"))
-    if found.name == "hdf5":
-        name = "/" + name
-    else:
+    if not root:
         check_inside(name, source)
-    return Target(source, Address(address.path, name), bare, makes_directory)
+    return Target(source, replace(address, name=root + name), bare, makes_directory)

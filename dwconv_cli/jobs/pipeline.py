@@ -17,16 +17,9 @@ from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.layer.arguments import Location, instance, location, several, whole_number
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.spec import LayerSpec, Weights
-from dwconv_cli.storage.address import real_path
-from dwconv_cli.storage.formats import (
-    Address,
-    complete,
-    expand,
-    members,
-    no_recordings,
-    open_reader,
-    other_files,
-)
+from dwconv_cli.storage.address import Address, real_path
+from dwconv_cli.storage.formats import open_reader, other_files
+from dwconv_cli.storage.resolution import Matches, recording_at, recordings_at
 from dwconv_cli.weights.recipe import Recipe
 from dwconv_cli.weights.resolved import Resolved
 
@@ -68,7 +61,7 @@ def apply_file(
             raise LayerError("apply_file needs a layer with weights, or a recipe")
         recipe = Recipe(given=(layer, weights))
     recipe, settings = instance("recipe", recipe, Recipe), _settings(settings)
-    source = complete(Address.parse(location("input", input)), settings.input_format)
+    source = recording_at(location("input", input), settings.input_format)
     place = None if output is None else location("output", output)
     (target,) = targets(
         [source], place, None, settings.output_format, *files_beside(recipe, settings, [source])
@@ -125,17 +118,16 @@ def apply_many(
     sources: list[Address] = []
     failed: list[Report] = []
     notes: dict[str, str] = {}
-    passed_over = partial(no_recordings, given=settings.input_format)
     for text in (location("each of inputs", one) for one in several("inputs", inputs, "addresses")):
-        left_out: list[Address] = []
         try:
-            matches = expand(text, lambda path: members(path, settings.input_format), passed_over, left_out)
-            sources.extend(complete(address, settings.input_format, several=True) for address in matches)
-            if left_out:
-                # Said with the first of those that the wildcards match.
-                notes[str(sources[-len(matches)])] = _left_out_note(text, len(matches), left_out)
+            matches = recordings_at(text, settings.input_format)
         except DwconvError as error:
             failed.append(failure(text, error))
+            continue
+        sources += matches.addresses
+        if matches.left_out:
+            # Said with the first of those that the wildcards match.
+            notes[str(matches.addresses[0])] = _left_out_note(text, matches)
     beside = files_beside(recipe, settings, sources)
     if failed and not keep_going:
         targets(sources, None, None, None, *beside)
@@ -151,11 +143,12 @@ def apply_many(
     return _with_notes(reports, notes) if notes else reports
 
 
-def _left_out_note(text: str, matches: int, left_out: Sequence[Address]) -> str:
-    names = ", ".join(str(address.name) for address in left_out[:5])
-    more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
+def _left_out_note(text: str, matches: Matches) -> str:
+    count, everything = len(matches.left_out), len(matches.left_out) + len(matches.addresses)
+    names = ", ".join(str(address.name) for address in matches.left_out[:5])
+    more = f" and {count - 5} more" if count > 5 else ""
     return (
-        f"{text} leaves out {len(left_out)} of {matches + len(left_out)} datasets, dimension scales and what is not "
+        f"{text} leaves out {count} of {everything} datasets, dimension scales and what is not "
         f"numeric data of rank 1 to 3: {names}{more}"
     )
 
@@ -185,7 +178,7 @@ def files_beside(
         for source in sources:
             # What is wrong with an input is told when it is read.
             with contextlib.suppress(DwconvError):
-                reads += other_files(source, settings.input_format)
+                reads += other_files(source)
     return [*reads, *settings.also_read], list(settings.also_written)
 
 
@@ -274,7 +267,7 @@ def make_weights(
     instance("recipe", recipe, Recipe)
     channels = None if channels is None else whole_number("channels", channels)
     if like is not None:
-        reader = open_reader(complete(Address.parse(like), input_format), input_format)
+        reader = open_reader(recording_at(like, input_format))
         reader.close()
         channels = Axes(len(reader.shape), recipe.data_format()).canonical_shape(reader.shape)[2]
     # A config that is given is asked for, and no training is to come that would meet its constraints.

@@ -8,8 +8,7 @@ import sys
 from collections.abc import Iterable
 
 from dwconv_cli.errors import OutputError
-from dwconv_cli.storage.address import real_path
-from dwconv_cli.storage.formats import Address
+from dwconv_cli.storage.address import Address, real_path
 
 FileId = tuple[int, int]
 

@@ -10,8 +10,7 @@ import os
 import string
 
 from dwconv_cli.errors import LayerError, UnsafeFileError
-from dwconv_cli.storage.address import STREAM
-from dwconv_cli.storage.formats import Address
+from dwconv_cli.storage.address import STREAM, Address
 
 FIELDS = ("stem", "name", "suffix", "parent", "dataset")
 _PARENT = "{parent}"

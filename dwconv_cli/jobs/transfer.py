@@ -17,7 +17,7 @@ from dwconv_cli.jobs.blocks import Storage, in_order, lanes
 from dwconv_cli.jobs.read_ahead import DEPTH, ahead, behind
 from dwconv_cli.jobs.tally import Tally
 from dwconv_cli.layer.axes import Axes
-from dwconv_cli.storage.formats import Reader, Writer
+from dwconv_cli.storage.protocols import Reader, Writer
 
 # Bytes of a block: enough to read and write at full speed, few enough for the last-level cache.
 BLOCK_BYTES = 4 << 20

@@ -9,22 +9,18 @@ from typing import Any
 
 from dwconv_cli.errors import OutputError
 from dwconv_cli.errors.system import reason
-from dwconv_cli.storage.address import real_path
-from dwconv_cli.storage.formats import Address, format_of
+from dwconv_cli.storage.address import Address, real_path
+from dwconv_cli.storage.formats import format_of
 from dwconv_cli.storage.sink import is_special
 
 
-def check_output(
-    output: Address, given: str | None, storage: Mapping[str, Any], nbytes: int, makes_directory: bool
-) -> None:
+def check_output(output: Address, storage: Mapping[str, Any], nbytes: int, makes_directory: bool) -> None:
     """Refuse an output that could not be written.
 
     Parameters
     ----------
     output : Address
         Complete.
-    given : str, optional
-        Its format, where the suffix does not tell.
     storage : mapping
         h5py's options of an HDF5 dataset.
     nbytes : int
@@ -39,20 +35,18 @@ def check_output(
     MissingExtraError
         If HDF5 lacks a compression.
     """
-    found = format_of(output, given, output=True)
+    format_of(output, OutputError)
     if output.is_stream:
-        if found.name != "npy":
-            raise OutputError(f"standard output takes an .npy stream, not {found.name}; name a file")
         return
     if is_special(output.path):
-        if found.name == "hdf5":
+        if output.format == "hdf5":
             raise OutputError(f"{output.path}: HDF5 cannot be streamed; write .npy there, or to a file")
         if not os.access(output.path, os.W_OK):
             raise OutputError(f"{output.path}: {os.strerror(errno.EACCES).lower()}")
         return
     folder = _folder(output.path, makes_directory)
     # Compressed data may need less.
-    if found.name != "hdf5":
+    if output.format != "hdf5":
         room = os.statvfs(folder)
         if nbytes > room.f_bavail * room.f_frsize:
             raise OutputError(f"{output.path}: {os.strerror(errno.ENOSPC).lower()}; it needs {nbytes} bytes")

@@ -1,12 +1,30 @@
-"""What a reader, a writer and an output of any format can do."""
+"""What every file format provides: its module, and its readers, writers and outputs."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from dwconv_cli.arrays import Array
+from dwconv_cli.storage.sink import Sink
+
+
+class Member(NamedTuple):
+    """A thing in a file that holds several.
+
+    Parameters
+    ----------
+    name : str
+    is_array : bool
+        Whether it is a numeric array of rank 1 to 3.
+    is_scale : bool
+        Whether it holds the values along a dimension of other arrays, such as the time of each step.
+    """
+
+    name: str
+    is_array: bool = True
+    is_scale: bool = False
 
 
 class Reader(Protocol):
@@ -70,3 +88,25 @@ class Output(Protocol):
 
     def abort(self) -> None:
         """Leave things as they were."""
+
+
+class Format(Protocol):
+    """A module of :mod:`dwconv_cli.storage.formats`."""
+
+    #: What the names of arrays in a file begin with; None where a file is one array without a name.
+    ROOT: str | None
+
+    def members(self, path: str) -> list[Member]:
+        """What the file at `path` holds under names, in its order."""
+
+    def open_reader(self, path: str, name: str, allow_external: bool) -> Reader:
+        """A reader of the array `name` in the file at `path`.
+
+        `allow_external` allows that its numbers lie in other files.
+        """
+
+    def open_output(self, sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> Output:
+        """An output into `sink`, with the content of `kept_file` but for the arrays that are `replaced`."""
+
+    def other_files(self, path: str, name: str) -> list[str]:
+        """Paths of the other files in which the numbers of the array `name` lie."""

@@ -11,8 +11,9 @@ from typing import BinaryIO, Protocol
 
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.errors.system import reason
-from dwconv_cli.storage.address import real_path
+from dwconv_cli.storage.address import STREAM, real_path
 from dwconv_cli.storage.draft import ChangedError, Draft
+from dwconv_cli.storage.standard_streams import standard_output
 
 # What a reservation says that writing would say too; other file systems do not know reservations.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -178,9 +179,21 @@ class StreamSink:
         """A stream cannot be taken back; the reader sees it end early."""
 
 
+def open_sink(path: str, overwrite: bool = False, adding: bool = False) -> FileSink | StreamSink:
+    """A sink into the file at `path`, or into standard output for ``-``; see :class:`FileSink`.
+
+    Raises
+    ------
+    OutputError
+    """
+    if path == STREAM:
+        return StreamSink(standard_output(), "standard output")
+    return FileSink(path, overwrite, adding)
+
+
 @contextlib.contextmanager
-def kept() -> Iterator[None]:
-    """Around reading a file that is to be added to: it is the output that the user has to look at.
+def output_errors() -> Iterator[None]:
+    """Turn what is wrong with a file that is to be added to into errors of the output, which it is.
 
     Raises
     ------

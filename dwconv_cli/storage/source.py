@@ -9,7 +9,9 @@ from typing import Any, Protocol
 
 from dwconv_cli.errors import InputError
 from dwconv_cli.errors.system import reason, refusal
+from dwconv_cli.storage.address import STREAM
 from dwconv_cli.storage.file_state import state
+from dwconv_cli.storage.standard_streams import standard_input
 
 
 class Source(Protocol):
@@ -149,6 +151,8 @@ def open_source(path: str) -> Source:
     InputError
         If it cannot be opened.
     """
+    if path == STREAM:
+        return StreamSource(standard_input(), "standard input")
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):

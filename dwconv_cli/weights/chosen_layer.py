@@ -8,7 +8,7 @@ import numpy as np
 
 from dwconv_cli.errors import InputError
 from dwconv_cli.layer.config import foreign_keys
-from dwconv_cli.storage.formats import Address
+from dwconv_cli.storage.address import Address
 from dwconv_cli.weights.keras_files import Doubt, KerasLayer, read_layers
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from dwconv_cli.errors import InputError, ShapeError
 from dwconv_cli.layer.arguments import Location, location, one_of, whole_number
 from dwconv_cli.layer.keras_json import load_json
 from dwconv_cli.layer.spec import Weights
-from dwconv_cli.storage.formats import Address, complete, format_of, members, open_reader
+from dwconv_cli.storage.address import Address
+from dwconv_cli.storage.formats import array_names, format_of, open_reader
+from dwconv_cli.storage.resolution import completed
 from dwconv_cli.storage.runs import whole
 from dwconv_cli.text import counted
 from dwconv_cli.weights.keras_files import is_keras_file
@@ -104,9 +106,7 @@ class LoadedWeights:
         return checksum(self.kernel, self.bias)
 
 
-def load_kernel(
-    kernel: Location, bias: Location | None = None, layout: str = "keras", given_format: str | None = None
-) -> LoadedWeights:
+def load_kernel(kernel: Location, bias: Location | None = None, layout: str = "keras") -> LoadedWeights:
     """A kernel from one array, and maybe a bias from another.
 
     Parameters
@@ -122,10 +122,11 @@ def load_kernel(
         If a file cannot be read.
     """
     layout = one_of("layout", layout, KERNEL_LAYOUTS)
-    if given_format is None and is_keras_file(Address.parse(kernel).path) and not is_array(kernel):
+    address = Address.parse(kernel)
+    if is_keras_file(address.path):
         raise InputError(f"{kernel}: a Keras file holds layers, no bare kernel; give it with --weights")
-    loaded_bias = None if bias is None else read_array(bias, given_format)
-    return LoadedWeights(location("kernel", kernel), read_array(kernel, given_format), loaded_bias, layout)
+    loaded_bias = None if bias is None else _read(Address.parse(bias))[0]
+    return LoadedWeights(location("kernel", kernel), _read(address)[0], loaded_bias, layout)
 
 
 def load_weights(
@@ -162,28 +163,28 @@ def load_weights(
         If the file cannot be read, or holds no kernel, or several layers and none is named.
     """
     address, layout = location("address", address), one_of("layout", layout, KERNEL_LAYOUTS)
-    place = Address.parse(address)
+    place = Address.parse(address, given_format)
     if is_keras_file(place.path):
         from dwconv_cli.weights.chosen_layer import chosen_layer
 
         layer, note = chosen_layer(place, assume_depthwise, model)
         address = str(Address(place.path, layer.path))
         return LoadedWeights(address, layer.kernel, layer.bias, config=layer.config, note=note)
-    names = members(place.path, given_format)
+    names = array_names(place)
     prefix = (place.name or "").strip("/")
     prefix = f"{prefix}/" if prefix else ""
     by_key = {name.lstrip("/"): name for name in names}
     if f"{prefix}kernel" not in by_key:
-        if format_of(place, given_format).members is None:
+        if format_of(place).ROOT is None:
             raise InputError(
                 f"{address}: this file holds one array, not kernel and bias together; give a kernel with --kernel"
             )
         shown = ", ".join(names[:20]) or "nothing"
         advice = f"; give a bare kernel with --kernel, e.g. {Address(place.path, names[0])}" if names else ""
         raise InputError(f"{address}: no array 'kernel' there (found: {shown}){advice}")
-    kernel, attributes = _read(str(Address(place.path, by_key[f"{prefix}kernel"])), given_format)
+    kernel, attributes = _read(replace(place, name=by_key[f"{prefix}kernel"]))
     name = by_key.get(f"{prefix}bias")
-    bias = None if name is None else read_array(str(Address(place.path, name)), given_format)
+    bias = None if name is None else _read(replace(place, name=name))[0]
     return LoadedWeights(address, kernel, bias, layout, _config(attributes, address))
 
 
@@ -206,38 +207,18 @@ def holds_pair(address: Location) -> bool:
     if is_keras_file(place.path):
         return True
     wanted = f"{(place.name or '').strip('/')}/kernel".strip("/")
-    return wanted in [name.strip("/") for name in members(place.path)]
+    return wanted in [name.strip("/") for name in array_names(place)]
 
 
-def is_array(address: Location) -> bool:
-    """Whether `address` names one array, rather than a file or group of kernel and bias."""
-    place = Address.parse(address)
-    if not place.is_stream and is_keras_file(place.path):
-        return False
-    names = members(place.path) if not place.is_stream else []
-    if not names:
-        return True
-    name = (place.name or "").strip("/")
-    stripped = [entry.strip("/") for entry in names]
-    if f"{name}/kernel".strip("/") in stripped:
-        return False
-    return name in stripped or len(names) == 1
-
-
-def read_array(address: Location, given_format: str | None = None) -> Array:
-    """A whole small array.
+def _read(address: Address) -> tuple[Array, Mapping[str, Any]]:
+    """A whole small array, and its attributes.
 
     Raises
     ------
     InputError
         If it cannot be read, or is larger than a kernel can be.
     """
-    return _read(location("address", address), given_format)[0]
-
-
-def _read(address: str, given_format: str | None) -> tuple[Array, Mapping[str, Any]]:
-    """A whole small array, and its attributes."""
-    reader = open_reader(complete(Address.parse(address), given_format), given_format)
+    reader = open_reader(completed(address))
     try:
         if int(np.prod(reader.shape, dtype=object)) * reader.dtype.itemsize > MAX_BYTES:
             raise InputError(

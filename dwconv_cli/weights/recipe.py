@@ -31,7 +31,7 @@ from dwconv_cli.layer.keras_json import is_model, pick_layer, unread_policies
 from dwconv_cli.layer.keys import INITIALIZER_KEYS, OF_WEIGHTS, SETTINGS
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec, Weights
-from dwconv_cli.storage.formats import Address
+from dwconv_cli.storage.address import Address
 from dwconv_cli.text import shown
 from dwconv_cli.weights.keras_files import is_keras_file
 from dwconv_cli.weights.layer_source import DEFAULT, defaults_note, layer_source

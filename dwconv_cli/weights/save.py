@@ -17,7 +17,9 @@ from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
 from dwconv_cli.layer.config import serialized, to_config
 from dwconv_cli.layer.keys import INITIALIZER_KEYS
 from dwconv_cli.layer.spec import LayerSpec, Weights
-from dwconv_cli.storage.formats import Address, Output, Writer, format_of, members, open_output
+from dwconv_cli.storage.address import Address
+from dwconv_cli.storage.formats import array_names, format_of, open_output
+from dwconv_cli.storage.protocols import Output, Writer
 from dwconv_cli.storage.runs import whole
 from dwconv_cli.storage.sink import FileSink
 
@@ -66,20 +68,20 @@ def save_weights(
     instance("weights", weights, Weights)
     if layer is not None:
         instance("layer", layer, LayerSpec)
-    place = Address.parse(address)
+    place = Address.parse(address, output_format)
     if output_format is None and place.path.lower().endswith((".weights.h5", ".keras")):
         if layout != "keras":
             raise LayerError(f"{address}: Keras's files know Keras's layout alone; use .npz for {layout}'s")
         _save_for_keras(place, weights, layer, config or {}, overwrite)
         return
-    found = format_of(place, output_format, output=True)
+    root = format_of(place, OutputError).ROOT
     kernel = weights.kernel[:, 0, 0] if weights.shared else weights.kernel
     if layout == "torch":
         if weights.shared:
             raise LayerError(f"{address}: torch's layout needs the number of channels; give --channels C")
         kernel = kernel.transpose(1, 2, 0).reshape(-1, 1, len(kernel))
     arrays = {"kernel": kernel}
-    if found.members is None:
+    if root is None:
         if weights.bias is not None and weights.bias.any():
             raise LayerError(
                 f"{address}: .npy holds a kernel alone, and there is a bias; use .npz, .h5 or --no-bias"
@@ -89,15 +91,14 @@ def save_weights(
     group = (place.name or "").strip("/")
     arrays = {f"{group}/{name}" if group else name: array for name, array in arrays.items()}
     adding = bool(group) and os.path.isfile(place.path)
-    there = [name.strip("/") for name in members(place.path, output_format)] if adding else []
+    there = [name.strip("/") for name in array_names(place)] if adding else []
     if weights.bias is None and f"{group}/bias" in there:
         raise OutputError(f"{address}: there is a bias, and these weights have none; write to another name")
     if config is None and layer is not None:
         config = to_config(layer)
     beside = {LAYER_CONFIG: json.dumps(config)} if config else {}
     output = open_output(
-        place.path,
-        output_format,
+        place,
         overwrite=overwrite,
         keep=adding,
         replace=frozenset(arrays) if overwrite else frozenset(),

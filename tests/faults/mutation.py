@@ -77,7 +77,7 @@ MUTANTS = (
     Mutant("blocks of any size", "jobs/transfer.py", {
         "BLOCK_BYTES = 4 << 20": "BLOCK_BYTES = 1 << 40", "memory // (BLOCKS_OVERLAPPED * bytes_per_sample)": "1 << 40",
     }, "memory", 2),
-    Mutant("refused inputs stay open", "storage/formats/__init__.py", {"        source.close()\n": "        pass\n"}, "batch", 3000),
+    Mutant("refused inputs stay open", "storage/formats/npy.py", {"        source.close()\n": "        pass\n"}, "batch", 3000),
 )  # fmt: skip
 
 

@@ -1,249 +1,71 @@
-"""File formats, by name: block readers and writers. They move numbers and compute nothing.
+"""File formats: a module for each, which is imported when a file of that format is first met.
 
-A reader has ``shape``, ``dtype``, ``fortran``, ``sequential``, ``chunks``, ``attributes``, ``storage``,
-``read(selection, out)``, ``finish()`` and ``close()``. An output holds one or more arrays and has ``writer(name,
-shape, dtype, attributes, options)``, ``commit()`` and ``abort()``; a writer has ``write(selection, block)``.
+The formats and their suffixes are listed in :data:`dwconv_cli.choices.FORMATS`; what a module has to provide is
+:class:`~dwconv_cli.storage.protocols.Format`. Formats move numbers and compute nothing.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import cast
 
-import numpy as np
-
+from dwconv_cli.choices import FORMATS
 from dwconv_cli.errors import InputError, OutputError
-from dwconv_cli.layer.arguments import one_of
-from dwconv_cli.storage.address import STREAM, Address, expand
-from dwconv_cli.storage.formats.npy import NpyReader, NpyWriter
+from dwconv_cli.storage.address import Address
 from dwconv_cli.storage.hints import advice_for, one_colon
-from dwconv_cli.storage.protocols import Output, Reader, Writer
-from dwconv_cli.storage.sink import FileSink, Sink, kept
-from dwconv_cli.storage.source import StreamSource, open_source
-from dwconv_cli.storage.standard_streams import standard_input, standard_output
-
-__all__ = ["FORMATS", "Address", "Output", "Reader", "Writer", "expand", "open_output", "open_reader"]
+from dwconv_cli.storage.protocols import Format, Member, Output, Reader
+from dwconv_cli.storage.sink import open_sink
 
 
-class NpyOutput:
-    """An ``.npy`` file or stream: one array, without a name."""
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-
-    def writer(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        attributes: Any = None,
-        options: Any = None,
-    ) -> Writer:
-        """The writer of the one array."""
-        return NpyWriter(self._sink, shape, dtype)
-
-    def commit(self) -> None:
-        """Make the file appear."""
-        self._sink.commit()
-
-    def abort(self) -> None:
-        """Leave no trace."""
-        self._sink.abort()
-
-
-def _npy_reader(path: str, name: str, **options: Any) -> Reader:
-    source = open_source(path)
-    try:
-        return NpyReader(source, path)
-    except BaseException:
-        source.close()
-        raise
-
-
-def _npy_output(sink: FileSink, keep: str | None, replace: frozenset[str]) -> Output:
-    return NpyOutput(sink)
-
-
-def _npz_reader(path: str, name: str, **options: Any) -> Reader:
-    from dwconv_cli.storage.formats.npz import NpzReader
-
-    return NpzReader(path, name)
-
-
-def _npz_members(path: str) -> list[str]:
-    from dwconv_cli.storage.formats.npz import members
-
-    return members(path)
-
-
-def _npz_output(sink: FileSink, keep: str | None, replace: frozenset[str]) -> Output:
-    from dwconv_cli.storage.formats.npz import NpzOutput
-
-    return NpzOutput(sink, keep, replace)
-
-
-def _h5_reader(path: str, name: str, **options: Any) -> Reader:
-    from dwconv_cli.storage.formats.hdf5 import H5Reader
-
-    return H5Reader(path, name, **options)
-
-
-def _h5_members(path: str) -> list[str]:
-    from dwconv_cli.storage.formats.hdf5 import members
-
-    return members(path)
-
-
-def _h5_output(sink: FileSink, keep: str | None, replace: frozenset[str]) -> Output:
-    from dwconv_cli.storage.formats.hdf5 import H5Output
-
-    return H5Output(sink, keep, replace)
-
-
-@dataclass(frozen=True)
-class Format:
-    """One file format.
-
-    Parameters
-    ----------
-    name : str
-    suffixes : tuple of str
-    reader : callable
-        ``(path, name) -> Reader``.
-    members : callable or None
-        Path to the names in a file; None where a file is one array.
-    output : callable
-        ``(sink, keep, replace) -> Output``.
-    """
-
-    name: str
-    suffixes: tuple[str, ...]
-    reader: Callable[..., Reader]
-    members: Callable[[str], list[str]] | None
-    output: Callable[[FileSink, str | None, frozenset[str]], Output]
-
-
-FORMATS = {
-    found.name: found
-    for found in (
-        Format("npy", (".npy",), _npy_reader, None, _npy_output),
-        Format("npz", (".npz",), _npz_reader, _npz_members, _npz_output),
-        Format("hdf5", (".h5", ".hdf5", ".hdf", ".he5", ".nxs", ".mat"), _h5_reader, _h5_members, _h5_output),
-    )
-}
-
-
-def format_of(address: Address, given: str | None = None, output: bool = False) -> Format:
-    """The format of a file, by its suffix unless `given`.
+def format_of(address: Address, error: type[InputError | OutputError] = InputError) -> Format:
+    """The module that reads and writes the file of an address.
 
     Raises
     ------
-    InputError, OutputError
-        If the suffix tells nothing.
+    InputError or OutputError, as `error` says
+        If nothing tells its format, or it is a directory.
     """
-    if given is not None:
-        return FORMATS[one_of("the format", given, tuple(FORMATS))]
-    if address.is_stream:
-        return FORMATS["npy"]
-    wrong = OutputError if output else InputError
-    if not address.path:
-        raise wrong("an empty address; name a file, or '-'")
-    if os.path.isdir(address.path) or address.path.endswith("/"):
-        hint = (
-            "name a file in it"
-            if output
-            else f"name the files in it, e.g. '{address.path.rstrip('/')}/*.npy'"
-        )
-        raise wrong(f"{address.path}: is a directory; {hint}")
-    for found in FORMATS.values():
-        if address.suffix in found.suffixes:
-            return found
-    suffixes = tuple(suffix for found in FORMATS.values() for suffix in found.suffixes)
+    if address.is_stream and address.format != "npy":
+        stream = "input" if error is InputError else "output"
+        raise error(f"standard {stream} takes an .npy stream, not {address.format}; name a file")
+    if address.format is None or os.path.isdir(address.path):
+        raise error(_unknown(address, error is OutputError))
+    return cast("Format", import_module(f"{__name__}.{address.format}"))
+
+
+def _unknown(address: Address, is_output: bool) -> str:
+    """Why an address has no format, and what to do."""
+    path = address.path
+    if not path:
+        return "an empty address; name a file, or '-'"
+    if os.path.isdir(path) or path.endswith("/"):
+        hint = "name a file in it" if is_output else f"name the files in it, e.g. '{path.rstrip('/')}/*.npy'"
+        return f"{path}: is a directory; {hint}"
+    suffixes = tuple(suffix for known in FORMATS.values() for suffix in known)
     if meant := one_colon(str(address), suffixes):
-        raise wrong(f"{address}: a name in a file follows two colons; write {meant}")
-    if not output and (advice := advice_for(address.path)):
-        raise wrong(f"{address.path}: {advice}")
-    option = "--output-format" if output else "--input-format"
-    raise wrong(
-        f"{address.path}: suffix {address.suffix!r} is unknown ({' '.join(suffixes)}); "
-        f"say {option} npy, npz or hdf5"
+        return f"{address}: a name in a file follows two colons; write {meant}"
+    if not is_output and (advice := advice_for(path)):
+        return f"{path}: {advice}"
+    option = "--output-format" if is_output else "--input-format"
+    *names, last = FORMATS
+    return (
+        f"{path}: suffix {address.suffix!r} is unknown ({' '.join(suffixes)}); "
+        f"say {option} {', '.join(names)} or {last}"
     )
 
 
-def members(path: str, given: str | None = None) -> list[str]:
-    """Names of the arrays in a file; none where a file is one array."""
-    found = format_of(Address(path), given).members
-    return found(path) if found else []
+def members(address: Address) -> list[Member]:
+    """What the file of `address` holds under names; nothing where a file is one array."""
+    return [] if address.is_stream else format_of(address).members(address.path)
 
 
-def written(path: str, given: str | None = None) -> list[str]:
-    """Names of the arrays in a file that is to be added to.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be read: it is the output that the user has to look at.
-    """
-    with kept():
-        return members(path, given)
+def array_names(address: Address) -> list[str]:
+    """Names of the arrays in the file of `address`."""
+    return [member.name for member in members(address) if member.is_array]
 
 
-def no_recordings(path: str, pattern: str, given: str | None = None) -> list[str]:
-    """Names in a file that match a pattern, and that wildcards leave out: dimension scales and no numeric data."""
-    if format_of(Address(path), given).name != "hdf5":
-        return []
-    from dwconv_cli.storage.formats.hdf5 import no_recordings
-
-    return no_recordings(path, pattern)
-
-
-def complete(address: Address, given: str | None = None, several: bool = False) -> Address:
-    """`address` with the name of the only array in its file, where the name was left out.
-
-    Raises
-    ------
-    InputError
-        If there is none, or more than one; the message lists them.
-    """
-    found = format_of(address, given)
-    if found.members is None or address.is_stream:
-        if address.name is not None:
-            raise InputError(
-                f"{address}: a file of format {found.name} has no names inside; leave out ::{address.name}"
-            )
-        return address
-    if address.name is not None:
-        if found.name == "hdf5" and not address.name.startswith("/"):
-            return Address(address.path, "/" + address.name)
-        return address
-    names = found.members(address.path)
-    if len(names) == 1:
-        return Address(address.path, names[0])
-    if not names:
-        raise InputError(f"{address.path}: holds no numeric arrays")
-    all_of = f", or all with '{address.path}::**'" if several else ""
-    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    raise InputError(f"{address.path}: holds {len(names)} arrays; name one after '::'{all_of}: {shown}")
-
-
-def other_files(address: Address, given: str | None = None) -> list[str]:
-    """Paths of the other files in which the data at a complete `address` lies, for those that allow it.
-
-    Raises
-    ------
-    InputError
-        If it cannot be opened.
-    """
-    if address.is_stream or address.name is None or format_of(address, given).name != "hdf5":
-        return []
-    from dwconv_cli.storage.formats.hdf5 import other_files
-
-    return other_files(address.path, address.name)
-
-
-def open_reader(address: Address, given: str | None = None, **options: Any) -> Reader:
+def open_reader(address: Address, allow_external: bool = False) -> Reader:
     """A reader of the array at a complete `address`.
 
     Raises
@@ -251,26 +73,28 @@ def open_reader(address: Address, given: str | None = None, **options: Any) -> R
     InputError
         If it cannot be read.
     """
-    if address.is_stream:
-        return NpyReader(StreamSource(standard_input(), "standard input"), "standard input")
-    return format_of(address, given).reader(address.path, address.name or "", **options)
+    return format_of(address).open_reader(address.path, address.name or "", allow_external)
+
+
+def other_files(address: Address) -> list[str]:
+    """Paths of the other files in which the data at a complete `address` lies, for those that allow it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened.
+    """
+    return [] if address.name is None else format_of(address).other_files(address.path, address.name)
 
 
 def open_output(
-    path: str,
-    given: str | None = None,
-    *,
-    overwrite: bool = False,
-    keep: bool = False,
-    replace: frozenset[str] = frozenset(),
+    address: Address, *, overwrite: bool = False, keep: bool = False, replace: frozenset[str] = frozenset()
 ) -> Output:
-    """An output file, or standard output for ``-``.
+    """The file of `address`, or standard output for ``-``, to be written.
 
     Parameters
     ----------
-    path : str
-    given : str, optional
-        Format.
+    address : Address
     overwrite : bool
         Whether an existing file may be replaced.
     keep : bool
@@ -283,14 +107,10 @@ def open_output(
     OutputError
         If the file exists already or cannot be created.
     """
-    found = format_of(Address(path), given, output=True)
-    if path == STREAM:
-        if found.name != "npy":
-            raise OutputError(f"standard output takes an .npy stream, not {found.name}; name a file")
-        return NpyOutput(standard_output())
-    sink = FileSink(path, overwrite or keep, adding=keep)
+    module = format_of(address, OutputError)
+    sink = open_sink(address.path, overwrite or keep, adding=keep)
     try:
-        return found.output(sink, path if keep else None, replace)
+        return module.open_output(sink, address.path if keep else None, replace)
     except BaseException:
         sink.abort()
         raise

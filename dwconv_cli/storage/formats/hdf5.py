@@ -19,41 +19,42 @@ from dwconv_cli.storage.hdf5.chunks import ChunkReader, ChunkWriter, codec_of
 from dwconv_cli.storage.hdf5.output_file import OutputFile
 from dwconv_cli.storage.hdf5.write import create_dataset, is_taken, open_writable
 from dwconv_cli.storage.hdf5.write_dimensions import add_dimensions, detach_scales, merge_attributes
-from dwconv_cli.storage.patterns import name_pattern
+from dwconv_cli.storage.protocols import Member
 from dwconv_cli.storage.runs import Selection, whole
-from dwconv_cli.storage.sink import FileSink, exists, kept
+from dwconv_cli.storage.sink import FileSink, exists, output_errors
 from dwconv_cli.storage.source import changed, state_of
 
+ROOT = "/"
 RANKS = range(1, 4)
 
 
 @hdf5.rehearsed
-def members(path: str) -> list[str]:
-    """Absolute names of the numeric datasets of rank 1 to 3 in a file, in its order."""
+def members(path: str) -> list[Member]:
+    """The datasets of a file, but for those that MATLAB and netCDF-4 keep for themselves, in its order."""
+    datasets = []
     with hdf5.open_file(path) as file, hdf5.errors(path):
-        return hdf5.datasets(file, RANKS)
-
-
-@hdf5.rehearsed
-def no_recordings(path: str, pattern: str) -> list[str]:
-    """Names of the datasets that match a pattern but are dimension scales, or no numeric data of rank 1 to 3."""
-    matching = name_pattern(pattern)
-    with hdf5.open_file(path) as file, hdf5.errors(path):
-        return [
-            entry.name
-            for entry in hdf5.walk(file)
-            if entry.kind == "dataset"
-            and matching.fullmatch(entry.name)
-            and not (
-                entry.numeric and len(entry.shape or ()) in RANKS and not hdf5.is_scale(file, entry.name)
-            )
-        ]
+        for entry in hdf5.walk(file):
+            if entry.kind != "dataset" or (entry.numeric and hdf5.is_private(file, entry)):
+                continue
+            is_array = entry.numeric and len(entry.shape or ()) in RANKS
+            datasets.append(Member(entry.name, is_array, is_array and hdf5.is_scale(file, entry.name)))
+    return datasets
 
 
 @hdf5.rehearsed
 def other_files(path: str, name: str) -> list[str]:
     """Paths of the other files in which a dataset lies."""
     return hdf5.other_files(path, name)
+
+
+def open_reader(path: str, name: str, allow_external: bool) -> H5Reader:
+    """A reader of the dataset `name`."""
+    return H5Reader(path, name, allow_external)
+
+
+def open_output(sink: FileSink, kept_file: str | None, replaced: frozenset[str]) -> H5Output:
+    """A new file, or an existing one with datasets added."""
+    return H5Output(sink, kept_file, replaced)
 
 
 @hdf5.rehearsed
@@ -167,7 +168,7 @@ class H5Output:
         self._sink = sink
         self._replace = replace
         if keep:
-            with kept(), hdf5.open_file(keep):
+            with output_errors(), hdf5.open_file(keep):
                 pass
             try:
                 with open(keep, "rb") as old, open(sink.fd, "wb", closefd=False) as new:

@@ -15,13 +15,40 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
+from dwconv_cli.storage.protocols import Member
 from dwconv_cli.storage.runs import Selection, runs
 from dwconv_cli.storage.sink import Sink
-from dwconv_cli.storage.source import Source
+from dwconv_cli.storage.source import Source, open_source
 from dwconv_cli.storage.spool import SpooledSink, SpooledSource
 
+ROOT = None
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 1 << 16
+
+
+def members(path: str) -> list[Member]:
+    """Nothing: the file is one array without a name."""
+    return []
+
+
+def other_files(path: str, name: str) -> list[str]:
+    """None."""
+    return []
+
+
+def open_reader(path: str, name: str, allow_external: bool) -> NpyReader:
+    """A reader of a file, or of standard input for ``-``."""
+    source = open_source(path)
+    try:
+        return NpyReader(source, source.name)
+    except BaseException:
+        source.close()
+        raise
+
+
+def open_output(sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> NpyOutput:
+    """A new file, or a stream."""
+    return NpyOutput(sink)
 
 
 class NpyReader:
@@ -136,6 +163,32 @@ class NpyWriter:
             self._begun = True
             self._sink.reserve(self._offset + math.prod(self.shape) * self.dtype.itemsize)
             self._sink.write_at(memoryview(self._header), 0)
+
+
+class NpyOutput:
+    """An ``.npy`` file or stream: one array, without a name."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def writer(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        attributes: Any = None,
+        options: Any = None,
+    ) -> NpyWriter:
+        """The writer of the one array."""
+        return NpyWriter(self._sink, shape, dtype)
+
+    def commit(self) -> None:
+        """Make the file appear."""
+        self._sink.commit()
+
+    def abort(self) -> None:
+        """Leave no trace."""
+        self._sink.abort()
 
 
 class GrowingNpyWriter:

@@ -14,10 +14,12 @@ from dwconv_cli.choices import LAYER_CONFIG
 from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
 from dwconv_cli.errors.system import reason
 from dwconv_cli.storage.formats.npy import NpyReader, NpyWriter
-from dwconv_cli.storage.sink import Sink, StreamSink, exists, kept
+from dwconv_cli.storage.protocols import Member
+from dwconv_cli.storage.sink import Sink, StreamSink, exists, output_errors
 from dwconv_cli.storage.source import StreamSource, changed, state_of
 from dwconv_cli.storage.zips import DAMAGE, open_archive, open_member
 
+ROOT = ""
 MAX_MEMBERS = 100_000
 # A layer's config stands in the comment of its kernel, where readers of arrays do not meet it.
 MAX_COMMENT = 65_535
@@ -43,10 +45,25 @@ def open_zip(path: str) -> zipfile.ZipFile:
     return archive
 
 
-def members(path: str) -> list[str]:
-    """Names of the arrays in a file, without ``.npy``, in its order."""
+def members(path: str) -> list[Member]:
+    """The arrays in a file, without ``.npy`` in their names, in its order."""
     with open_zip(path) as archive:
-        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        return [Member(name.removesuffix(".npy")) for name in archive.namelist() if name.endswith(".npy")]
+
+
+def other_files(path: str, name: str) -> list[str]:
+    """None."""
+    return []
+
+
+def open_reader(path: str, name: str, allow_external: bool) -> NpzReader:
+    """A reader of the member `name`."""
+    return NpzReader(path, name)
+
+
+def open_output(sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> NpzOutput:
+    """A new file, or an existing one with members added."""
+    return NpzOutput(sink, kept_file, replaced)
 
 
 class NpzReader(NpyReader):
@@ -76,7 +93,7 @@ class NpzReader(NpyReader):
                 self.attributes = {LAYER_CONFIG: info.comment.decode("utf-8", "replace")}
         except KeyError:
             self._opened.close()
-            names = ", ".join(members(path)[:20])
+            names = ", ".join(member.name for member in members(path)[:20])
             raise InputError(f"{label}: no such member; the file has: {names}") from None
         except DAMAGE as error:
             self._opened.close()
@@ -174,7 +191,7 @@ class NpzOutput:
         del self._archive.NameToInfo[info.filename]
 
     def _carry_over(self, path: str, wanted: Callable[[str], bool]) -> None:
-        with kept(), open_zip(path) as old:
+        with output_errors(), open_zip(path) as old:
             for info in old.infolist():
                 if not wanted(info.filename.removesuffix(".npy")):
                     continue

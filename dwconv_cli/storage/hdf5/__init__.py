@@ -24,7 +24,7 @@ from dwconv_cli.storage.hdf5.dimensions import Dimension, Surroundings, ancestor
 from dwconv_cli.storage.hdf5.files import open_file, open_stream
 from dwconv_cli.storage.hdf5.filters import describe
 from dwconv_cli.storage.hdf5.guard import dataset
-from dwconv_cli.storage.hdf5.listing import Entry, children, datasets, walk
+from dwconv_cli.storage.hdf5.listing import Entry, children, datasets, is_private, walk
 from dwconv_cli.storage.hdf5.messages import errors
 from dwconv_cli.storage.hdf5.names import find
 from dwconv_cli.storage.hdf5.read_attributes import as_text, attribute, attributes
@@ -47,6 +47,7 @@ __all__ = [
     "distrust",
     "errors",
     "find",
+    "is_private",
     "is_scale",
     "open_file",
     "open_stream",

@@ -126,7 +126,9 @@ def datasets(file: h5py.File, ranks: Container[int] | None = None) -> list[str]:
     return [
         entry.name
         for entry in walk(file)
-        if entry.numeric and (ranks is None or len(entry.shape or ()) in ranks) and not _private(file, entry)
+        if entry.numeric
+        and (ranks is None or len(entry.shape or ()) in ranks)
+        and not is_private(file, entry)
     ]
 
 
@@ -179,7 +181,7 @@ def _needs_other_files(plist: Any) -> bool:
     )
 
 
-def _private(file: h5py.File, entry: Entry) -> bool:
+def is_private(file: h5py.File, entry: Entry) -> bool:
     """Whether MATLAB or netCDF-4 keeps a dataset for itself."""
     if entry.name.split("/", 2)[1] in _PRIVATE_ROOTS:
         return True
