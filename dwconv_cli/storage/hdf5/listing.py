@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,19 +117,13 @@ def walk(group: h5py.Group) -> Iterator[Entry]:
         yield entry
 
 
-def datasets(file: h5py.File, ranks: Container[int] | None = None) -> list[str]:
-    """List the absolute names of the numeric datasets in file order, of all ranks or of some.
+def datasets(file: h5py.File) -> list[str]:
+    """List the absolute names of the numeric datasets in file order.
 
     Soft and external links are not followed, cycles of hard links are entered once, and what MATLAB and netCDF-4
     keep for themselves is left out.
     """
-    return [
-        entry.name
-        for entry in walk(file)
-        if entry.numeric
-        and (ranks is None or len(entry.shape or ()) in ranks)
-        and not is_private(file, entry)
-    ]
+    return [entry.name for entry in walk(file) if entry.numeric and not is_private(file, entry)]
 
 
 def _too_many(group: h5py.Group) -> UnsafeFileError:
