@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from recordings import fill
 
+from dwconv_cli.convolution import engine
+
 EXAMPLES = int(os.environ.get("DWCONV_EXAMPLES", "40"))
 
 settings.register_profile(
@@ -33,3 +35,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     fill(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles as small as they were not worth it."""
+    for name, number in (("TILE", 1 << 11), ("LEAST", 1 << 10), ("LONG", 1 << 8), ("SMALL", 1 << 8)):
+        monkeypatch.setattr(engine, name, number)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dwconv_cli import depthwise_conv1d
-from dwconv_cli.convolution import engine
 from dwconv_cli.convolution.algorithms import ALGORITHMS
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.convolution.plan import plan_conv, problem_of
@@ -220,13 +219,6 @@ def test_layers_of_keras(algorithm: str, config: dict[str, Any]) -> None:
     assert outputs.shape == expected.shape == spec.output_shape(x.shape)
     tolerance = {"float32": 2e-5, "float64": 1e-12}[outputs.dtype.name]
     np.testing.assert_allclose(outputs, expected, rtol=tolerance, atol=tolerance)
-
-
-@pytest.fixture
-def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tiles as small as they were not worth it."""
-    for name, number in (("TILE", 1 << 11), ("LEAST", 1 << 10), ("LONG", 1 << 8), ("SMALL", 1 << 8)):
-        monkeypatch.setattr(engine, name, number)
 
 
 # With small tiles, recordings of many tiles and panels, with borders that fall on none of them.

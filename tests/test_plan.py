@@ -55,20 +55,38 @@ def test_auto_takes_the_cheapest_or_the_direct_sum_at_a_tenth_more() -> None:
         assert plan.reason
 
 
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("channels", [1, 2, 6, 32, 128])
+def test_the_best_cost_grows_no_faster_than_the_kernel(data_format: str, dtype: str, channels: int) -> None:
+    sizes = (1, 2, 3, 5, 9, 15, 31, 63, 129, 257, 513, 1025, 4097)
+    plans = [plan_conv(Problem(taps, channels, 1, 1, 1, data_format, dtype)) for taps in sizes]
+    best = [plan.costs[0][1] for plan in plans]
+    assert all(later <= 2.2 * earlier for earlier, later in itertools.pairwise(best))
+
+
 def test_direct_takes_every_problem() -> None:
     assert all(ALGORITHMS["direct"].supports(problem) is None for problem in PROBLEMS)
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
-def test_asked_for(name: str) -> None:
-    for problem in PROBLEMS[::7]:
-        why = ALGORITHMS[name].supports(problem)
-        if why is None:
-            plan = plan_conv(problem, name)
-            assert (plan.algorithm, plan.reason) == (name, "asked for")
-        else:
-            with pytest.raises(LayerError, match=f"algorithm {name} cannot do this layer"):
-                plan_conv(problem, name)
+@pytest.mark.parametrize(
+    "problem, reason",
+    [
+        (Problem(2000, 1), None),
+        (Problem(2000, 1, strides=2), None),
+        (Problem(2000, 1, dilation_rate=2), None),
+        (Problem(2000, 1, strides=2, dilation_rate=2), "strides and dilation are both above 1"),
+        (Problem(2000, 1, exact=True), "integers are summed exactly"),
+        (Problem(1_000_000, 1), "1000000 taps"),
+    ],
+)
+def test_what_overlap_save_takes(problem: Problem, reason: str | None) -> None:
+    if reason is None:
+        plan = plan_conv(problem, "overlap-save")
+        assert (plan.algorithm, plan.reason) == ("overlap-save", "asked for")
+    else:
+        with pytest.raises(LayerError, match=f"algorithm overlap-save cannot do this layer: .*{reason}"):
+            plan_conv(problem, "overlap-save")
 
 
 def test_equal_problems_have_equal_plans() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import oracle
 import pytest
 import strategies
-from checks import assert_same_bits, examples
+from checks import able, assert_same_bits, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +17,6 @@ from dwconv_cli import LayerSpec, StreamingConv, Weights, depthwise_conv1d
 from dwconv_cli.convolution.algorithms import ALGORITHMS
 from dwconv_cli.convolution.blockwise import BlockwiseConvolution
 from dwconv_cli.convolution.engine import Convolution
-from dwconv_cli.convolution.plan import problem_of
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer.catalogues.activations import NEEDS_WHOLE_AXIS
 
@@ -34,21 +33,6 @@ ACTIVE = (
     "softplus",
     *sorted(NEEDS_WHOLE_AXIS - {"glu"}),
 )
-
-
-def spec_of(layer: strategies.Layer, **more: Any) -> LayerSpec:
-    return LayerSpec(
-        kernel_size=layer.kernel_size,
-        depth_multiplier=layer.depth_multiplier,
-        use_bias=layer.use_bias,
-        **layer.arguments,
-        **more,
-    )
-
-
-def able(algorithm: str, spec: LayerSpec, channels: int, dtype: Any) -> str:
-    problem = problem_of(spec, channels, np.promote_types(dtype, np.float32).name)
-    return "auto" if ALGORITHMS[algorithm].supports(problem) else algorithm
 
 
 def cut(x: Array, data_format: str, lengths: list[int]) -> list[Array]:
@@ -75,7 +59,7 @@ def streamed(stream: StreamingConv, x: Array, lengths: list[int]) -> tuple[Array
 
 
 @EVERY
-@examples(1.5)
+@examples(2)
 @given(
     st.data(),
     st.one_of(
@@ -86,18 +70,14 @@ def streamed(stream: StreamingConv, x: Array, lengths: list[int]) -> tuple[Array
     ),
 )
 def test_any_split_is_the_whole(algorithm: str, data: st.DataObject, case: strategies.Case) -> None:
-    complex_ = case.inputs.dtype.kind == "c"
+    layer, complex_ = case.layer, case.inputs.dtype.kind == "c"
     activation = "linear" if complex_ else data.draw(st.sampled_from(ACTIVE), "activation")
     lengths = data.draw(strategies.splits(case.steps), "lengths")
-    known = data.draw(st.booleans(), "length known") or (
-        case.layer.strides > 1 and case.layer.padding == "same"
-    )
-    spec = spec_of(case.layer, activation=activation)
-    algorithm = able(algorithm, spec, case.layer.channels, case.inputs.dtype)
-    whole = depthwise_conv1d(
-        case.inputs, case.kernel, case.bias, **case.arguments, activation=activation, algorithm=algorithm
-    )
-    expected = steps_first(whole, case.inputs.ndim, case.layer.data_format)
+    known = data.draw(st.booleans(), "length known") or (layer.strides > 1 and layer.padding == "same")
+    spec = layer.spec(activation=activation)
+    algorithm = able(algorithm, spec, layer.channels, case.inputs.dtype)
+    whole = depthwise_conv1d(*case.arrays, **case.arguments, activation=activation, algorithm=algorithm)
+    expected = steps_first(whole, case.inputs.ndim, layer.data_format)
     stream = StreamingConv(
         spec,
         Weights(case.kernel, case.bias),
@@ -106,16 +86,12 @@ def test_any_split_is_the_whole(algorithm: str, data: st.DataObject, case: strat
         steps=case.steps if known else None,
         algorithm=algorithm,
     )
-    found, given_ = streamed(stream, case.inputs, lengths)
-    assert_same_bits(found, expected)
+    outputs, given_ = streamed(stream, case.inputs, lengths)
+    assert_same_bits(outputs, expected)
     if stream.convolution.panel == 1 and not stream.convolution.needs_all_steps:
-        _, left, right = oracle.lengths(
-            case.steps,
-            case.layer.kernel_size,
-            strides=case.layer.strides,
-            padding=case.layer.padding,
-            dilation_rate=case.layer.dilation_rate,
-        )
+        keys = ("strides", "padding", "dilation_rate")
+        options = {key: case.arguments[key] for key in keys}
+        _, left, right = oracle.lengths(case.steps, layer.kernel_size, **options)
         # Whatever a block completes is given at once: finish() has but the outputs that reach into the right padding.
         for received, ready in zip(np.cumsum(lengths), np.cumsum(given_[:-1]), strict=True):
             last_taps = np.arange(expected.shape[1]) * spec.strides + spec.effective_kernel_size - 1 - left
@@ -123,41 +99,25 @@ def test_any_split_is_the_whole(algorithm: str, data: st.DataObject, case: strat
         assert right > 0 or given_[-1] == 0
 
 
+@pytest.mark.usefixtures("small_tiles")
 @EVERY
 @pytest.mark.parametrize("data_format", strategies.DATA_FORMATS)
 @pytest.mark.parametrize("strides, dilation, taps", [(1, 1, 9), (3, 1, 9), (1, 4, 9), (7, 1, 2), (1, 1, 120)])
 def test_long_recordings(algorithm: str, data_format: str, strides: int, dilation: int, taps: int) -> None:
-    """Blocks on both sides of tiles and panels."""
+    """Blocks on both sides of tiles and panels, and blocks of one step."""
     rng = np.random.default_rng(4)
-    x = (rng.standard_normal((2, 20_003, 2)) * 10.0 ** rng.uniform(-5, 5, (2, 20_003, 2))).astype(np.float32)
-    x[:, 10_000] = np.nan
-    x = x if data_format == "channels_last" else np.ascontiguousarray(x.transpose(0, 2, 1))
+    x = (rng.standard_normal((2, 8_003, 2)) * 10.0 ** rng.uniform(-5, 5, (2, 8_003, 2))).astype(np.float32)
+    x[:, 4_000] = np.nan
     kernel = rng.standard_normal((taps, 2, 1)).astype(np.float32)
-    spec = LayerSpec(
-        kernel_size=taps, strides=strides, dilation_rate=dilation, data_format=data_format, padding="causal"
-    )
+    options = {"strides": strides, "dilation_rate": dilation, "data_format": data_format, "padding": "causal"}
+    spec = LayerSpec(kernel_size=taps, **options)
     algorithm = able(algorithm, spec, 2, "float32")
-    whole = depthwise_conv1d(
-        x,
-        kernel,
-        strides=strides,
-        dilation_rate=dilation,
-        data_format=data_format,
-        padding="causal",
-        algorithm=algorithm,
-    )
-    for length in (20_003, 4099):
+    for steps, length in ((8_003, 8_003), (8_003, 1_021), (300, 1)):
+        part = x[:, :steps] if data_format == "channels_last" else x[:, :steps].transpose(0, 2, 1).copy()
+        whole = depthwise_conv1d(part, kernel, algorithm=algorithm, **options)
         stream = StreamingConv(spec, Weights(kernel), batch=2, algorithm=algorithm)
-        lengths = [length] * (20_003 // length) + [20_003 % length]
-        found, _ = streamed(stream, x, lengths)
-        assert_same_bits(found, steps_first(whole, 3, data_format))
-    # One step at a time, over a border of every algorithm's panels as far as they are short.
-    few = x[..., :600] if data_format == "channels_first" else x[:, :600]
-    stream = StreamingConv(spec, Weights(kernel), batch=2, algorithm=algorithm)
-    found, _ = streamed(stream, few, [1] * 600)
-    options = {"strides": strides, "dilation_rate": dilation, "data_format": data_format}
-    one = depthwise_conv1d(few, kernel, padding="causal", algorithm=algorithm, **options)
-    assert_same_bits(found, steps_first(one, 3, data_format))
+        outputs, _ = streamed(stream, part, [length] * (steps // length) + [steps % length])
+        assert_same_bits(outputs, steps_first(whole, 3, data_format))
 
 
 def test_a_stream_lasts_as_long_as_it_likes_in_little_memory() -> None:
@@ -202,8 +162,8 @@ def test_sizes(padding: str, strides: int, steps: int | None, pushed: list[int],
         kernel_size=5, padding=padding, strides=strides, data_format="channels_first", depth_multiplier=2
     )
     stream = StreamingConv(spec, Weights(np.ones((5, 3, 2), np.float32)), batch=2, steps=steps)
-    found = [stream.push(np.ones((2, 3, n), np.float32)).shape for n in (2, 5, 4, 0, 1)]
-    assert found == [(2, 6, n) for n in pushed]
+    shapes = [stream.push(np.ones((2, 3, n), np.float32)).shape for n in (2, 5, 4, 0, 1)]
+    assert shapes == [(2, 6, n) for n in pushed]
     assert stream.finish().shape == (2, 6, finished)
 
 
@@ -225,7 +185,7 @@ def test_a_shared_kernel_needs_the_channels() -> None:
     spec = LayerSpec(kernel_size=3)
     stream = StreamingConv(spec, Weights(kernel, shared=True), channels=4)
     x = np.arange(40.0, dtype=np.float32).reshape(10, 4)
-    assert np.array_equal(stream.push(x), depthwise_conv1d(x, kernel[:, 0, 0]))
+    assert np.array_equal(stream.push(x), oracle.depthwise_conv1d(x, kernel[:, 0, 0]))
 
 
 def test_over_a_convolution_that_is_ready() -> None:
