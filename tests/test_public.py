@@ -9,19 +9,16 @@ import inspect
 import pickle
 import pkgutil
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers_cli import run_python
 
 import dwconv_cli
 from dwconv_cli import errors
 from dwconv_cli.errors import exit_code
-
-ROOT = Path(__file__).resolve().parent.parent
 
 PUBLIC = [
     "DwconvError",
@@ -172,13 +169,6 @@ def test_layers_weights_plans_and_recipes_travel() -> None:
         assert make(plan) == plan
 
 
-def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """A fresh interpreter."""
-    return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
-    )
-
-
 class TestLightness:
     @pytest.mark.parametrize(
         "code, absent",
@@ -197,19 +187,18 @@ class TestLightness:
         ids=["import", "convolution"],
     )
     def test_what_is_not_imported(self, code: str, absent: set[str]) -> None:
-        ran = run_python("-c", f"{code}\nimport sys\nprint(*sys.modules)")
-        assert ran.returncode == 0, ran.stderr
-        assert not {name.partition(".")[0] for name in ran.stdout.split()} & absent
+        ran = run_python(f"{code}\nimport sys\nprint(*sys.modules)").done()
+        assert not {name.partition(".")[0] for name in ran.out.decode().split()} & absent
 
     @pytest.mark.parametrize(
         "arguments",
         ["--help", "--version", "-h", "apply --help", "init-weights --help", "inspect --help", "no-such", ""],
     )
     def test_help_is_quick(self, arguments: str) -> None:
-        ran = run_python("-X", "importtime", "-m", "dwconv_cli", *arguments.split())
-        assert ran.returncode == (2 if arguments in ("no-such", "") else 0)
-        lines = [line for line in ran.stderr.splitlines() if line.startswith("import time:")]
-        imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+        program = "import atexit, runpy, sys\natexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        ran = run_python(program + "runpy.run_module('dwconv_cli', run_name='__main__')", *arguments.split())
+        assert ran.code == (2 if arguments in ("no-such", "") else 0)
+        imported = {name.partition(".")[0] for name in ran.err.splitlines()[-1].split()}
         assert "click" in imported
         assert not imported & HEAVY
 
