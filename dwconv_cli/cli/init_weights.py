@@ -4,58 +4,79 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import click
 
-from dwconv_cli.choices import DATA_FORMATS, FORMAT_NAMES, KERNEL_LAYOUTS
-from dwconv_cli.cli import options, tell, writing
+from dwconv_cli.choices import DATA_FORMATS, DTYPES, FORMAT_NAMES, KERNEL_LAYOUTS
+from dwconv_cli.cli import tell, writing
+from dwconv_cli.cli.declaring import flag, option, takes
+from dwconv_cli.cli.options import COUNT, LayerOptions, ReadingOptions, WeightsOptions, choice
+from dwconv_cli.cli.recipes import WAYS, files_read, recipe_of
 
 if TYPE_CHECKING:
     from dwconv_cli.weights.resolved import Resolved
 
-_WAYS = {**options.WAYS, "kernel": "--from", "weights": "--from"}
+_WAYS = {**WAYS, "kernel": "--from", "weights": "--from"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FileOptions:
+    """What is made, and of what."""
+
+    output: str = option(
+        "-o",
+        "--output",
+        metavar="ADDR",
+        required=True,
+        help="File to make: .npz, HDF5, .npy (the kernel alone), .weights.h5 or .keras",
+    )
+    channels: int | None = option(
+        "--channels", type=COUNT, metavar="C", help="Number of channels of the data"
+    )
+    like: str | None = option("--like", metavar="INPUT", help="Recording that has as many channels")
+    source: str | None = option(
+        "--from",
+        metavar="ADDR",
+        multiple=True,
+        help="Existing weights to convert, project or bring into another layout",
+    )
+    bias: str | None = option(
+        "-b", "--bias", metavar="ADDR", multiple=True, help="Bias of the bare kernel of --from"
+    )
+    output_layout: str = option(
+        "--output-layout", type=choice(KERNEL_LAYOUTS), default="keras", help="Order of the axes of --output"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitOptions(LayerOptions, ReadingOptions, _FileOptions):
+    """What was typed."""
+
+    data_format: str | None = option(
+        "--data-format",
+        type=choice(DATA_FORMATS),
+        otherwise="as in keras.json, else channels_last",
+        help="Order of steps and channels of --like",
+    )
+    dtype: str | None = option(
+        "--dtype", type=choice(DTYPES), otherwise="float32, or as --from", help="Type of the weights"
+    )
+    overwrite: bool = flag("--overwrite", help="Replace an existing file")
+    input_format: str | None = option(
+        "--input-format", type=choice(FORMAT_NAMES), otherwise="by its suffix", help="Format of --like"
+    )
+    output_format: str | None = option(
+        "--output-format", type=choice(FORMAT_NAMES), otherwise="by its suffix", help="Format of --output"
+    )
+    as_json: bool = flag("--json", help="Say what was made as JSON on standard output")
+    quiet: bool = flag("-q", "--quiet", help="Leave out the report on standard error")
 
 
 @click.command("init-weights")
-@click.option(
-    "-o",
-    "--output",
-    metavar="ADDR",
-    required=True,
-    help=".npz, HDF5, .npy (kernel alone), .weights.h5, .keras.",
-)
-@click.option("--kernel-size", type=int, metavar="K", help="Taps.")
-@click.option("--channels", type=options.COUNT, metavar="C", help="Channels of the data.")
-@click.option("--like", metavar="INPUT", help="As many channels as this recording has.")
-@options.once(
-    "--from", "source", metavar="ADDR", help="Existing weights instead: convert, project, re-layout."
-)
-@options.once("-b", "--bias", metavar="ADDR", help="With --from and a bare kernel: its bias.")
-@click.option(
-    "--kernel-layout", type=click.Choice(KERNEL_LAYOUTS), default="keras", help="Of --from. (keras)"
-)
-@click.option(
-    "--output-layout",
-    type=click.Choice(KERNEL_LAYOUTS),
-    default="keras",
-    help="torch is (C*M, 1, K). (keras)",
-)
-@click.option("--depth-multiplier", type=int, metavar="M", help="Outputs for each channel (1).")
-@click.option("--data-format", type=click.Choice(DATA_FORMATS, case_sensitive=False), help="Of --like.")
-@click.option("--use-bias/--no-bias", default=None, help="(with a bias)")
-@options.assume_depthwise
-@options.catalogue_options
-@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-@click.option(
-    "--input-format", type=click.Choice(FORMAT_NAMES), help="Of --like, where a suffix does not tell."
-)
-@click.option("--output-format", type=click.Choice(FORMAT_NAMES), help="Where a suffix does not tell.")
-@click.option("--json", "as_json", is_flag=True, help="What was made, as JSON on standard output.")
-@click.option("-q", "--quiet", is_flag=True, help="No report on standard error.")
-@options.debug
-def command(**given: Any) -> int:
+@takes(InitOptions)
+def command(options: InitOptions) -> int:
     """Make the layer's weights, or convert existing ones.
 
     \b
@@ -63,43 +84,43 @@ def command(**given: Any) -> int:
     dwconv init-weights -o low.npy --kernel-size 31 --like rec.npy --no-bias \\
         --depthwise-initializer 'firwin(cutoff=5, fs=50)'
     """
-    source = given["source"]
-    if source is None and given["channels"] is None and given["like"] is None:
+    output = options.output
+    if options.source is None and options.channels is None and options.like is None:
         raise click.UsageError("no number of channels; give --channels C, or --like INPUT")
-    if given["channels"] is not None and given["like"] is not None:
+    if options.channels is not None and options.like is not None:
         raise click.UsageError("--channels and --like exclude each other")
-    if given["output"] == "-" and (given["as_json"] or sys.stdout.isatty()):
+    if output == "-" and (options.as_json or sys.stdout.isatty()):
         raise click.UsageError("standard output is not free for weights; name a file, or redirect it")
-    _protect(given)
-    if given["input_format"] is not None and given["like"] is None:
+    _protect(options)
+    if options.input_format is not None and options.like is None:
         raise click.UsageError("--input-format is for --like; leave it out")
-    recipe = options.recipe_of({**given, **_source(source, given["bias"])}, _WAYS)
+    recipe = recipe_of(options, _source(options), ways=_WAYS)
     from dwconv_cli.jobs.pipeline import make_weights
     from dwconv_cli.weights.save import save_weights
 
-    made, losses = make_weights(recipe, given["channels"], given["like"], given["input_format"])
+    made, losses = make_weights(recipe, options.channels, options.like, options.input_format)
     save_weights(
-        given["output"],
+        output,
         made.weights,
         made.layer,
         config=made.config or {},
-        layout=given["output_layout"],
-        overwrite=given["overwrite"],
-        output_format=given["output_format"],
+        layout=options.output_layout,
+        overwrite=options.overwrite,
+        output_format=options.output_format,
     )
-    entry, notes = {**made.entry, "address": given["output"]}, _notes(made, given["output"])
-    if given["output_layout"] == "torch":
+    entry, notes = {**made.entry, "address": output}, _notes(made, output)
+    if options.output_layout == "torch":
         taps, channels, multiplier = made.weights.kernel.shape
         entry["kernel_shape"] = [channels * multiplier, 1, taps]
-    if given["as_json"]:
+    if options.as_json:
         from dwconv_cli.layer.config import to_config
 
         made_of = {"weights": entry, "layer": to_config(made.layer), "losses": losses, "notes": notes}
         with writing("standard output"):
             click.echo(json.dumps(made_of))
-    elif not given["quiet"]:
+    elif not options.quiet:
         bias = "no bias" if entry["bias_shape"] is None else f"bias {_shape(entry['bias_shape'])}"
-        tell(f"{given['output']}: kernel {_shape(entry['kernel_shape'])}, {bias}")
+        tell(f"{output}: kernel {_shape(entry['kernel_shape'])}, {bias}")
         if losses["total"]:
             tell(f"  penalties: {', '.join(f'{k} {v:.6g}' for k, v in losses.items() if v)}")
         for note in notes:
@@ -107,14 +128,14 @@ def command(**given: Any) -> int:
     return 0
 
 
-def _protect(given: dict[str, Any]) -> None:
+def _protect(options: InitOptions) -> None:
     """Refuse an output in the place of what is read, but for the weights themselves, which may be changed in place."""
     from dwconv_cli.jobs.protection import ReadFiles
     from dwconv_cli.storage.address import Address
 
-    named = [given[key] for key in ("bias", "like") if given[key] is not None]
+    named = [address for address in (options.bias, options.like) if address is not None]
     reads = [Address.parse(address).path for address in named]
-    ReadFiles([], [*reads, *options.files_read(given)]).check(Address.parse(given["output"]).path)
+    ReadFiles([], [*reads, *files_read(options)]).check(Address.parse(options.output).path)
 
 
 def _notes(made: Resolved, output: str) -> list[str]:
@@ -135,17 +156,20 @@ def _notes(made: Resolved, output: str) -> list[str]:
     return [*notes, lost] if lost else notes
 
 
-def _source(address: str | None, bias: str | None) -> dict[str, Any]:
-    """``--from`` as the option that reads what is there: a bare array, or a file of kernel and bias."""
+def _source(options: InitOptions) -> WeightsOptions:
+    """The weights of ``--from`` as options that read them: a bare array, or a file of kernel and bias."""
+    address, bias = options.source, options.bias
+    source = WeightsOptions(
+        bias=bias, kernel_layout=options.kernel_layout, assume_depthwise=options.assume_depthwise
+    )
     if address is None:
-        return {"bias": bias}
+        return source
     from dwconv_cli.weights.load import holds_pair
 
     pair = holds_pair(address)
     if bias and pair:
         raise click.UsageError(f"--bias goes with a bare kernel, and {address} holds its own; leave it out")
-
-    return {"weights": address, "bias": None} if pair else {"kernel": address, "bias": bias}
+    return replace(source, weights=address) if pair else replace(source, kernel=address)
 
 
 def _shape(shape: list[int]) -> str:

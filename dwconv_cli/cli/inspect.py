@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dwconv_cli.cli import options, say
+from dwconv_cli.cli import say
+from dwconv_cli.cli.declaring import argument, flag, option, takes, typed_name
+from dwconv_cli.cli.options import FilterOptions, check_stream_format
+from dwconv_cli.cli.recipes import named_weights, recipe_of
+from dwconv_cli.cli.values import shape_of
 from dwconv_cli.layer.keys import OPTION_KEYS
 
 if TYPE_CHECKING:
@@ -19,23 +24,26 @@ if TYPE_CHECKING:
 _NEED_LAYER = (*(name for name in OPTION_KEYS if name != "data_format"), "seed")
 
 
+@dataclass(frozen=True, kw_only=True)
+class InspectOptions(FilterOptions):
+    """What was typed."""
+
+    targets: tuple[str, ...] = argument("[TARGET]...")
+    input_shape: tuple[int, ...] | None = option(
+        "--input-shape", type=shape_of, metavar="N,N,N", help="Shape of data to check; no file is needed"
+    )
+    stats: bool = flag("--stats", help="Min, max, mean, std, NaN and Inf of each channel; reads the data")
+    fs: float | None = option(
+        "--fs", type=float, metavar="HZ", help="Sampling rate, for Hz and seconds instead of steps"
+    )
+    shape: bool = flag("--shape", help="Bare shapes, one a line; those of outputs where a layer is named")
+    replay: bool = flag("--replay", help="The command that makes an HDF5 output of dwconv again")
+    as_json: bool = flag("--json", help="One JSON object for each target")
+
+
 @click.command("inspect")
-@click.argument("targets", nargs=-1, metavar="[TARGET]...")
-@options.weights_options
-@options.layer_options
-@options.catalogue_options
-@click.option("--input-shape", metavar="N,N,N", help="Check this shape; no file is needed.")
-@options.input_options
-@options.algorithm
-@click.option("--stats", is_flag=True, help="Of each channel: min, max, mean, std, NaN, Inf; reads the data.")
-@click.option("--fs", type=float, metavar="HZ", help="Sampling rate: Hz and seconds instead of steps.")
-@click.option(
-    "--shape", is_flag=True, help="Bare shapes alone, one a line: the output's where a layer is given."
-)
-@click.option("--replay", is_flag=True, help="The command that makes an HDF5 output of dwconv again.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per target.")
-@options.debug
-def command(targets: tuple[str, ...], **given: Any) -> None:
+@takes(InspectOptions)
+def command(options: InspectOptions) -> None:
     """Say what a recording, a kernel, a model, a file or a directory is, from headers alone.
 
     With a layer, as for apply: what it makes of the recording. A single array is a recording; -k shows it as a
@@ -48,53 +56,54 @@ def command(targets: tuple[str, ...], **given: Any) -> None:
     dwconv inspect rec.npy -w model.keras::conv --padding same
     dwconv inspect --input-shape 4,10,12 --kernel-size 3 --strides 3 --padding same --shape
     """
-    recipe = _recipe(given)
-    _check(targets, recipe, given)
-    if given["replay"]:
+    recipe = _recipe(options)
+    _check(options, recipe)
+    if options.replay:
         from dwconv_cli.cli.replay import replay
 
-        replay(targets, given["input_format"])
+        replay(options.targets, options.input_format)
         return
     from dwconv_cli.cli.render import answering
     from dwconv_cli.description import shapes_of
 
-    for number, found in enumerate(_descriptions(targets, recipe, given)):
+    for number, entry in enumerate(_descriptions(options, recipe)):
         with answering(sys.stdout):
-            if given["as_json"]:
-                sys.stdout.write(json.dumps(found, allow_nan=False) + "\n")
-            elif given["shape"]:
+            if options.as_json:
+                sys.stdout.write(json.dumps(entry, allow_nan=False) + "\n")
+            elif options.shape:
                 # A shape alone does not show which settings it rests on.
-                for note in found["notes"] if "output" in found else ():
+                for note in entry["notes"] if "output" in entry else ():
                     say(note, "note")
-                sys.stdout.writelines(",".join(map(str, sides)) + "\n" for sides in shapes_of(found))
+                sys.stdout.writelines(",".join(map(str, sides)) + "\n" for sides in shapes_of(entry))
             else:
                 from dwconv_cli.cli.views import show
 
                 sys.stdout.write("\n" if number else "")
-                show(found, sys.stdout)
+                show(entry, sys.stdout)
 
 
-def _recipe(given: dict[str, Any]) -> Recipe | None:
+def _recipe(options: InspectOptions) -> Recipe | None:
     """The layer, where the options name one."""
-    if options.named_weights(given) or given["config"] is not None:
-        return options.recipe_of(given)
+    if named_weights(options, options) or options.config is not None:
+        return recipe_of(options, options)
     for name in _NEED_LAYER:
-        if given[name] is not None:
-            option = "--no-bias" if given[name] is False else "--" + name.replace("_", "-")
+        if (value := getattr(options, name)) is not None:
+            word = "--no-bias" if value is False else typed_name(name)
             raise click.UsageError(
-                f"{option} says nothing without a kernel; give --kernel FILE, --weights FILE or --kernel-size K"
+                f"{word} says nothing without a kernel; give --kernel FILE, --weights FILE or --kernel-size K"
             )
     return None
 
 
-def _check(targets: tuple[str, ...], recipe: Recipe | None, given: dict[str, Any]) -> None:
-    if sum((given["as_json"], given["shape"], given["replay"])) > 1:
+def _check(options: InspectOptions, recipe: Recipe | None) -> None:
+    targets, shape, fs = options.targets, options.input_shape, options.fs
+    if sum((options.as_json, options.shape, options.replay)) > 1:
         raise click.UsageError("--json, --shape and --replay exclude each other")
-    if given["replay"] and (not targets or recipe is not None):
+    if options.replay and (not targets or recipe is not None):
         raise click.UsageError("--replay needs an HDF5 output of dwconv, and no layer")
-    if targets and given["input_shape"] is not None:
+    if targets and shape is not None:
         raise click.UsageError("--input-shape stands for a file; leave out one of them")
-    if not targets and given["input_shape"] is not None and recipe is None:
+    if not targets and shape is not None and recipe is None:
         raise click.UsageError(
             "--input-shape needs a layer; give --kernel-size K, --kernel FILE or --weights FILE"
         )
@@ -102,53 +111,33 @@ def _check(targets: tuple[str, ...], recipe: Recipe | None, given: dict[str, Any
         raise click.UsageError(
             "nothing to inspect; name files, a directory, weights with -k or -w, or --input-shape"
         )
-    if not targets and given["stats"]:
+    if not targets and options.stats:
         raise click.UsageError("--stats needs a recording; name one")
-    if given["fs"] is not None and not 0 < given["fs"] < float("inf"):
-        raise click.BadParameter(f"{given['fs']} is no sampling rate", param_hint="--fs")
-    options.check_stream_format(targets, given["input_format"])
-    reads = [*targets, *(given[key] for key in ("kernel", "bias", "weights", "config"))]
-    if reads.count("-") > 1:
+    if fs is not None and not 0 < fs < float("inf"):
+        raise click.BadParameter(f"{fs} is no sampling rate", param_hint="--fs")
+    check_stream_format(targets, options.input_format)
+    if (*targets, options.kernel, options.bias, options.weights, options.config).count("-") > 1:
         raise click.UsageError("standard input can be read once; '-' stands in several places")
 
 
-def _descriptions(
-    targets: tuple[str, ...], recipe: Recipe | None, given: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
+def _descriptions(options: InspectOptions, recipe: Recipe | None) -> Iterator[dict[str, Any]]:
+    from dwconv_cli.cli.keras_home import default_data_format
     from dwconv_cli.description import describe, describe_all
 
-    chosen = {
-        "recipe": recipe,
-        "stats": given["stats"],
-        "fs": given["fs"],
-        "steps": given["steps"],
-        "algorithm": given["algorithm"],
-        "input_format": given["input_format"],
-        "allow_external": given["allow_external"],
-        "kernel_layout": given["kernel_layout"],
-        "assume_depthwise": given["assume_depthwise"],
-    }
-    if targets:
-        yield from describe_all(targets, **chosen, **_data_format(given))
-    elif given["input_shape"] is not None:
-        yield describe(_shape(given["input_shape"]), **chosen)
-    else:
-        yield describe(None, **chosen)
-
-
-def _data_format(given: dict[str, Any]) -> dict[str, str | None]:
-    from dwconv_cli.cli.keras_home import default_data_format
-
-    return {"data_format": given["data_format"], "default_format": default_data_format().value}
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    try:
-        found = tuple(int(side) for side in text.strip(" ()[]").removesuffix(",").split(","))
-    except ValueError:
-        found = ()
-    if not found or min(found) < 1 or max(found) >= 1 << 63:
-        raise click.BadParameter(
-            f"{text!r} is not a shape of whole numbers from 1 on, e.g. 4,10,12", param_hint="--input-shape"
-        )
-    return found
+    if not options.targets:
+        yield describe(options.input_shape, recipe=recipe, fs=options.fs, algorithm=options.algorithm)
+        return
+    yield from describe_all(
+        options.targets,
+        recipe=recipe,
+        data_format=options.data_format,
+        default_format=default_data_format().value,
+        stats=options.stats,
+        fs=options.fs,
+        steps=options.steps,
+        algorithm=options.algorithm,
+        input_format=options.input_format,
+        allow_external=options.allow_external,
+        kernel_layout=options.kernel_layout,
+        assume_depthwise=options.assume_depthwise,
+    )

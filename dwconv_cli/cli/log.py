@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from dwconv_cli.cli import say, writing
+from dwconv_cli.cli.apply_options import ApplyOptions
 
 if TYPE_CHECKING:
     from dwconv_cli.jobs.report import Report
@@ -23,8 +24,7 @@ class Log:
 
     Parameters
     ----------
-    given : dict
-        The command's options.
+    options : ApplyOptions
 
     Raises
     ------
@@ -32,11 +32,11 @@ class Log:
         If the file exists and may not be replaced, or cannot be written.
     """
 
-    def __init__(self, given: dict[str, Any]) -> None:
-        self._json = given["as_json"]
-        self._quiet = given["quiet"]
-        self._verbose = given["verbose"]
-        self._path, self._overwrite = given["report_file"], given["overwrite"]
+    def __init__(self, options: ApplyOptions) -> None:
+        self._json = options.as_json
+        self._quiet = options.quiet
+        self._verbose = options.verbose
+        self._path, self._overwrite = options.report_file, options.overwrite
         self._sink: FileSink | None = None
         self._end = 0
         # Many recordings share a layer, and so its notes, which are said once.

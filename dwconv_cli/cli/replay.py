@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import click
 
-from dwconv_cli.cli.options import is_replayable, replayable
+from dwconv_cli.cli.declaring import is_replayable, replayable
 
 
 def replay(targets: Sequence[str], input_format: str | None) -> None:

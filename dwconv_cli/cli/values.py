@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import click
 
@@ -17,39 +16,35 @@ _COMPRESSIONS = {
 }
 
 
-def storage_of(given: dict[str, Any]) -> dict[str, Any]:
-    """The HDF5 storage that options ask for, under h5py's names.
+def steps_of(text: str) -> slice:
+    """The slice that a text such as ``100:200`` stands for.
 
     Raises
     ------
     click.BadParameter
     """
-    storage: dict[str, Any] = {key: True for key in ("shuffle", "fletcher32") if given[key]}
-    if given["compression"] is not None:
-        storage |= _compression(given["compression"])
-    if given["chunks"] is not None:
-        try:
-            storage["chunks"] = tuple(int(side) for side in given["chunks"].split(","))
-        except ValueError:
-            raise click.BadParameter(
-                f"{given['chunks']!r} is not like 1000,6", param_hint="--chunks"
-            ) from None
-    return storage
+    start, colon, stop = text.partition(":")
+    try:
+        if colon:
+            return slice(int(start) if start.strip() else None, int(stop) if stop.strip() else None)
+    except ValueError:
+        pass
+    raise click.BadParameter(
+        f"{text!r} is not START:STOP in whole steps, e.g. 100:200 or :500", param_hint="--slice"
+    )
 
 
-def size(text: str | None) -> int | None:
+def size(text: str) -> int:
     """The bytes that a text such as ``64MiB`` stands for.
 
     Raises
     ------
     click.BadParameter
     """
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
-    if not found:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
+    if not match:
         raise click.BadParameter(f"{text!r} is not a size such as 64MiB or 1GB", param_hint="--memory-limit")
-    number, letter, binary = found.groups()
+    number, letter, binary = match.groups()
     unit = 1024 if binary or not text.strip().lower().endswith("b") else 1000
     count = int(min(float(number) * unit ** " kmgt".index(letter or " "), 2.0**64))
     if count >= 1 << 63:
@@ -61,7 +56,13 @@ def size(text: str | None) -> int | None:
     return count
 
 
-def _compression(text: str) -> dict[str, Any]:
+def compression_of(text: str) -> tuple[str, int | None]:
+    """The compression that a text such as ``gzip:4`` stands for: its name, and its level if there is one.
+
+    Raises
+    ------
+    click.BadParameter
+    """
     name, colon, level = text.partition(":")
     levels = _COMPRESSIONS.get(name)
     if levels is None or (colon and level not in map(str, levels)):
@@ -70,4 +71,35 @@ def _compression(text: str) -> dict[str, Any]:
             for known, allowed in _COMPRESSIONS.items()
         )
         raise click.BadParameter(f"{text!r} is none of {choices}", param_hint="--compression")
-    return {"compression": name, **({"compression_opts": int(level)} if colon else {})}
+    return name, int(level) if colon else None
+
+
+def chunks_of(text: str) -> tuple[int, ...]:
+    """The shape of chunks that a text such as ``1000,6`` stands for.
+
+    Raises
+    ------
+    click.BadParameter
+    """
+    try:
+        return tuple(int(side) for side in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not like 1000,6", param_hint="--chunks") from None
+
+
+def shape_of(text: str) -> tuple[int, ...]:
+    """The shape that a text such as ``4,10,12`` stands for.
+
+    Raises
+    ------
+    click.BadParameter
+    """
+    try:
+        shape = tuple(int(side) for side in text.strip(" ()[]").removesuffix(",").split(","))
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1 or max(shape) >= 1 << 63:
+        raise click.BadParameter(
+            f"{text!r} is not a shape of whole numbers from 1 on, e.g. 4,10,12", param_hint="--input-shape"
+        )
+    return shape

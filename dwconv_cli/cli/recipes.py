@@ -1,0 +1,160 @@
+"""The recipe that a command's options amount to: which layer, with which weights."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dwconv_cli.cli.declaring import typed_name
+from dwconv_cli.cli.options import LayerOptions, WeightsOptions
+from dwconv_cli.layer.keys import INITIALIZER_KEYS, OPTION_KEYS
+
+if TYPE_CHECKING:
+    from dwconv_cli.weights.recipe import Recipe
+
+# Bytes of a config at most; a model's config describes all of its layers.
+_MAX_CONFIG = 16 << 20
+
+# Where weights come from, and the options of a command for it.
+WAYS = {"kernel": "--kernel", "weights": "--weights", "kernel_size": "--kernel-size"}
+
+
+def recipe_of(
+    layer: LayerOptions,
+    source: WeightsOptions,
+    *,
+    ways: Mapping[str, str] = WAYS,
+    drawn_seed: int | None = None,
+) -> Recipe:
+    """The recipe that options amount to.
+
+    Parameters
+    ----------
+    layer : LayerOptions
+    source : WeightsOptions
+    ways : mapping
+        What the command calls the options that say where the weights come from.
+    drawn_seed : int, optional
+        For fresh weights, where no seed was typed.
+
+    Raises
+    ------
+    click.UsageError
+        If not exactly one source of weights is named, or an option says nothing about it.
+    """
+    way = named_weights(layer, source, ways)
+    config = None if layer.config is None else load_config(layer.config)
+    from dwconv_cli.layer.keras_json import is_model
+
+    if not way and not (config and (is_model(config) or _has_kernel_size(config))):
+        files = ", ".join(dict.fromkeys(f"{ways[key]} FILE" for key in ("kernel", "weights")))
+        raise click.UsageError(f"no weights; give {files}, or --kernel-size K for fresh ones")
+    if way and way != ways["kernel_size"]:
+        for name in ("seed", *INITIALIZER_KEYS):
+            if getattr(layer, name) is not None:
+                raise click.UsageError(
+                    f"{typed_name(name)} is for fresh weights, and {way} gives weights that are there; "
+                    "leave out one of them"
+                )
+    from dwconv_cli.cli.keras_home import default_data_format
+    from dwconv_cli.weights.recipe import Recipe
+
+    typed = {name: getattr(layer, name) for name in OPTION_KEYS if getattr(layer, name, None) is not None}
+    default = default_data_format() if layer.data_format is None else None
+    return Recipe(
+        options=typed,
+        defaults={} if default is None else {"data_format": default.value},
+        kernel=source.kernel,
+        bias=source.bias,
+        weights=source.weights,
+        layout=source.kernel_layout,
+        config=config,
+        assume_depthwise=source.assume_depthwise,
+        seed=layer.seed if drawn_seed is None else drawn_seed,
+        drawn=drawn_seed is not None,
+        default_notes=(f"data_format is {default.value} in {default.path}",)
+        if default and default.value != "channels_last"
+        else (),
+    )
+
+
+def named_weights(layer: LayerOptions, source: WeightsOptions, ways: Mapping[str, str] = WAYS) -> str | None:
+    """The option that says where the weights come from, if one does.
+
+    Raises
+    ------
+    click.UsageError
+        If several do, or --bias stands alone.
+    """
+    values = {"kernel": source.kernel, "weights": source.weights, "kernel_size": layer.kernel_size}
+    named = [ways[key] for key, value in values.items() if value is not None]
+    if len(named) > 1:
+        raise click.UsageError(f"{' and '.join(named)} exclude each other; the weights come from one place")
+    if source.bias is not None and source.kernel is None:
+        raise click.UsageError(
+            f"--bias goes with a kernel; give the kernel with {ways['kernel']}, or leave out --bias"
+        )
+    if named == [ways["kernel_size"]] and source.kernel_layout != "keras":
+        raise click.UsageError("--kernel-layout is for a kernel that is read; leave it out")
+    return named[0] if named else None
+
+
+def files_read(layer: LayerOptions) -> list[str]:
+    """Files of settings that the layer's options read."""
+    from dwconv_cli.cli.keras_home import default_data_format
+
+    settings = None if layer.data_format else default_data_format().path
+    config = None if layer.config is None else _config_place(layer.config)[0]
+    return [path for path in (config, settings) if path not in (None, "-")]
+
+
+def load_config(path: str) -> dict[str, Any]:
+    """A Keras layer config, or a model's, from a JSON file, or from standard input for ``-``.
+
+    Parameters
+    ----------
+    path : str
+        With ``::NAME`` behind it, that layer of a model's config.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is not a JSON object.
+    """
+    from dwconv_cli.errors import InputError
+    from dwconv_cli.errors.system import reason
+    from dwconv_cli.layer.keras_json import is_model, load_json, pick_layer
+
+    path, layer = _config_place(path)
+    name = "standard input" if path == "-" else path
+    try:
+        if path == "-":
+            text = sys.stdin.buffer.read(_MAX_CONFIG + 1)
+        else:
+            with open(path, "rb") as file:
+                text = file.read(_MAX_CONFIG + 1)
+    except OSError as error:
+        raise InputError(f"{name}: {reason(error)}") from error
+    config = load_json(text, name)
+    if not isinstance(config, dict):
+        raise InputError(f"{name}: a layer's config is a JSON object")
+    if layer is None:
+        return config
+    if not is_model(config):
+        raise InputError(f"{name}: not a model's config, so it has no layer {layer}; leave out ::{layer}")
+    return pick_layer(config, layer, name)
+
+
+def _config_place(text: str) -> tuple[str, str | None]:
+    """The file of a config, and the layer in it."""
+    path, colons, name = text.rpartition("::")
+    return (path, name) if colons and not os.path.exists(text) else (text, None)
+
+
+def _has_kernel_size(config: dict[str, Any]) -> bool:
+    inner = config.get("config")
+    return "kernel_size" in config or (isinstance(inner, dict) and "kernel_size" in inner)
