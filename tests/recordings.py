@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import h5py
 import numpy as np
 from helpers_cli import npy_bytes
 
@@ -39,3 +40,14 @@ def added(folder: Path) -> list[str]:
         for path in folder.iterdir()
         if path.name not in FILES or path.read_bytes() != FILES[path.name]
     )
+
+
+def write_damaged(path: Path) -> None:
+    """Write an HDF5 file with X three times, as a, b and c, of which b fails when it is read."""
+    odd = X * 1000 + 0.5
+    with h5py.File(path, "w") as file:
+        for name in "abc":
+            file.create_dataset(name, data=odd if name == "b" else X, chunks=(20, 3), fletcher32=True)
+    data = bytearray(path.read_bytes())
+    data[data.index(odd[10:].tobytes())] ^= 1
+    path.write_bytes(data)

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from helpers_cli import names, npy_bytes, run, save
+from recordings import X, Y
 
 from dwconv_cli.errors import LayerError, OutputError
 from dwconv_cli.jobs.naming import targets
 from dwconv_cli.storage.address import Address
 
-X = np.arange(60, dtype="f4").reshape(20, 3)
-Y = X[1:] + X[:-1]
 
-
-def paired(source: str, output: str | None, directory: str | None = None, given: str | None = None) -> str:
-    (target,) = targets([Address.parse(source)], output, directory, given)
+def paired(
+    source: str, output: str | None, directory: str | None = None, format_name: str | None = None
+) -> str:
+    (target,) = targets([Address.parse(source)], output, directory, format_name)
     return str(target.output)
 
 
 @pytest.mark.parametrize(
-    "source, output, wanted",
+    "source, template, output",
     [
         ("d/rec.npy", "out.npy", "out.npy"),
         ("d/rec.npy", "{stem}_f{suffix}", "rec_f.npy"),
@@ -46,12 +47,12 @@ def paired(source: str, output: str | None, directory: str | None = None, given:
         ("d/rec.npy", "-", "-"),
     ],
 )
-def test_templates(source: str, output: str, wanted: str) -> None:
-    assert paired(source, output) == wanted
+def test_templates(source: str, template: str, output: str) -> None:
+    assert paired(source, template) == output
 
 
 @pytest.mark.parametrize(
-    "source, given, wanted",
+    "source, format_name, output",
     [
         ("d/rec.npy", None, "out/rec.npy"),
         ("d/rec.h5::/imu/acc", None, "out/rec.h5::/imu/acc"),
@@ -62,8 +63,8 @@ def test_templates(source: str, output: str, wanted: str) -> None:
         ("-", None, "out/stdin.npy"),
     ],
 )
-def test_directories(source: str, given: str | None, wanted: str) -> None:
-    assert paired(source, None, "out", given) == wanted
+def test_directories(source: str, format_name: str | None, output: str) -> None:
+    assert paired(source, None, "out", format_name) == output
 
 
 @pytest.mark.parametrize(
@@ -130,157 +131,101 @@ def test_outputs_of_no_format(output: str) -> None:
 # Output and input are the same
 
 
-@pytest.fixture
-def kernel(tmp_path: Path) -> Path:
-    return save(tmp_path / "k.npy", np.ones(2, "f4"))
-
-
 @pytest.mark.parametrize(
-    "how", ["path", "dots", "symlink", "hard link", "input by symlink", "directory by symlink"]
+    "setup, source, output",
+    [
+        ("true", "x.npy", "x.npy"),
+        ("mkdir d", "x.npy", "d/../x.npy"),
+        ("ln -s x.npy o.npy", "x.npy", "o.npy"),
+        ("ln x.npy o.npy", "x.npy", "o.npy"),
+        ("ln -s x.npy l.npy", "l.npy", "x.npy"),
+        ("ln -s . e", "x.npy", "e/x.npy"),
+    ],
 )
-@pytest.mark.parametrize("more", [(), ("--overwrite",), ("--dry-run", "--overwrite")], ids=str)
-def test_an_output_that_is_its_input(tmp_path: Path, kernel: Path, how: str, more: tuple[str, ...]) -> None:
-    rec = source = save(tmp_path / "rec.npy", X)
-    out = tmp_path / "out.npy"
-    match how:
-        case "path":
-            out = rec
-        case "dots":
-            (tmp_path / "d").mkdir()
-            out = tmp_path / "d" / ".." / "rec.npy"
-        case "symlink":
-            out.symlink_to("rec.npy")
-        case "hard link":
-            os.link(rec, out)
-        case "input by symlink":
-            source, out = tmp_path / "link.npy", rec
-            source.symlink_to("rec.npy")
-        case "directory by symlink":
-            (tmp_path / "e").symlink_to(tmp_path)
-            out = tmp_path / "e" / "rec.npy"
-    run("apply", source, "-q", "-k", kernel, "-o", out, *more).failed(4, "same")
-    assert rec.read_bytes() == npy_bytes(X)
+def test_an_output_that_is_its_input(place: Path, setup: str, source: str, output: str) -> None:
+    subprocess.run(setup.split(), check=True)
+    for more in ("", "--overwrite", "--dry-run --overwrite"):
+        run(f"apply {source} -q -k k.npy -o {output} {more}").failed(4, "same")
+    assert (place / "x.npy").read_bytes() == npy_bytes(X)
 
 
-def test_an_output_directory_that_is_the_inputs(tmp_path: Path, kernel: Path) -> None:
-    rec = save(tmp_path / "rec.npy", X)
-    run("apply", rec, "-q", "-k", kernel, "--output-dir", tmp_path, "--overwrite").failed(4, "same")
-    assert rec.read_bytes() == npy_bytes(X)
+def test_an_output_directory_that_is_the_inputs(place: Path) -> None:
+    run("apply x.npy -q -k k.npy --output-dir . --overwrite").failed(4, "same")
+    assert (place / "x.npy").read_bytes() == npy_bytes(X)
 
 
-def test_an_input_among_the_outputs_of_others(tmp_path: Path, kernel: Path) -> None:
-    one, two = save(tmp_path / "1.npy", X), save(tmp_path / "2.npy", 2 * X)
-    (tmp_path / "out").mkdir()
+def test_an_input_among_the_outputs_of_others(place: Path) -> None:
+    save(place / "1.npy", X)
+    save(place / "2.npy", 2 * X)
+    (place / "out").mkdir()
     # The first would be written over the second before that is read.
-    (tmp_path / "out" / "1.npy").symlink_to("../2.npy")
-    run("apply", one, two, "-q", "-k", kernel, "--output-dir", tmp_path / "out", "--overwrite").failed(
-        4, "2.npy, too"
-    )
-    assert two.read_bytes() == npy_bytes(2 * X)
-    with h5py.File(tmp_path / "a.h5", "w") as file:
+    (place / "out" / "1.npy").symlink_to("../2.npy")
+    run("apply 1.npy 2.npy -q -k k.npy --output-dir out --overwrite").failed(4, "2.npy, too")
+    assert (place / "2.npy").read_bytes() == npy_bytes(2 * X)
+    with h5py.File(place / "a.h5", "w") as file:
         file["x"] = file["y"] = X
-    arguments = (
-        "apply",
-        f"{tmp_path}/a.h5::/x",
-        f"{tmp_path}/a.h5::/y",
-        "-q",
-        "-k",
-        kernel,
-        "--overwrite",
-        "-o",
-    )
-    before = (tmp_path / "a.h5").read_bytes()
-    (tmp_path / "x.h5").symlink_to("a.h5")
-    (tmp_path / "y.h5").symlink_to("a.h5")
-    run(*arguments, f"{tmp_path}/{{dataset}}.h5::/y").failed(4, "a.h5::/y, too")
-    run(*arguments, f"{tmp_path}/a.h5").failed(4, "same")
-    run(*arguments, f"{tmp_path}/a.h5::/y{{dataset}}").done()
-    assert (tmp_path / "a.h5").read_bytes() != before
-
-
-@pytest.mark.parametrize("option", ["-k", "-w", "--config", "--files-from"])
-def test_an_output_that_is_read_otherwise(tmp_path: Path, kernel: Path, option: str) -> None:
-    rec = save(tmp_path / "rec.npy", X)
-    np.savez(tmp_path / "w.npz", kernel=np.ones((2, 3, 1), "f4"))
-    (tmp_path / "c.json").write_text("{}")
-    (tmp_path / "l.txt").write_text(f"{rec}\n")
-    target = {
-        "-k": kernel,
-        "-w": tmp_path / "w.npz",
-        "--config": tmp_path / "c.json",
-        "--files-from": tmp_path / "l.txt",
-    }[option]
-    before = target.read_bytes()
-    more = () if option in ("-k", "-w") else ("-k", kernel)
-    inputs = () if option == "--files-from" else (rec,)
-    arguments = ("apply", *inputs, "-q", option, target, *more, "--overwrite", "--output-format", "npy")
-    run(*arguments, "-o", target).failed(4, target.name)
-    run(*arguments, "-o", tmp_path / "o.npy", "--report", target).failed(4, target.name)
-    run(*arguments, "-o", tmp_path / "o.npy", "--report", rec).failed(4, "rec.npy")
-    run(*arguments, "-o", tmp_path / "o.npy", "--report", tmp_path / "o.npy").failed(4, "o.npy")
-    assert target.read_bytes() == before
-    assert rec.read_bytes() == npy_bytes(X)
-    assert not (tmp_path / "o.npy").exists()
+    line = "apply a.h5::/x a.h5::/y -q -k k.npy --overwrite"
+    before = (place / "a.h5").read_bytes()
+    (place / "x.h5").symlink_to("a.h5")
+    (place / "y.h5").symlink_to("a.h5")
+    run(f"{line} -o {{dataset}}.h5::/y").failed(4, "a.h5::/y, too")
+    run(f"{line} -o a.h5").failed(4, "same")
+    run(f"{line} -o a.h5::/y{{dataset}}").done()
+    assert (place / "a.h5").read_bytes() != before
 
 
 @pytest.mark.parametrize("output", ["out.h5", "out.npz", "out.h5::/{stem}", "out.npz::{stem}"])
-def test_names_that_are_no_utf_8(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: Path, output: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_names_that_are_no_utf_8(place: Path, output: str) -> None:
     source = os.fsdecode(b"r\xff\xc3\xbc.npy")
-    save(tmp_path / source, X)
-    arguments = ("apply", source, "-q", "-k", kernel, "-o", output)
-    run(*arguments).done()
+    save(place / source, X)
+    line = f"apply {source} -q -k k.npy -o {output}"
+    run(line).done()
     path = output.partition("::")[0]
     with h5py.File(path) if path.endswith("h5") else np.load(path) as file:
         assert list(file) == ["r\\xffü"]
         np.testing.assert_array_equal(file["r\\xffü"][...], Y)
-    run(*arguments, "--skip-existing").done()
-    run(*arguments).failed(4, "exists")
+    run(f"{line} --skip-existing").done()
+    run(line).failed(4, "exists")
 
 
 # Through the command line
 
 
 @pytest.fixture
-def days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    save(tmp_path / "k.npy", np.ones(2, "f4"))
+def days(place: Path) -> Path:
+    """The working directory, with recordings of two days."""
     for number in (1, 2):
-        (tmp_path / f"day{number}").mkdir()
+        (place / f"day{number}").mkdir()
         with h5py.File(f"day{number}/rec.h5", "w") as file:
             file["imu/acc"] = number * X
             file["imu/gyro"] = -number * X
-    return tmp_path
+    return place
 
 
 def test_a_template_for_each_dataset_of_each_file(days: Path) -> None:
     (days / "out").mkdir()
-    run("apply", "day*/rec.h5::/imu/*", "-q", "-k", "k.npy", "-o", "out/{parent}_{dataset}.npy").done()
+    run("apply day*/rec.h5::/imu/* -q -k k.npy -o out/{parent}_{dataset}.npy").done()
     assert names(days / "out") == [f"day{n}_imu_{what}.npy" for n in (1, 2) for what in ("acc", "gyro")]
     np.testing.assert_array_equal(np.load("out/day2_imu_gyro.npy"), -2 * Y)
 
 
 def test_all_into_one_file(days: Path) -> None:
-    run("apply", "day*/rec.h5::/imu/*", "-q", "-k", "k.npy", "-o", "all.h5::/{parent}/{dataset}").done()
+    run("apply day*/rec.h5::/imu/* -q -k k.npy -o all.h5::/{parent}/{dataset}").done()
     with h5py.File("all.h5") as file:
         assert sorted(file["day1/imu"]) == ["acc", "gyro"]
         np.testing.assert_array_equal(file["day2/imu/acc"][...], 2 * Y)
 
 
 def test_output_directories_keep_datasets_together(days: Path) -> None:
-    run("apply", "day1/rec.h5::*/*", "-q", "-k", "k.npy", "--output-dir", "out").done()
+    run("apply day1/rec.h5::*/* -q -k k.npy --output-dir out").done()
     with h5py.File("out/rec.h5") as file:
         np.testing.assert_array_equal(file["imu/gyro"][...], -Y)
-    run("apply", "day*/rec.h5::/imu/acc", "-q", "-k", "k.npy", "--output-dir", "both").failed(
-        2, "both be written"
-    )
+    run("apply day*/rec.h5::/imu/acc -q -k k.npy --output-dir both").failed(2, "both be written")
     assert not (days / "both").exists()
 
 
 def test_templates_make_their_directories(days: Path) -> None:
-    run("apply", "day1/rec.h5::/imu/acc", "-q", "-k", "k.npy", "-o", "new/{parent}/{stem}.npy").done()
+    run("apply day1/rec.h5::/imu/acc -q -k k.npy -o new/{parent}/{stem}.npy").done()
     np.testing.assert_array_equal(np.load("new/day1/rec.npy"), Y)
-    run("apply", "day1/rec.h5::/imu/acc", "-q", "-k", "k.npy", "-o", "other/rec.npy").failed(4, "directory")
+    run("apply day1/rec.h5::/imu/acc -q -k k.npy -o other/rec.npy").failed(4, "directory")
     assert not (days / "other").exists()
