@@ -40,5 +40,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles as small as they were not worth it."""
-    for name, number in (("TILE", 1 << 11), ("LEAST", 1 << 10), ("LONG", 1 << 8), ("SMALL", 1 << 8)):
+    for name, number in (
+        ("TILE_OUTPUTS", 1 << 11),
+        ("LEAST_TILE_OUTPUTS", 1 << 10),
+        ("FULL_SPEED_STEPS", 1 << 8),
+        ("UNTILED_OUTPUTS", 1 << 8),
+    ):
         monkeypatch.setattr(engine, name, number)

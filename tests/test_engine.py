@@ -319,7 +319,7 @@ def test_a_part_of_the_channels_has_the_same_bits(algorithm: str) -> None:
     whole = Convolution(spec, Weights(kernel, bias), 12, np.float32, algorithm=algorithm)
 
     def outputs(convolution: Convolution, x: Array) -> Array:
-        out = convolution.empty(2, 2992)
+        out = convolution.empty_output((2, 2992, convolution.output_channels))
         convolution.run(x, 0, out, 0)
         return out
 

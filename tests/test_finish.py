@@ -9,8 +9,8 @@ import pytest
 from checks import assert_same_bits
 
 from dwconv_cli import LayerSpec
-from dwconv_cli.convolution import epilogue as finish
-from dwconv_cli.convolution.epilogue import Finish
+from dwconv_cli.convolution import epilogue
+from dwconv_cli.convolution.epilogue import Epilogue
 from dwconv_cli.layer.catalogues.activations import ACTIVATIONS
 from dwconv_cli.layer.registry import Choice
 
@@ -22,8 +22,8 @@ ACTIVATIONS_TRIED = ["linear", "relu", "tanh", "gelu", "mish", "softmax", "glu"]
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, number in (("PIECE", 64), ("ROW", 16), ("LONG", 8)):
-        monkeypatch.setattr(finish, name, number)
+    for name, number in (("PIECE_SIZE", 64), ("BIAS_ROW_SIZE", 16), ("LONG_ROW_STEPS", 8)):
+        monkeypatch.setattr(epilogue, name, number)
 
 
 def whole(sums: Array, bias: Array | None, name: str, first: bool) -> Array:
@@ -49,7 +49,7 @@ def test_pieces(shape: tuple[int, int, int], name: str, with_bias: bool, data_fo
     if bias is not None and not len(bias):
         return
     expected = whole(sums, bias, name, first)
-    done = Finish(LayerSpec(kernel_size=1, activation=Choice(name), data_format=data_format), bias)
+    done = Epilogue(LayerSpec(kernel_size=1, activation=Choice(name), data_format=data_format), bias)
     out = np.full(expected.shape, np.nan, np.float32)
     done(sums.copy(), out)
     assert_same_bits(out, expected)
@@ -58,7 +58,7 @@ def test_pieces(shape: tuple[int, int, int], name: str, with_bias: bool, data_fo
     assert_same_bits(half, expected.astype(np.float16))
     if name != "glu":
         held = sums.copy()
-        assert done.takes(held, held.size, held.dtype)
+        assert done.sums_fit(held, held.size, held.dtype)
         done(held, held)
         assert_same_bits(held, expected)
 
@@ -71,9 +71,9 @@ def test_rows_with_gaps_between_them(steps: int, name: str) -> None:
     bias = rng.standard_normal(3, np.float32)
     inside = around[:, :, 2 : 2 + steps]
     expected, before = whole(inside, bias, name, True), around.copy()
-    done = Finish(LayerSpec(kernel_size=1, activation=Choice(name), data_format="channels_first"), bias)
+    done = Epilogue(LayerSpec(kernel_size=1, activation=Choice(name), data_format="channels_first"), bias)
     # Short ones are not worth a call each; they go through scratch.
-    assert done.takes(inside, inside.size, inside.dtype) == (steps >= finish.LONG)
+    assert done.sums_fit(inside, inside.size, inside.dtype) == (steps >= epilogue.LONG_ROW_STEPS)
     done(inside, inside)
     assert_same_bits(np.ascontiguousarray(inside), expected)
     before[:, :, 2 : 2 + steps] = inside
@@ -81,9 +81,9 @@ def test_rows_with_gaps_between_them(steps: int, name: str) -> None:
 
 
 def test_what_is_not_taken() -> None:
-    done = Finish(LayerSpec(kernel_size=1, activation=Choice("relu")), None)
+    done = Epilogue(LayerSpec(kernel_size=1, activation=Choice("relu")), None)
     sums = np.zeros((1, 4, 2), np.float32)
-    assert not done.takes(sums, 8, np.dtype(np.float64))
-    assert not done.takes(sums, 16, sums.dtype)
-    assert not done.takes(sums[:, ::2], 4, sums.dtype)
-    assert Finish(LayerSpec(kernel_size=1), None).takes(sums[:, ::2], 4, sums.dtype)
+    assert not done.sums_fit(sums, 8, np.dtype(np.float64))
+    assert not done.sums_fit(sums, 16, sums.dtype)
+    assert not done.sums_fit(sums[:, ::2], 4, sums.dtype)
+    assert Epilogue(LayerSpec(kernel_size=1), None).sums_fit(sums[:, ::2], 4, sums.dtype)

@@ -12,7 +12,7 @@ import numpy as np
 from dwconv_cli.arrays import Array
 from dwconv_cli.choices import AUTO
 from dwconv_cli.convolution.algorithms import ALGORITHMS, ComplexParts, Prepared, real_kernel
-from dwconv_cli.convolution.epilogue import Finish
+from dwconv_cli.convolution.epilogue import Epilogue
 from dwconv_cli.convolution.integers import IntegerSums
 from dwconv_cli.convolution.plan import Plan, plan_conv, problem_of
 from dwconv_cli.convolution.precision import Precision, backend, is_exact, precision
@@ -25,13 +25,13 @@ from dwconv_cli.layer.catalogues.activations import NEEDS_WHOLE_AXIS
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.threads import available, run_all
 
-# Output samples of one tile: large enough that its few calls cost little. Fewer, down to LEAST, where there would not be
-# one tile for each thread.
-TILE, LEAST = 1 << 19, 1 << 17
-# Outputs that are summed sooner than tiles are listed.
-SMALL = 1 << 14
-# Steps from which on a row of channels_first runs at full speed, and output samples of a tile that may grow for it.
-LONG, LARGEST = 1 << 13, 1 << 21
+# Outputs of a tile: enough that the time of its few calls does not count. There are fewer, down to LEAST_TILE_OUTPUTS,
+# where the recording would not give each thread a tile.
+TILE_OUTPUTS, LEAST_TILE_OUTPUTS = 1 << 19, 1 << 17
+# In channels_first a tile may be larger, so that each channel has enough steps in it to be summed at full speed.
+FULL_SPEED_STEPS, LARGEST_TILE_OUTPUTS = 1 << 13, 1 << 21
+# So few outputs are summed at once, since cutting them into tiles would take longer than it saves.
+UNTILED_OUTPUTS = 1 << 14
 
 
 class Placement(NamedTuple):
@@ -78,20 +78,19 @@ class Convolution:
         threads: int | None = None,
         plan: Plan | None = None,
     ) -> None:
-        self._weights = weights = weights.for_channels(channels, layer.data_format)
-        self._dtype = dtype
         self.layer = layer
-        self._axes = Axes(3, layer.data_format)
-        self.threads = available() if threads is None else whole_number("threads", threads)
         self.channels = channels
-        data = np.dtype(dtype)
-        self.precision = precision(data, weights.kernel.dtype, layer.dtype)
-        exact = is_exact(data, weights.kernel.dtype)
+        self.threads = available() if threads is None else whole_number("threads", threads)
+        self._weights = weights = weights.for_channels(channels, layer.data_format)
+        self._dtype = np.dtype(dtype)
+        self._axes = Axes(3, layer.data_format)
+        self.precision = precision(self._dtype, weights.kernel.dtype, layer.dtype)
+        exact = is_exact(self._dtype, weights.kernel.dtype)
         self._integers: IntegerSums | None = None
         #: What a user should know of how the sums are computed.
         self.notes: list[str] = []
         if exact and layer.dtype is None:
-            self._integers = IntegerSums(data, weights.kernel, self.precision.output)
+            self._integers = IntegerSums(self._dtype, weights.kernel, self.precision.output)
             self.precision = Precision(self._integers.compute, self.precision.output)
             self.notes = self._integers.notes
         compute = self.precision.compute
@@ -102,10 +101,11 @@ class Convolution:
         expected = (layer.kernel_size, channels, layer.depth_multiplier)
         if weights.kernel.shape != expected:
             raise ShapeError(f"the kernel has shape {weights.kernel.shape}, the layer needs {expected}")
+        whole = compute.kind in "iu"
         with np.errstate(all="ignore"):
-            kernel = np.ascontiguousarray(weights.kernel, np.int64 if compute.kind in "iu" else compute)
+            kernel = np.ascontiguousarray(weights.kernel, np.int64 if whole else compute)
             if self.plan.algorithm != "direct" and not np.isfinite(kernel).all():
-                # Decided here for all channels, so that a part of them has the same bits.
+                # A transform would spread NaN and Inf. This is decided for all channels, so that part() has the same bits.
                 self.plan = replace(self.plan, algorithm="direct", reason="a weight is not finite")
             prepare = ALGORITHMS[self.plan.algorithm].prepare
             if compute.kind == "c":
@@ -113,30 +113,32 @@ class Convolution:
                 self._prepared: Prepared = ComplexParts(inner, complex_taps, layer.data_format)
             else:
                 self._prepared = prepare(problem, kernel)
+        #: Blocks of outputs must begin at multiples of it.
         self.panel = self._prepared.panel if self._prepared.whole_panels else 1
-        finished = self.precision.output if compute.kind in "iu" else compute
-        self._finish = Finish(layer, _bias_for(weights.bias, channels, layer.depth_multiplier, finished))
+        bias = _bias_for(
+            weights.bias, channels, layer.depth_multiplier, self.precision.output if whole else compute
+        )
+        self._epilogue = Epilogue(layer, bias)
         self.output_channels = layer.output_channels(channels)
-        last_axis = layer.activation.name in NEEDS_WHOLE_AXIS
         self._last_shape: tuple[int, ...] | None = None
         self._placement: Placement
+        whole_axis = layer.activation.name in NEEDS_WHOLE_AXIS
         #: The activation reads all steps of a recording at once.
-        self.needs_all_steps = last_axis and layer.data_format == "channels_first"
+        self.needs_all_steps = whole_axis and layer.data_format == "channels_first"
         #: The activation reads all channels of a step at once.
-        self.needs_all_channels = last_axis and not self.needs_all_steps
+        self.needs_all_channels = whole_axis and not self.needs_all_steps
 
     def part(self, channels: slice) -> Convolution:
-        """The same convolution for a range of the channels of channels_first, with the same bits.
+        """The same convolution for a range of the channels, with the same bits; for channels_first alone.
 
-        There each channel is computed on its own; in channels_last some transforms take channels together, and
-        nobody reads a part of them.
+        There each channel is computed on its own. In channels_last some transforms take channels together.
         """
         assert self.layer.data_format == "channels_first"
-        width, multiplier = channels.stop - channels.start, self.layer.depth_multiplier
-        bias = self._weights.bias
+        multiplier, bias = self.layer.depth_multiplier, self._weights.bias
         if bias is not None:
             bias = bias[channels.start * multiplier : channels.stop * multiplier]
         weights = Weights(self._weights.kernel[:, channels], bias)
+        width = channels.stop - channels.start
         return Convolution(self.layer, weights, width, self._dtype, threads=self.threads, plan=self.plan)
 
     def placed(self, shape: tuple[int, ...]) -> Placement:
@@ -171,18 +173,18 @@ class Convolution:
         start : int
             Index of the first output.
         """
-        layer = self.layer
         if not out.size:
             return
-        if out.size <= SMALL and not self.needs_all_steps:
+        if out.size <= UNTILED_OUTPUTS and not self.needs_all_steps:
             self._tile(x, first, out, start, out.shape[1])
             return
+        layer = self.layer
         if self.needs_all_steps:
             tiles = self._recordings(out.shape[0], layer.unactivated_steps(out.shape[1]))
         else:
             tiles = self._tiles(out.shape[0], start, start + out.shape[1])
 
-        def tile(place: tuple[slice, int, int]) -> None:
+        def compute_tile(place: tuple[slice, int, int]) -> None:
             batch, low, high = place
             begin, end = geometry.needed_input(
                 low, high, layer.kernel_size, layer.strides, layer.dilation_rate
@@ -192,49 +194,52 @@ class Convolution:
             target = out[batch] if self.needs_all_steps else out[batch, low - start : high - start]
             self._tile(needed, first + begin, target, low, high - low)
 
-        run_all(tile, tiles, self.threads)
+        run_all(compute_tile, tiles, self.threads)
 
     def _recordings(self, batch: int, steps: int) -> Iterator[tuple[slice, int, int]]:
+        """Each recording as one tile."""
         return ((slice(item, item + 1), 0, steps) for item in range(batch))
 
     def _tiles(self, batch: int, start: int, stop: int) -> Iterator[tuple[slice, int, int]]:
+        """Tiles of outputs from `start` to `stop`: a range of recordings, the first output, the end."""
         width = self.channels * self.layer.depth_multiplier
-        tile = min(TILE, max(LEAST, batch * (stop - start) * width // self.threads))
-        steps = max(1, tile // width)
+        outputs = min(TILE_OUTPUTS, max(LEAST_TILE_OUTPUTS, batch * (stop - start) * width // self.threads))
+        steps = max(1, outputs // width)
         if self.layer.data_format == "channels_first":
-            # As long as there is work for all threads.
-            steps = max(steps, min(LONG, LARGEST // width, -(-(stop - start) // self.threads)))
+            share = -(-(stop - start) // self.threads)
+            steps = max(steps, min(FULL_SPEED_STEPS, LARGEST_TILE_OUTPUTS // width, share))
         panel = self._prepared.panel
         steps = max(panel, steps // panel * panel)
-        together = max(1, tile // (width * max(1, min(steps, stop - start))))
+        together = max(1, outputs // (width * max(1, min(steps, stop - start))))
         for item in range(0, batch, together):
             low = start
             while low < stop:
-                # Cut at absolute multiples, so that few panels are met twice.
+                # Tiles end at multiples of `steps` from output 0 on, so that few panels are computed in two tiles.
                 high = min(stop, (low // steps + 1) * steps)
                 yield slice(item, min(batch, item + together)), low, high
                 low = high
 
-    # NaN and Inf are data here, and so is what overflows.
+    # NaN, Inf and overflow are results here, not errors.
     @np.errstate(all="ignore")
     def _tile(self, x: Array, first: int, out: Array, start: int, steps: int) -> None:
-        compute = self.precision.compute
+        """Compute one tile as :meth:`run` says; `steps` counts its outputs before the activation."""
+        compute, axes, integers = self.precision.compute, self._axes, self._integers
         if x.dtype != compute:
-            converted = self._axes.empty(x.shape, compute, partial(SCRATCH.take, "cast"))
-            np.copyto(converted, x, casting="unsafe")
-            x = converted
-        into = self._axes.restore(out)
+            data, x = x, axes.empty(x.shape, compute, partial(SCRATCH.take, "cast"))
+            np.copyto(x, data, casting="unsafe")
+        if integers is not None:
+            x = integers.as_signed(x)
         width = self.channels * self.layer.depth_multiplier
-        if self._integers is not None:
-            x = self._integers.as_signed(x)
-        in_place = self._integers is None and self._finish.takes(into, into.shape[0] * steps * width, compute)
+        target = axes.restore(out)
+        # Sums stand in the output from the start where they fit it, else in scratch until the epilogue moves them.
+        in_place = integers is None and self._epilogue.sums_fit(target, len(out) * steps * width, compute)
         sums = out
         if not in_place:
-            sums = self._axes.empty((len(out), steps, width), x.dtype, partial(SCRATCH.take, "sums"))
+            sums = axes.empty((len(out), steps, width), x.dtype, partial(SCRATCH.take, "sums"))
         self._prepared(x, first, sums.reshape(*sums.shape[:2], self.channels, -1), start)
-        if self._integers is not None:
-            sums = self._integers.checked(sums)
-        self._finish(into if in_place else self._axes.restore(sums), into)
+        if integers is not None:
+            sums = integers.checked(sums)
+        self._epilogue(target if in_place else axes.restore(sums), target)
 
 
 def _bias_for(bias: Array | None, channels: int, multiplier: int, compute: np.dtype[Any]) -> Array | None:

@@ -12,15 +12,16 @@ from dwconv_cli.layer.catalogues.activations import ACTIVATIONS, NEEDS_WHOLE_AXI
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec
 
-# Numbers of a piece: few enough for the second-level cache beside what an activation makes on its way.
-PIECE = 1 << 16
-# Numbers of the row that a bias is repeated to: NumPy's loops run along the last axis, and channels may be few.
-ROW = 512
-# Steps of a channel that are worth a call of their own.
-LONG = 1 << 12
+# Elements of a piece: few enough for the second-level cache, with room for what an activation computes on its way.
+PIECE_SIZE = 1 << 16
+# NumPy's inner loop runs along the last axis. Where channels are few, steps are taken together, and the bias is repeated
+# to a row of about so many elements.
+BIAS_ROW_SIZE = 512
+# A row with gaps behind it takes a call of its own, which pays from so many steps on.
+LONG_ROW_STEPS = 1 << 12
 
 
-class Finish:
+class Epilogue:
     """Bias, activation and cast of one layer.
 
     Parameters
@@ -31,65 +32,62 @@ class Finish:
     """
 
     def __init__(self, layer: LayerSpec, bias: Array | None) -> None:
-        self._last = layer.data_format == "channels_last"
+        self._channels_last = layer.data_format == "channels_last"
         self._elementwise = layer.activation.name not in NEEDS_WHOLE_AXIS
         linear = layer.activation == Choice("linear")
         self._activation = None if linear else ACTIVATIONS.function(layer.activation)
-        self._bias = bias if bias is None or not self._last else np.tile(bias, max(1, ROW // len(bias)))
+        self._bias = bias
+        if bias is not None and self._channels_last:
+            self._bias = np.tile(bias, max(1, BIAS_ROW_SIZE // len(bias)))
+        self._does_nothing = bias is None and linear
 
-    def takes(self, out: Array, size: int, dtype: np.dtype[Any]) -> bool:
-        """Whether sums may be written to `out`, lying as in a call, and finished there; there are `size` of them."""
+    def sums_fit(self, out: Array, size: int, dtype: np.dtype[Any]) -> bool:
+        """Whether `size` sums of `dtype` may be written to `out`, which lies as in a call, and be finished there."""
         if out.dtype != dtype or out.size != size:
             return False
-        return self._idle or out.flags.c_contiguous or (not self._last and self._rows_suffice(out))
+        if self._does_nothing or out.flags.c_contiguous:
+            return True
+        return not self._channels_last and out.strides[-1] == out.itemsize and out.shape[-1] >= LONG_ROW_STEPS
 
     def __call__(self, sums: Array, out: Array) -> None:
-        """Finish sums.
+        """Turn sums into outputs.
 
         Parameters
         ----------
         sums : ndarray, shape (B, n, channels) or (B, channels, n), as the data format says
-            C-contiguous unless `takes` says otherwise, in the compute dtype. Overwritten.
+            In the compute dtype, C-contiguous unless `sums_fit` has said otherwise. Overwritten.
         out : ndarray
             Written whole; may be `sums` itself. Shorter in the last axis if the activation halves it.
         """
-        if not sums.size or (sums is out and self._idle):
+        if not sums.size or (sums is out and self._does_nothing):
             return
-        for place in self._pieces(*sums.shape, each=not sums.flags.c_contiguous):
+        for place in self._pieces(*sums.shape, one_row=not sums.flags.c_contiguous):
             piece = sums[place]
             if self._bias is not None:
-                self._shift(piece, place)
-            done = piece if self._activation is None else self._activation(piece)
-            if sums is not out or done is not piece:
-                out[place] = done
+                self._add_bias(self._bias, piece, place)
+            outputs = piece if self._activation is None else self._activation(piece)
+            if sums is not out or outputs is not piece:
+                out[place] = outputs
 
-    @property
-    def _idle(self) -> bool:
-        return self._bias is None and self._activation is None
+    def _pieces(self, items: int, rows: int, width: int, *, one_row: bool) -> Iterator[tuple[slice, ...]]:
+        """Contiguous pieces of an array of shape (items, rows, width), each of one row if `one_row`.
 
-    def _rows_suffice(self, out: Array) -> bool:
-        return out.strides[-1] == out.itemsize and out.shape[-1] >= LONG
-
-    def _pieces(self, items: int, rows: int, width: int, *, each: bool) -> Iterator[tuple[slice, ...]]:
-        """Contiguous pieces, of one row if `each`.
-
-        The last axis is cut only where it is steps and each of them is on its own.
+        A row is cut only where it holds steps, and an activation that takes each of them on its own.
         """
-        columns = min(width, PIECE) if self._elementwise and not self._last else width
-        down = 1 if each or columns < width else max(1, PIECE // width)
-        together = 1 if each or down < rows else max(1, PIECE // (rows * width))
+        columns = min(width, PIECE_SIZE) if self._elementwise and not self._channels_last else width
+        down = 1 if one_row or columns < width else max(1, PIECE_SIZE // width)
+        together = 1 if one_row or down < rows else max(1, PIECE_SIZE // (rows * width))
         for item in range(0, items, together):
             for row in range(0, rows, down):
                 for column in range(0, width, columns):
                     place = slice(item, item + together), slice(row, row + down)
                     yield place if columns == width else (*place, slice(column, column + columns))
 
-    def _shift(self, piece: Array, place: tuple[slice, ...]) -> None:
-        assert self._bias is not None
-        if not self._last:
-            piece += self._bias[place[1], None]
+    def _add_bias(self, bias: Array, piece: Array, place: tuple[slice, ...]) -> None:
+        if not self._channels_last:
+            piece += bias[place[1], None]
             return
-        flat, row = piece.reshape(-1), len(self._bias)
-        whole = len(flat) // row * row
-        flat[:whole].reshape(-1, row)[...] += self._bias
-        flat[whole:] += self._bias[: len(flat) - whole]
+        flat, row = piece.reshape(-1), len(bias)
+        in_rows = len(flat) // row * row
+        flat[:in_rows].reshape(-1, row)[...] += bias
+        flat[in_rows:] += bias[: len(flat) - in_rows]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,13 @@ from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.text import shown
+
+# Bytes of a kernel that is kept for later calls; what is prepared from one is at most a few times as large.
+LARGEST_KEPT_BYTES = 1 << 20
+
+# Dtype, rank and channels of data; dtype, shape and content of an array.
+_Data = tuple[np.dtype[Any], int, int]
+_ArrayKey = tuple[np.dtype[Any], tuple[int, ...], bytes]
 
 
 def depthwise_conv1d(
@@ -69,12 +76,28 @@ def depthwise_conv1d(
     ------
     LayerError, ShapeError
         If layer and arrays are impossible or do not fit each other.
+
+    Examples
+    --------
+    Two channels of four steps; the difference of neighbouring steps in the first channel, their sum in the second:
+
+    >>> import numpy as np
+    >>> from dwconv_cli import depthwise_conv1d
+    >>> inputs = np.array([[1, 10], [2, 20], [4, 40], [8, 80]], "float32")
+    >>> kernel = np.array([[-1, 1], [1, 1]], "float32")
+    >>> depthwise_conv1d(inputs, kernel)
+    array([[  1.,  30.],
+           [  2.,  60.],
+           [  4., 120.]], dtype=float32)
+    >>> depthwise_conv1d(inputs, kernel, strides=2, padding="causal", activation="relu")
+    array([[ 1., 10.],
+           [ 2., 60.]], dtype=float32)
     """
     x = array("inputs", inputs)
-    taps = array("kernel", kernel)
-    shift = None if bias is None else array("bias", bias)
-    options = (strides, padding, data_format, dilation_rate, activation, dtype)
-    convolution = _RECENT.get(x, taps, shift, options, algorithm, threads)
+    kernel = array("kernel", kernel)
+    bias = None if bias is None else array("bias", bias)
+    options = (strides, padding, data_format, dilation_rate, activation, dtype, algorithm, threads)
+    convolution = _convolution(x, kernel, bias, options)
     axes, left, output_axes, shape = convolution.placed(x.shape)
     if out is None:
         out = np.empty(shape, convolution.precision.output)
@@ -90,66 +113,37 @@ def depthwise_conv1d(
     return out
 
 
-class _Recent:
-    """Convolutions of recent calls: a small call would take longer to prepare than to compute."""
+def _convolution(x: Array, kernel: Array, bias: Array | None, options: tuple[Any, ...]) -> Convolution:
+    """The convolution for `x`, kept from an earlier call where that had the same kernel, bias and options.
 
-    # Of kernels; what is prepared from one is at most a few times as large.
-    BYTES = 1 << 20
-    NUMBER = 32
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held: OrderedDict[Hashable, Convolution] = OrderedDict()
-
-    def get(
-        self,
-        x: Array,
-        kernel: Array,
-        bias: Array | None,
-        options: tuple[Any, ...],
-        algorithm: str,
-        threads: int | None,
-    ) -> Convolution:
-        """The convolution of this kernel and these options, made now or before."""
-        if kernel.nbytes > self.BYTES:
-            return _made(x, kernel, bias, options, algorithm, threads)
-        shift = None if bias is None else (bias.dtype.str, bias.shape, bias.tobytes())
-        last = str(options[2]).lower() == "channels_last"
-        channels_axis = x.shape[-1 if last else -2] if x.ndim > 1 else 1
-        data = (x.dtype.str, channels_axis, x.ndim)
-        taps = (kernel.dtype.str, kernel.shape, kernel.tobytes())
-        # Equality is not enough: 1, 1.0 and True are equal, but not all of them are strides.
-        key = (data, taps, shift, options, repr(options), algorithm, threads)
-        try:
-            with self._lock:
-                found = self._held.get(key)
-                if found is not None:
-                    self._held.move_to_end(key)
-                    return found
-        except TypeError:
-            # A list of one stride, as Keras allows.
-            return _made(x, kernel, bias, options, algorithm, threads)
-        # The caller may change its own arrays later.
-        found = _made(x, kernel.copy(), None if bias is None else bias.copy(), options, algorithm, threads)
-        with self._lock:
-            self._held[key] = found
-            while len(self._held) > self.NUMBER:
-                self._held.popitem(last=False)
-        return found
+    A small call takes longer to prepare than to compute.
+    """
+    channels_axis = -2 if str(options[2]).lower() == "channels_first" else -1
+    data = (x.dtype, x.ndim, x.shape[channels_axis] if x.ndim > 1 else 1)
+    if kernel.nbytes <= LARGEST_KEPT_BYTES and not kernel.dtype.hasobject:
+        key = None if bias is None else (bias.dtype, bias.shape, bias.tobytes())
+        # The text is a part of the key since 1, 1.0 and True are equal, but not all of them are strides.
+        with suppress(TypeError):  # an option that cannot be part of a key, such as a list of one stride
+            return _kept(data, (kernel.dtype, kernel.shape, kernel.tobytes()), key, options, repr(options))
+    return _made(data, kernel, bias, options)
 
 
-_RECENT = _Recent()
-
-
-def _made(
-    x: Array,
-    kernel: Array,
-    bias: Array | None,
-    options: tuple[Any, ...],
-    algorithm: str,
-    threads: int | None,
+@lru_cache(maxsize=32)
+def _kept(
+    data: _Data, kernel: _ArrayKey, bias: _ArrayKey | None, options: tuple[Any, ...], _: str
 ) -> Convolution:
-    strides, padding, data_format, dilation_rate, activation, dtype = options
+    return _made(data, _array_of(kernel), None if bias is None else _array_of(bias), options)
+
+
+def _array_of(key: _ArrayKey) -> Array:
+    """The array of a key, which the caller cannot change later."""
+    dtype, shape, content = key
+    return np.ndarray(shape, dtype, content)
+
+
+def _made(data: _Data, kernel: Array, bias: Array | None, options: tuple[Any, ...]) -> Convolution:
+    dtype, rank, channels = data
+    strides, padding, data_format, dilation_rate, activation, output_dtype, algorithm, threads = options
     weights = Weights(kernel, bias)
     layer = LayerSpec(
         kernel_size=weights.kernel.shape[0],
@@ -159,8 +153,8 @@ def _made(
         data_format=data_format,
         dilation_rate=dilation_rate,
         activation=activation,
-        dtype=dtype,
+        dtype=output_dtype,
         allow_strided_dilation=True,
     )
-    channels = Axes(x.ndim, layer.data_format).canonical_shape(x.shape)[2]
-    return Convolution(layer, weights, channels, x.dtype, algorithm=algorithm, threads=threads)
+    Axes(rank)  # refuses other ranks than 1 to 3
+    return Convolution(layer, weights, channels, dtype, algorithm=algorithm, threads=threads)
