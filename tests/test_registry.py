@@ -15,12 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.argument_limits import REQUIRED, above, at_least, one_of
 from dwconv_cli.layer.catalogues.activations import ACTIVATIONS
 from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
-from dwconv_cli.layer.registry import Choice, Registry
+from dwconv_cli.layer.registry import REQUIRED, Choice, Registry, above, at_least, one_of
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 RECORDED = json.loads((GOLDEN / "catalogues.json").read_text())

@@ -12,8 +12,7 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.argument_limits import at_least, one_of
-from dwconv_cli.layer.registry import Registry
+from dwconv_cli.layer.registry import Registry, at_least, one_of
 from dwconv_cli.threads import one_blas_thread
 
 REGULARIZERS: Registry[Callable[..., float]] = Registry("regularizer", "keras.regularizers")

@@ -21,8 +21,7 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.argument_limits import Limit
-from dwconv_cli.layer.registry import Registry
+from dwconv_cli.layer.registry import Limit, Registry
 
 ACTIVATIONS: Registry[Callable[..., Array]] = Registry("activation", "keras.activations", functions=True)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dwconv_cli.arrays import Array
-from dwconv_cli.layer.argument_limits import above, at_least
 from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS, positive_plus, real
+from dwconv_cli.layer.registry import LayerClass, above, at_least
 
 
 @ACTIVATIONS.register()
@@ -57,13 +57,17 @@ def leaky_relu(x: Array, negative_slope: float = 0.2) -> Array:
     return positive_plus(x, below)
 
 
-ACTIVATIONS.add_layer("ReLU", "relu", limits={"negative_slope": at_least(0), "threshold": at_least(0)})
+ACTIVATIONS.add_layer(
+    "ReLU", LayerClass("relu", limits={"negative_slope": at_least(0), "threshold": at_least(0)})
+)
 ACTIVATIONS.add_layer(
     "LeakyReLU",
-    "leaky_relu",
-    {"negative_slope": 0.3},
-    {"alpha": "negative_slope"},
-    {"negative_slope": at_least(0)},
+    LayerClass(
+        "leaky_relu",
+        defaults={"negative_slope": 0.3},
+        renames={"alpha": "negative_slope"},
+        limits={"negative_slope": at_least(0)},
+    ),
 )
 ACTIVATIONS.refuse(
     "it has weights of its own, one for each step; only functions without weights can be used",
@@ -125,10 +129,12 @@ def threshold(x: Array, *, threshold: float, default_value: float) -> Array:
 
 ACTIVATIONS.add_layer(
     "ThresholdedReLU",
-    "threshold",
-    {"threshold": 1.0, "default_value": 0.0},
-    {"theta": "threshold"},
-    current=False,
+    LayerClass(
+        "threshold",
+        defaults={"threshold": 1.0, "default_value": 0.0},
+        renames={"theta": "threshold"},
+        current=False,
+    ),
 )
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors.memory import scipy_module
-from dwconv_cli.layer.argument_limits import Limit, at_least
 from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS, positive_plus, real
+from dwconv_cli.layer.registry import LayerClass, Limit, at_least
 
 
 @real()
@@ -21,7 +21,7 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     return positive_plus(x, below)
 
 
-ACTIVATIONS.add_layer("ELU", "elu")
+ACTIVATIONS.add_layer("ELU", LayerClass("elu"))
 
 
 @real()

@@ -8,10 +8,9 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.argument_limits import one_of
 from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS, real
 from dwconv_cli.layer.catalogues.activations.smooth import sigmoid
-from dwconv_cli.layer.registry import Choice
+from dwconv_cli.layer.registry import Choice, LayerClass, one_of
 
 NEEDS_WHOLE_AXIS: set[str] = set()
 """Names of the entries of this module; all others work element by element."""
@@ -55,7 +54,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
     return x
 
 
-ACTIVATIONS.add_layer("Softmax", "softmax")
+ACTIVATIONS.add_layer("Softmax", LayerClass("softmax"))
 
 
 @_whole_axis

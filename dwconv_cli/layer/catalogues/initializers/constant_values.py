@@ -9,8 +9,8 @@ from numpy.typing import DTypeLike
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.argument_limits import Limit
 from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS
+from dwconv_cli.layer.registry import Limit
 
 
 def _numbers(value: Any) -> bool:

@@ -9,8 +9,8 @@ from numpy.typing import DTypeLike
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.argument_limits import Limit, above, at_least, one_of
 from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS
+from dwconv_cli.layer.registry import Limit, above, at_least, one_of
 from dwconv_cli.threads import one_blas_thread
 
 _SEED = Limit("from 0 to 4294967295", lambda seed: 0 <= seed < 2**32)

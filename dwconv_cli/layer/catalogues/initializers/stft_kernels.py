@@ -10,8 +10,8 @@ from numpy.typing import DTypeLike
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.errors.memory import scipy_module
-from dwconv_cli.layer.argument_limits import Limit, one_of
 from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS
+from dwconv_cli.layer.registry import Limit, one_of
 
 
 def _is_window(window: Any) -> bool:

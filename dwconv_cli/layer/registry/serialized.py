@@ -1,4 +1,4 @@
-"""Objects as Keras serializes them: what they are called, where they come from, and what is wrapped in them."""
+"""Objects as Keras serializes them: their form, whose they are, and values that are wrapped in them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dwconv_cli.text import shown
 OWN = "dwconv_cli"
 # Where Keras's own objects live, by the first part of the module's name; Keras 2 wrote no module at all.
 _KERAS_PACKAGES = frozenset({"builtins", "keras", "keras_core", "tensorflow", "tf_keras"})
-# Objects in which Keras keeps an argument, and where in them it is.
+# Objects in which Keras wraps an argument, and the key of the argument in their config.
 _WRAPPERS = {"__numpy__": "value", "__tensor__": "value", "SeedGenerator": "seed"}
 LAYER_KEYS = ("name", "trainable", "dtype", "activity_regularizer", "batch_input_shape", "batch_shape")
-"""What every Keras layer carries in its config; a layer that serves as an activation has no use for them."""
+"""What every Keras layer has in its config, and an activation does not need."""
 
 
 def serialized(module: str, class_name: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -23,13 +23,17 @@ def serialized(module: str, class_name: str, config: dict[str, Any]) -> dict[str
     return {"module": module, "class_name": class_name, "config": config, "registered_name": registered}
 
 
-def check_origin(kind: str, value: Mapping[Any, Any], class_name: str) -> None:
-    """Refuse another package's object, even if it bears a name of the catalogue of this `kind`.
+def read_object(kind: str, value: Any) -> tuple[str, Any]:
+    """The class name and the config of a serialized object; LayerError if `value` is none, or another package's."""
+    class_name = value.get("class_name") if isinstance(value, Mapping) else None
+    if not isinstance(class_name, str):
+        raise LayerError(f"{kind}: expected a name or a serialized object, got {shown(value)}")
+    check_origin(kind, value, class_name)
+    return class_name, value.get("config")
 
-    Raises
-    ------
-    LayerError
-    """
+
+def check_origin(kind: str, value: Mapping[Any, Any], class_name: str) -> None:
+    """Refuse another package's object with a LayerError, even if it has a name of the catalogue of this `kind`."""
     module, registered = value.get("module", "keras"), value.get("registered_name")
     package = registered.partition(">")[0] if isinstance(registered, str) and ">" in registered else OWN
     known = isinstance(module, str) and module.partition(".")[0] in _KERAS_PACKAGES | {OWN}
@@ -40,7 +44,7 @@ def check_origin(kind: str, value: Mapping[Any, Any], class_name: str) -> None:
 
 
 def unwrapped(value: Any) -> Any:
-    """A config value out of the objects in which Keras wraps arrays and seeds."""
+    """A config value, taken out of the object in which Keras wraps arrays and seeds."""
     if not isinstance(value, Mapping):
         return value
     class_name, inner = value.get("class_name"), value.get("config")
@@ -49,7 +53,7 @@ def unwrapped(value: Any) -> Any:
 
 
 def number(value: Any) -> Any:
-    """A value of an activation layer, whose numbers Keras 2.12 could write as strings."""
+    """A value of an activation layer's config, as a number where it is the string of one, as Keras 2.12 may write."""
     if not isinstance(value, str) or len(value) > 40:
         return value
     for kind in (int, float):
