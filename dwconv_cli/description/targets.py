@@ -170,23 +170,31 @@ def _kind(address: Address, may_be_model: bool, allow_external: bool) -> str:
         return "directory"
     if format_of(address).ROOT is None:
         return "data"
+    if address.format == "hdf5":
+        return _hdf5_kind(path, name or "", allow_external)
     names = [member.strip("/") for member in array_names(address)]
     inside = (name or "").strip("/")
-    if inside in names:
-        return "data"
-    if f"{inside}/kernel".strip("/") in names:
+    if inside not in names and f"{inside}/kernel".strip("/") in names:
         return "weights"
-    if address.format == "hdf5":
-        return "file" if name is None or _is_group(path, name, allow_external) else "data"
     return "file" if name is None and len(names) != 1 else "data"
 
 
-def _is_group(path: str, name: str, allow_external: bool) -> bool:
+def _hdf5_kind(path: str, name: str, allow_external: bool) -> str:
+    """What an HDF5 file holds under a name; only a group's own entries are listed, not the whole file."""
     from dwconv_cli.storage import hdf5
 
-    hdf5.rehearse(_is_group, path, name, allow_external)
+    hdf5.rehearse(_hdf5_kind, path, name, allow_external)
     with hdf5.open_file(path) as file:
-        return not hasattr(hdf5.find(file, name, allow_external=allow_external), "shape")
+        place = hdf5.find(file, name, allow_external=allow_external)
+        if hasattr(place, "shape"):
+            return "data"
+        # Weights are read by the names of datasets, not through links to their group.
+        is_link = place.file.filename != file.filename or place.name.strip("/") != name.strip("/")
+        is_kernel = [
+            entry.name.endswith("/kernel") and entry.numeric and 1 <= len(entry.shape or ()) <= 3
+            for entry in hdf5.children(place)
+        ]
+        return "weights" if any(is_kernel) and not is_link else "file"
 
 
 def _listing(kind: str, address: Address, allow_external: bool) -> dict[str, Any]:

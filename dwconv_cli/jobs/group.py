@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from dwconv_cli.errors import DwconvError, LayerError, OutputError, exit_code
 from dwconv_cli.errors.system import reason
@@ -28,18 +29,19 @@ def apply_group(
     """Filter the recordings that go into one output file; the file appears whole or not at all."""
     reports: list[Report] = []
     opened: Output | None = None
-    inside = _remembered_names()
+    # All outputs of the group are in one file, which is listed once.
+    names_inside = cache(_names_inside)
     try:
         for target in group:
-            if settings.skip_existing and _is_done(target, inside):
+            if settings.skip_existing and _is_done(target, names_inside):
                 reports.append(skipped(target))
                 continue
             try:
                 with Job(target, recipe, settings) as job:
                     if settings.dry_run:
-                        _rehearse(target, job, settings)
+                        _check_output(target, job, settings, names_inside)
                     else:
-                        opened = opened or _open(group, settings)
+                        opened = opened or _open(group, settings, names_inside)
                         job.run(opened)
                 job.report.notes = list(map(worded, job.report.notes))
                 reports.append(job.report)
@@ -97,40 +99,22 @@ def make_directory(path: str) -> None:
         raise OutputError(f"{path}: {reason(error)}") from error
 
 
-Names = Callable[[Address], list[str]]
+Names = Callable[[str, str | None], list[str]]
 
 
-def _names_inside(output: Address) -> list[str]:
+def _names_inside(path: str, format: str | None) -> list[str]:
     """Names of the arrays in a file that is to be added to."""
     with output_errors():
-        return array_names(output)
+        return array_names(Address(path, None, format))
 
 
-def _remembered_names() -> Names:
-    """:func:`_names_inside` for several addresses in one file, which is read once."""
-    by_path: dict[str, list[str]] = {}
-
-    def names(output: Address) -> list[str]:
-        if output.path not in by_path:
-            by_path[output.path] = _names_inside(output)
-        return by_path[output.path]
-
-    return names
-
-
-def check_target(target: Target, settings: Settings, inside: Names = _names_inside) -> bool:
-    """Refuse an output that exists already; True if its file exists and the output is to be added to it.
-
-    Parameters
-    ----------
-    target : Target
-    settings : Settings
-    inside : callable
-        The output's address to the names of the arrays in its file.
+def _is_added_to_file(target: Target, settings: Settings, names_inside: Names) -> bool:
+    """Whether the output is added to a file that exists.
 
     Raises
     ------
     OutputError
+        If the output exists already and may not be replaced.
     """
     output = target.output
     if output is None or output.is_stream:
@@ -138,7 +122,7 @@ def check_target(target: Target, settings: Settings, inside: Names = _names_insi
     if output.name is None or target.bare or not os.path.exists(output.path):
         check_absent(output.path, settings.overwrite, advice=_PASS_OVER)
         return False
-    if not settings.overwrite and output.name in inside(output):
+    if not settings.overwrite and output.name in names_inside(output.path, output.format):
         raise exists(str(output), _PASS_OVER)
     return True
 
@@ -150,11 +134,12 @@ def skipped(target: Target) -> Report:
     )
 
 
-def _is_done(target: Target, inside: Names) -> bool:
+def _is_done(target: Target, names_inside: Names) -> bool:
+    """Whether the output is there already."""
     output = target.output
     if output is None or output.is_stream or not os.path.exists(output.path):
         return False
-    return output.name is None or output.name in inside(output)
+    return output.name is None or output.name in names_inside(output.path, output.format)
 
 
 def _check_storage(output: Address, settings: Settings) -> None:
@@ -166,9 +151,9 @@ def _check_storage(output: Address, settings: Settings) -> None:
         )
 
 
-def _rehearse(target: Target, job: Job, settings: Settings) -> None:
-    """Look at the target as a run would, and raise what it would raise."""
-    check_target(target, settings)
+def _check_output(target: Target, job: Job, settings: Settings, names_inside: Names) -> None:
+    """Raise what a run would raise on opening its output."""
+    _is_added_to_file(target, settings, names_inside)
     if target.output is None:
         return
     from dwconv_cli.storage.dry import check_output
@@ -178,16 +163,14 @@ def _rehearse(target: Target, job: Job, settings: Settings) -> None:
     check_output(target.output, job.storage(), nbytes, target.makes_directory)
 
 
-def _open(group: Sequence[Target], settings: Settings) -> Output:
+def _open(group: Sequence[Target], settings: Settings, names_inside: Names) -> Output:
     first_target = group[0]
     first = first_target.output
     if first is None:
         raise LayerError("no output given; say where to write to")
     _check_storage(first, settings)
-    # Every target of the group is in the same file.
-    inside = _remembered_names()
-    group = [t for t in group if not (settings.skip_existing and _is_done(t, inside))]
-    adding = [check_target(target, settings, inside) for target in group]
+    group = [t for t in group if not (settings.skip_existing and _is_done(t, names_inside))]
+    adding = [_is_added_to_file(target, settings, names_inside) for target in group]
     names = frozenset(target.output.name or "" for target in group if target.output and settings.overwrite)
     if first_target.makes_directory:
         make_directory(os.path.dirname(first.path) or ".")
