@@ -24,7 +24,8 @@ import pytest
 
 from dwconv_cli.errors import DwconvError, InputError, LayerError, UnsafeFileError
 from dwconv_cli.layer.keras_json import MAX_DEPTH, find_layers, load_json, policy_name
-from dwconv_cli.weights.keras_files import is_keras_file, read_layers, write_keras, write_weights_h5
+from dwconv_cli.weights.keras_files import is_keras_file, read_layers
+from dwconv_cli.weights.keras_files.write import write_keras, write_weights_h5
 
 GOLDEN = Path(__file__).parent / "golden" / "keras"
 

@@ -14,7 +14,8 @@ from dwconv_cli.layer.config import current
 from dwconv_cli.layer.keras_json import unread_policies
 from dwconv_cli.storage.address import Address
 from dwconv_cli.storage.formats import array_names, format_of, open_reader
-from dwconv_cli.weights.keras_files import Doubt, is_keras_file, read_layers
+from dwconv_cli.weights.keras_files import is_keras_file, read_layers
+from dwconv_cli.weights.keras_files.layers import Doubt
 from dwconv_cli.weights.load import checksum
 
 

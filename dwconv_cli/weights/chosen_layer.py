@@ -9,7 +9,8 @@ import numpy as np
 from dwconv_cli.errors import InputError
 from dwconv_cli.layer.config import foreign_keys
 from dwconv_cli.storage.address import Address
-from dwconv_cli.weights.keras_files import Doubt, KerasLayer, read_layers
+from dwconv_cli.weights.keras_files import read_layers
+from dwconv_cli.weights.keras_files.layers import Doubt, KerasLayer
 
 
 def chosen_layer(place: Address, assume_depthwise: bool, model: object) -> tuple[KerasLayer, str | None]:

@@ -120,7 +120,7 @@ def keras_name(layer: LayerSpec) -> str:
 def _save_for_keras(
     place: Address, weights: Weights, layer: LayerSpec | None, known: Mapping[str, Any], overwrite: bool
 ) -> None:
-    from dwconv_cli.weights.keras_files import write_keras, write_weights_h5
+    from dwconv_cli.weights.keras_files.write import write_keras, write_weights_h5
 
     if layer is None:
         raise LayerError(f"{place}: a Keras file holds the layer's config too; give the layer, or use .npz")

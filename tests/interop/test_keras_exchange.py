@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dwconv_cli.weights.keras_files import read_layers, write_keras, write_weights_h5
+from dwconv_cli.weights.keras_files import read_layers
+from dwconv_cli.weights.keras_files.write import write_keras, write_weights_h5
 
 keras = pytest.importorskip("keras", reason="Keras 3 is not installed")
 if not keras.__version__.startswith("3."):

@@ -3,10 +3,11 @@
     archive  .keras: a zip (or a folder) of config.json, metadata.json and model.weights.h5
     store    .weights.h5, alone, in an archive, or in shards
     legacy   .h5 of Keras 2 and 3: model_config and named weights
-    layers   what is handed out, checked
+    layers   one layer, whose config and weights are checked against each other
     write    .weights.h5 and .keras of one layer
 
-Nothing here knows what a config means: configs are plain dicts, kernels plain arrays.
+Nothing here knows what a config means: configs are plain dicts, kernels plain arrays. The modules are imported when
+they are needed, since most of them load h5py.
 """
 
 from __future__ import annotations
@@ -19,24 +20,7 @@ from typing import TYPE_CHECKING
 from dwconv_cli.errors import InputError
 
 if TYPE_CHECKING:
-    from dwconv_cli.weights.keras_files.layers import Doubt, KerasLayer
-    from dwconv_cli.weights.keras_files.write import write_keras, write_weights_h5
-
-__all__ = ["Doubt", "KerasLayer", "is_keras_file", "read_layers", "write_keras", "write_weights_h5"]
-
-
-def __getattr__(name: str) -> object:
-    # Late, since these load h5py.
-    if name in ("Doubt", "KerasLayer"):
-        from dwconv_cli.weights.keras_files import layers
-
-        return getattr(layers, name)
-    if name in ("write_keras", "write_weights_h5"):
-        from dwconv_cli.weights.keras_files import write
-
-        return getattr(write, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
+    from dwconv_cli.weights.keras_files.layers import KerasLayer
 
 _HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from dwconv_cli.errors import DwconvError, InputError, UnsafeFileError
+from dwconv_cli.errors.system import reason
 from dwconv_cli.layer.keras_json import MAX_BYTES, find_layers, load_json
 from dwconv_cli.storage import hdf5
 from dwconv_cli.storage.zips import DAMAGE, open_archive, open_member
 from dwconv_cli.text import printable
 from dwconv_cli.weights.keras_files.layers import CLASSES, KerasLayer
-from dwconv_cli.weights.keras_files.store import Store, read_shards
+from dwconv_cli.weights.keras_files.store import Store, read_member, read_shards
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MAX_MEMBERS = 10_000
@@ -26,7 +26,6 @@ MAX_EXPANSION = 200
 FREE_BYTES = 16 << 20
 IN_MEMORY_BYTES = 64 << 20
 
-_STEP = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -42,15 +41,21 @@ def read_archive(path: Path, possible: bool = False) -> list[KerasLayer]:
     """
     if path.is_dir():
         return _read_folder(path, possible)
-    with _errors(path), open_archive(str(path), MAX_MEMBERS) as archive:
-        members = _members(archive, path)
-        with _spool(archive, members[CONFIG], MAX_BYTES, path) as stream:
-            config = stream.read()
-        with (
-            _spool(archive, members[WEIGHTS], MAX_WEIGHTS_BYTES, path) as stream,
-            hdf5.open_stream(stream, f"{path}::{WEIGHTS}") as file,
-        ):
-            return _layers(config, file, str(path), possible)
+    try:
+        with open_archive(str(path), MAX_MEMBERS) as archive:
+            members = _members(archive, path)
+            with _spool(archive, members[CONFIG], MAX_BYTES, path) as stream:
+                config = stream.read()
+            with (
+                _spool(archive, members[WEIGHTS], MAX_WEIGHTS_BYTES, path) as stream,
+                hdf5.open_stream(stream, f"{path}::{WEIGHTS}") as file,
+            ):
+                return _layers(config, file, str(path), possible)
+    except DwconvError:
+        raise
+    except DAMAGE as error:
+        words = printable(reason(error)) if str(error) else "cut short"
+        raise InputError(f"{path}: the archive cannot be read: {words}") from error
 
 
 def _layers(config: bytes, weights: Any, label: str, possible: bool) -> list[KerasLayer]:
@@ -78,13 +83,8 @@ def _maps(path: Path) -> list[Path]:
 
 
 def _read_folder(path: Path, possible: bool) -> list[KerasLayer]:
-    maps, text = _maps(path), None
-    if (path / CONFIG).is_file():
-        try:
-            with open(path / CONFIG, "rb") as member:
-                text = member.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise InputError(f"{path / CONFIG}: {error.strerror or error}") from error
+    maps = _maps(path)
+    text = read_member(path / CONFIG, MAX_BYTES) if (path / CONFIG).is_file() else None
     if text is not None and (path / WEIGHTS).is_file():
         with hdf5.open_file(path / WEIGHTS) as file:
             return _layers(text, file, str(path), possible)
@@ -94,18 +94,6 @@ def _read_folder(path: Path, possible: bool) -> list[KerasLayer]:
         )
     listed = [] if text is None else list(find_layers(load_json(text, str(path / CONFIG)), CLASSES))
     return read_shards(maps[0], listed, possible)
-
-
-@contextmanager
-def _errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except DwconvError:
-        raise
-    except DAMAGE as error:
-        raise InputError(
-            f"{path}: the archive cannot be read: {printable(str(error)) or 'cut short'}"
-        ) from error
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
@@ -136,8 +124,7 @@ def _spool(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int, path: Pa
     try:
         # zipfile unpacks no more than the member declares, and then tests the checksum.
         with open_member(archive, info) as member:
-            while step := member.read(_STEP):
-                spool.write(step)
+            shutil.copyfileobj(member, spool, 1 << 20)
         spool.seek(0)
     except BaseException:
         spool.close()

@@ -1,15 +1,16 @@
-"""A layer out of a Keras file, checked against itself."""
+"""A layer out of a Keras file, whose config and weights are checked against each other."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-import numpy as np
-
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError
-from dwconv_cli.layer.keras_json import policy_name
+from dwconv_cli.layer.keras_json import Found, policy_name
 from dwconv_cli.layer.keys import AFTER_SUM, SETTINGS
 from dwconv_cli.text import printable
 
@@ -30,7 +31,7 @@ class Doubt(Enum):
     CUSTOM = "its class is somebody's own, whose code is not in the file"
 
 
-# Those that are handed out unless somebody asks for more.
+# Layers with these are read from a file in any case, the others only on request.
 SURE = (Doubt.NONE, Doubt.UNNAMED)
 
 
@@ -67,51 +68,110 @@ class KerasLayer:
     path: str
     class_name: str
     config: dict[str, Any] | None
-    kernel: np.ndarray
-    bias: np.ndarray | None
+    kernel: Array
+    bias: Array | None
     dtype_policy: str | None
-    group: str = ""
-    doubt: Doubt = Doubt.NONE
-    named: bool = True
+    group: str
+    doubt: Doubt
+    named: bool
+
+
+def read_all(
+    listed: Iterable[Found],
+    read_listed: Callable[[Found], KerasLayer],
+    read_others: Callable[[set[str]], list[KerasLayer]],
+    possible: bool,
+) -> list[KerasLayer]:
+    """Read the layers of a file.
+
+    Parameters
+    ----------
+    listed : iterable of Found
+        The layers of the config, where there is one.
+    read_listed : callable
+        Reads the weights of one of them.
+    read_others : callable
+        Reads the layers that the weights show besides; gets the groups of those that were read.
+    possible : bool
+        Add what may be a DepthwiseConv1D, and what is a class of somebody's own.
+    """
+    layers: list[KerasLayer] = []
+    for layer in listed:
+        # A class of somebody's own may keep other weights than its config suggests; then it is none of these layers.
+        with contextlib.suppress(InputError) if layer.alike else contextlib.nullcontext():
+            layers.append(read_listed(layer))
+    layers += read_others({layer.group for layer in layers})
+    return [layer for layer in layers if possible or layer.doubt in SURE]
+
+
+def configured_layer(
+    label: str, listed: Found, kernel: Array | None, bias: Array | None, group: str
+) -> KerasLayer:
+    """Put a layer together from its config and its weights; see :func:`make_layer`."""
+    path, doubt = "/".join(listed.names), Doubt.CUSTOM if listed.alike else Doubt.NONE
+    return make_layer(
+        label, listed.names[-1], path, listed.class_name, listed.config, kernel, bias, group, doubt
+    )
 
 
 def make_layer(
-    where: str,
+    label: str,
     name: str,
     path: str,
     class_name: str,
     config: dict[str, Any] | None,
-    kernel: np.ndarray | None,
-    bias: np.ndarray | None,
-    group: str = "",
-    doubt: Doubt = Doubt.NONE,
+    kernel: Array | None,
+    bias: Array | None,
+    group: str,
+    doubt: Doubt,
+    named: bool = True,
 ) -> KerasLayer:
-    """Put a layer together.
+    """Put a layer of the file `label` together.
 
     Raises
     ------
     InputError
         Weights are missing, of the wrong shape, or not those of the config.
     """
-    where = f"{where}::{printable(path)}"
-    if config is not None and class_name == SEPARABLE:
-        config = {key: value for key, value in config.items() if key in _SHARED_KEYS}
-        config |= {"activation": "linear", "use_bias": False}
+    where = f"{label}::{printable(path)}"
     if class_name == SEPARABLE:
+        # Its bias and activation come after the pointwise half, which is another layer here.
         bias = None
+        if config is not None:
+            config = {key: value for key, value in config.items() if key in _SHARED_KEYS}
+            config |= {"activation": "linear", "use_bias": False}
     if kernel is None:
         raise InputError(
             f"{where}: the layer has no weights in the file; was the model saved before it was built?"
         )
-    _check_arrays(where, kernel, bias)
-    if config is not None:
-        _check_config(where, config, kernel, bias)
-    policy = None if config is None else policy_name(config.get("dtype"), name)
-    return KerasLayer(name, path, class_name, config, kernel, bias, policy, group, doubt)
+    if kernel.ndim != 3 or not kernel.size:
+        raise InputError(
+            f"{where}: the kernel has the shape {kernel.shape}, not (taps, channels, multiplier)"
+        )
+    outputs = kernel.shape[1] * kernel.shape[2]
+    if bias is not None and bias.shape != (outputs,):
+        raise InputError(f"{where}: the bias has the shape {bias.shape}, not ({outputs},) as the kernel asks")
+    for title, array in (("kernel", kernel), ("bias", bias)):
+        if array is not None and array.dtype.kind not in "fiu":
+            raise InputError(f"{where}: the {title} is of type {array.dtype}, not real numbers")
+    if config is None:
+        return KerasLayer(name, path, class_name, None, kernel, bias, None, group, doubt, named)
+    size = config.get("kernel_size")
+    for key, configured, stored in (
+        ("kernel_size", size[0] if isinstance(size, list) and len(size) == 1 else size, kernel.shape[0]),
+        ("depth_multiplier", config.get("depth_multiplier", 1), kernel.shape[2]),
+        ("use_bias", bool(config.get("use_bias", True)), bias is not None),
+    ):
+        if configured is not None and configured != stored:
+            raise InputError(
+                f"{where}: its config says {key}={printable(str(configured))}, its weights say {stored}"
+            )
+    policy = policy_name(config.get("dtype"), name)
+    return KerasLayer(name, path, class_name, config, kernel, bias, policy, group, doubt, named)
 
 
 def class_by(name: str) -> str | None:
-    """The class that Keras names like this, with a count behind it or not: ``depthwise_conv1d_1``."""
+    """The class that Keras names like this, with or without a count: ``depthwise_conv1d_1``."""
     return _BY_LABEL.get(split_count(name)[0])
 
 
@@ -127,32 +187,5 @@ def only_depthwise(kernel: tuple[int, ...], bias: tuple[int, ...] | None) -> boo
         return None
     if bias is None:
         return False
-    # Conv1D has a bias for each of its kernel's last axis alone.
+    # A depthwise bias has C * M elements. A Conv1D's has as many as its kernel's last axis, which is the same for C = 1.
     return kernel[1] > 1 if bias == (kernel[1] * kernel[2],) else None
-
-
-def _check_arrays(where: str, kernel: np.ndarray, bias: np.ndarray | None) -> None:
-    if kernel.ndim != 3 or not kernel.size:
-        raise InputError(
-            f"{where}: the kernel has the shape {kernel.shape}, not (taps, channels, multiplier)"
-        )
-    outputs = kernel.shape[1] * kernel.shape[2]
-    if bias is not None and bias.shape != (outputs,):
-        raise InputError(f"{where}: the bias has the shape {bias.shape}, not ({outputs},) as the kernel asks")
-    for label, array in (("kernel", kernel), ("bias", bias)):
-        if array is not None and array.dtype.kind not in "fiu":
-            raise InputError(f"{where}: the {label} is of type {array.dtype}, not real numbers")
-
-
-def _check_config(where: str, config: dict[str, Any], kernel: np.ndarray, bias: np.ndarray | None) -> None:
-    size = config.get("kernel_size")
-    taps = size[0] if isinstance(size, list) and len(size) == 1 else size
-    for key, told, found in (
-        ("kernel_size", taps, kernel.shape[0]),
-        ("depth_multiplier", config.get("depth_multiplier", 1), kernel.shape[2]),
-        ("use_bias", bool(config.get("use_bias", True)), bias is not None),
-    ):
-        if told is not None and told != found:
-            raise InputError(
-                f"{where}: its config says {key}={printable(str(told))}, its weights say {found}"
-            )

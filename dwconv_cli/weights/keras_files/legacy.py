@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError
 from dwconv_cli.layer.keras_json import Found, find_layers, load_json
 from dwconv_cli.storage import hdf5
@@ -14,12 +16,13 @@ from dwconv_cli.weights.keras_files.layers import (
     CLASSES,
     DEPTHWISE,
     SEPARABLE,
-    SURE,
     Doubt,
     KerasLayer,
     class_by,
+    configured_layer,
     make_layer,
     only_depthwise,
+    read_all,
 )
 
 # Keras 2 says depthwise_kernel:0, Keras 3 kernel, both say depthwise_kernel for the separable layer.
@@ -53,13 +56,12 @@ def read_legacy(
         if not isinstance(config, str | bytes):
             raise InputError(f"{label}: the attribute model_config is no text")
         listed = list(find_layers(load_json(config, f"{label}::model_config"), CLASSES))
-    found: list[KerasLayer] = []
-    for layer in listed or []:
-        # What somebody's own class does to its weights is not known here.
-        with contextlib.suppress(InputError) if layer.alike else contextlib.nullcontext():
-            found.append(_with_config(file, label, layer))
-    found += _without_config(file, label, {layer.group for layer in found}, bool(listed))
-    return [layer for layer in found if possible or layer.doubt in SURE]
+    return read_all(
+        listed or [],
+        partial(_with_config, file, label),
+        lambda used: _without_config(file, label, used, bool(listed)),
+        possible,
+    )
 
 
 def _root(file: Any) -> str:
@@ -68,32 +70,28 @@ def _root(file: Any) -> str:
     return "/model_weights" if inside else ""
 
 
-def _with_config(file: Any, label: str, found: Found) -> KerasLayer:
+def _with_config(file: Any, label: str, listed: Found) -> KerasLayer:
     # The group is that of the outermost model's layer; what lies inside keeps its variables' names.
-    base = f"{_root(file)}/{found.names[0]}"
+    base = f"{_root(file)}/{listed.names[0]}"
     names = _weight_names(file, base)
-    kernels = ("depthwise_kernel",) if found.class_name == SEPARABLE else _KERNELS
-    path = "/".join(found.names)
-    kernel = _pick([name for name in names if _leaf(name) in kernels], found.names, f"{label}::{path}")
-    bias, group = None, ""
-    if kernel is not None:
-        prefix = kernel.rpartition("/")[0]
-        group = f"{base}/{prefix}"
-        bias = next((n for n in names if _leaf(n) == "bias" and n.rpartition("/")[0] == prefix), None)
-    return make_layer(
-        label,
-        found.names[-1],
-        path,
-        found.class_name,
-        found.config,
-        _read(file, base, kernel),
-        _read(file, base, bias),
-        group,
-        Doubt.CUSTOM if found.alike else Doubt.NONE,
-    )
+    leaves = ("depthwise_kernel",) if listed.class_name == SEPARABLE else _KERNELS
+    where = f"{label}::{'/'.join(listed.names)}"
+    kernel = _pick([name for name in names if _leaf(name) in leaves], listed.names, where)
+    if kernel is None:
+        return configured_layer(label, listed, None, None, "")
+    prefix = kernel.rpartition("/")[0]
+    bias = _beside(names, prefix).get("bias")
+    group = f"{base}/{prefix}"
+    return configured_layer(label, listed, _read(file, base, kernel), _read(file, base, bias), group)
+
+
+def _beside(names: list[str], prefix: str) -> dict[str, str]:
+    """The variables in one group, by the last part of their names."""
+    return {_leaf(name): name for name in reversed(names) if name.rpartition("/")[0] == prefix}
 
 
 def _pick(candidates: list[str], names: tuple[str, ...], where: str) -> str | None:
+    """The kernel of the layer that `names` lead to, None if there is none."""
     # Variables are named after their layer, in Keras 3 after the models around it too, in Keras 2 after a wrapper
     # instead of the layer inside: the narrowest of these that leaves one.
     named = [name for name in candidates if name.split("/")[-2:-1] == [names[-1]]]
@@ -108,34 +106,31 @@ def _pick(candidates: list[str], names: tuple[str, ...], where: str) -> str | No
 
 def _without_config(file: Any, label: str, used: set[str], configured: bool) -> list[KerasLayer]:
     """The layers that no config lists: of weights alone, and inside layers of somebody's own."""
-    found = []
+    layers = []
     root = _root(file)
     for layer in _texts(hdf5.find(file, root or "/", soft_links=False), "layer_names"):
         base = f"{root}/{layer}"
         names = _weight_names(file, base)
-        for kernel in (name for name in names if _leaf(name) in _KERNELS):
-            prefix = kernel.rpartition("/")[0]
-            if f"{base}/{prefix}" in used:
+        for kernel_name in (name for name in names if _leaf(name) in _KERNELS):
+            prefix = kernel_name.rpartition("/")[0]
+            group = f"{base}/{prefix}"
+            if group in used:
                 continue
-            beside = {_leaf(name): name for name in names if name.rpartition("/")[0] == prefix}
+            beside = _beside(names, prefix)
             name = prefix.rpartition("/")[2] or layer
-            array, bias = _read(file, base, kernel), _read(file, base, beside.get("bias"))
-            doubt = _doubt(_leaf(kernel), name, array, bias, configured)
-            if array is None or doubt is None:
+            kernel, bias = _read(file, base, kernel_name), _read(file, base, beside.get("bias"))
+            doubt = _doubt(_leaf(kernel_name), name, kernel, bias, configured)
+            if doubt is None:
                 continue
             class_name = SEPARABLE if "pointwise_kernel" in beside else DEPTHWISE
             path = _path(layer, prefix)
-            found.append(
-                make_layer(label, name, path, class_name, None, array, bias, f"{base}/{prefix}", doubt)
-            )
-    return found
+            layers.append(make_layer(label, name, path, class_name, None, kernel, bias, group, doubt))
+    return layers
 
 
-def _doubt(
-    leaf: str, name: str, kernel: np.ndarray | None, bias: np.ndarray | None, configured: bool
-) -> Doubt | None:
+def _doubt(leaf: str, name: str, kernel: Array | None, bias: Array | None, configured: bool) -> Doubt | None:
     """What the names and shapes of variables leave open; None if they are no depthwise layer's."""
-    if kernel is None or kernel.ndim != 3:  # a two-dimensional layer
+    if kernel is None or kernel.ndim != 3:  # of rank 4 if the layer is two-dimensional
         return None
     if leaf == "depthwise_kernel":
         return Doubt.NONE
@@ -159,7 +154,7 @@ def _leaf(name: str) -> str:
     return name.rpartition("/")[2].partition(":")[0]
 
 
-def _read(file: Any, base: str, name: str | None) -> np.ndarray | None:
+def _read(file: Any, base: str, name: str | None) -> Array | None:
     if name is None:
         return None
     return hdf5.read_array(hdf5.dataset(file, f"{base}/{name}", soft_links=False, bfloat16=True))
@@ -171,14 +166,9 @@ def _weight_names(file: Any, base: str) -> list[str]:
 
 def _texts(group: Any, name: str) -> list[str]:
     """Read an attribute that lists names; a list too long for one attribute is split into name0, name1, ..."""
-    value = hdf5.attribute(group, name)
-    pieces = [value]
-    if value is None:
-        pieces = []
-        for index in range(MAX_ATTRIBUTE_PIECES):
-            piece = hdf5.attribute(group, f"{name}{index}")
-            if piece is None:
-                break
-            pieces.append(piece)
+    pieces = [hdf5.attribute(group, name)]
+    if pieces[0] is None:
+        numbered = (hdf5.attribute(group, f"{name}{index}") for index in range(MAX_ATTRIBUTE_PIECES))
+        pieces = list(takewhile(lambda piece: piece is not None, numbered))
     texts = [text for piece in pieces for text in np.atleast_1d(np.asarray(piece)).tolist()]
-    return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in texts]
+    return [hdf5.as_text(text) or str(text) for text in texts]
