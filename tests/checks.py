@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import settings
 
 from dwconv_cli import LayerSpec
@@ -32,6 +35,15 @@ def recorded(name: str) -> tuple[dict[str, Any], dict[str, Array]]:
 def examples(times: float) -> settings:
     """So many times the profile's number of cases."""
     return settings(max_examples=max(1, round(times * settings.default.max_examples)))
+
+
+@contextmanager
+def refused(error: type[Exception], message: str) -> Iterator[None]:
+    """An error of this kind has to come, whose message is one short line that matches `message`."""
+    with pytest.raises(error, match=message) as caught:
+        yield
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
 
 
 def able(algorithm: str, spec: LayerSpec, channels: int, dtype: Any) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
+from checks import recorded, refused
 
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 
-GOLDEN = Path(__file__).resolve().parent / "golden"
-RECORDED = json.loads((GOLDEN / "catalogues.json").read_text())["constraints"]
+RECORDED = recorded("catalogues")[0]["constraints"]
 CHOICES = [CONSTRAINTS.choose(entry["name"], entry["arguments"]) for entry in RECORDED]
 
 
@@ -22,13 +19,11 @@ def test_every_name_is_recorded() -> None:
 
 @pytest.mark.parametrize("index", range(len(CHOICES)), ids=[str(choice) for choice in CHOICES])
 def test_keras(index: int) -> None:
-    with np.load(GOLDEN / "catalogues.npz") as file:
-        weights, expected = file["weights"], file[f"constraints/{index}"]
-    before = weights.copy()
-    result = CONSTRAINTS.function(CHOICES[index])(weights)
+    arrays = recorded("catalogues")[1]
+    # Which is read-only: a projection may not change what it is given.
+    result = CONSTRAINTS.function(CHOICES[index])(arrays["weights"])
     assert result.dtype == np.float32
-    np.testing.assert_array_max_ulp(result, expected, maxulp=4)
-    assert (weights == before).all()
+    np.testing.assert_array_max_ulp(result, arrays[f"constraints/{index}"], maxulp=4)
 
 
 @pytest.mark.parametrize(
@@ -70,9 +65,8 @@ def test_aliases(alias: str) -> None:
     ],
 )
 def test_refused(text: str, message: str) -> None:
-    with pytest.raises(LayerError, match=message) as caught:
+    with refused(LayerError, message):
         CONSTRAINTS.function(CONSTRAINTS.parse(text))(np.ones((5, 3, 2), "float32"))
-    assert "\n" not in str(caught.value)
 
 
 def test_complex_weights_have_no_sign() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checks import refused
 
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS, initialized
@@ -162,9 +163,8 @@ def test_firwin_passes_and_stops(text: str, passed: float, stopped: float) -> No
     ],
 )
 def test_refused(text: str, message: str) -> None:
-    with pytest.raises(LayerError, match=message) as caught:
+    with refused(LayerError, message):
         taps(text, 5)
-    assert "\n" not in str(caught.value)
 
 
 def test_highpass_of_even_length() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import oracle
 import pytest
 import strategies
-from checks import MEMORY, assert_same_bits, examples, recorded, reshaped_in_memory
+from checks import MEMORY, assert_same_bits, examples, recorded, refused, reshaped_in_memory
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -532,9 +532,8 @@ def test_working_memory_is_bounded(
     ],
 )
 def test_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message) as caught:
+    with refused(error, message):
         depthwise_conv1d(**{"inputs": np.ones(9), "kernel": np.ones(3), **arguments})
-    assert "\n" not in str(caught.value)
 
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checks import examples
+from checks import examples, refused
 from helpers_cli import run
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,9 +111,8 @@ class TestKernels:
     def test_misfits(
         self, kernel: str, options: dict[str, Any], error: type[Exception], message: str
     ) -> None:
-        with pytest.raises(error, match=message) as caught:
+        with refused(error, message):
             Recipe(kernel=kernel, options=options).resolve(3)
-        assert "\n" not in str(caught.value)
 
     def test_other_channels(self, kernel: str) -> None:
         with pytest.raises(ShapeError, match="for 3 channels, the data has 4"):

@@ -6,11 +6,11 @@ import ast
 import json
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from checks import recorded, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,8 +21,7 @@ from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 from dwconv_cli.layer.registry import REQUIRED, Choice, Registry, above, at_least, one_of
 
-GOLDEN = Path(__file__).resolve().parent / "golden"
-RECORDED = json.loads((GOLDEN / "catalogues.json").read_text())
+RECORDED = recorded("catalogues")[0]
 REGISTRIES: dict[str, Registry[Any]] = {
     "activations": ACTIVATIONS,
     "initializers": INITIALIZERS,
@@ -134,10 +133,8 @@ def test_parse(text: str, arguments: dict[str, Any]) -> None:
     ],
 )
 def test_parse_refuses(text: str, message: str) -> None:
-    with pytest.raises(LayerError, match=message) as caught:
+    with refused(LayerError, message):
         SAMPLE.parse(text)
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 400
 
 
 def fault(call: Callable[[Any], Choice], value: Any) -> str:
@@ -205,8 +202,8 @@ def test_reads_what_keras_writes(registry: Registry[Any], entry: dict[str, Any])
         return
     expected = registry.choose(entry["name"], entry["arguments"])
     assert choice.name == expected.name
-    found, wanted = (registry.arguments(one.name) | dict(one.arguments) for one in (choice, expected))
-    assert all(same(value, wanted[key]) for key, value in found.items())
+    ours, theirs = (registry.arguments(one.name) | dict(one.arguments) for one in (choice, expected))
+    assert all(same(value, theirs[key]) for key, value in ours.items())
 
 
 @pytest.mark.parametrize("entry", RECORDED["layers"], ids=lambda entry: str(entry["name"]))
@@ -385,9 +382,8 @@ def test_other_writings(registry: Registry[Any], config: dict[str, Any], expecte
     ],
 )
 def test_from_config_refuses(config: Any, message: str) -> None:
-    with pytest.raises(LayerError, match=message) as caught:
+    with refused(LayerError, message):
         ACTIVATIONS.from_config(config)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_choice_of_another_catalogue() -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
+from checks import recorded
 
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 
-GOLDEN = Path(__file__).resolve().parent / "golden"
-RECORDED = json.loads((GOLDEN / "catalogues.json").read_text())["regularizers"]
+RECORDED = recorded("catalogues")[0]["regularizers"]
 CHOICES = [REGULARIZERS.choose(entry["name"], entry["arguments"]) for entry in RECORDED]
 
 
@@ -24,8 +22,7 @@ def test_every_name_is_recorded() -> None:
 @pytest.mark.parametrize("index", range(len(CHOICES)), ids=[str(choice) for choice in CHOICES])
 def test_keras(index: int) -> None:
     choice = CHOICES[index]
-    with np.load(GOLDEN / "catalogues.npz") as file:
-        weights = file["weights"]
+    weights = recorded("catalogues")[1]["weights"]
     x = weights[:, :, 0] if choice.name == "orthogonal_regularizer" else weights
     penalty = REGULARIZERS.function(choice)(x)
     assert isinstance(penalty, float)

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import oracle
 import pytest
+from checks import refused
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,10 +100,8 @@ class TestLayouts:
         ],
     )  # fmt: skip
     def test_misfits(self, shape: tuple[int, ...], layout: str, named: dict[str, int], message: str) -> None:
-        with pytest.raises(ShapeError, match=message) as caught:
+        with refused(ShapeError, f"^k.npy: .*{message}"):
             self.fit(np.ones(shape), layout, **named)
-        assert str(caught.value).startswith("k.npy: ")
-        assert "\n" not in str(caught.value)
 
     @pytest.mark.parametrize("shape", [(), (5,), (7,), (1,), (6, 1), (3, 2)])
     def test_bias_of_another_shape(self, shape: tuple[int, ...]) -> None:
@@ -212,10 +211,8 @@ class TestLoading:
     @pytest.mark.parametrize("name", ["k.npy", "k.npz", "k.h5", "k.keras", "k.weights.h5", "k.txt", "k"])
     def test_missing(self, tmp_path: Path, name: str) -> None:
         for load in (load_weights, load_kernel):
-            with pytest.raises(DwconvError) as caught:
+            with refused(DwconvError, name):
                 load(str(tmp_path / name))
-            assert name in str(caught.value)
-            assert "\n" not in str(caught.value)
 
     def test_too_large_for_weights(self, tmp_path: Path) -> None:
         path = tmp_path / "k.npy"
