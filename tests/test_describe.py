@@ -19,8 +19,8 @@ from hypothesis.extra import numpy as hnp
 from dwconv_cli import description
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.description import describe, describe_all, shapes_of
-from dwconv_cli.description.plain import MAX_ITEMS, plain
-from dwconv_cli.description.stats import ChannelStats
+from dwconv_cli.description.channel_stats import ChannelStats
+from dwconv_cli.description.json_values import MAX_ITEMS, json_value
 from dwconv_cli.errors import InputError, LayerError, ShapeError, UnsafeFileError
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.spec import LayerSpec, Weights
@@ -437,7 +437,7 @@ def test_stats(x: Array, first: bool, fortran: bool, items: int) -> None:
 
 def _stats_of_stream(raw: bytes, first: bool, items: int) -> list[dict[str, Any]]:
     """Through a source that gives bytes in order only, so that going back would fail."""
-    from dwconv_cli.description import stats
+    from dwconv_cli.description import channel_stats as stats
     from dwconv_cli.storage.source import StreamSource
 
     reader = NpyReader(StreamSource(io.BytesIO(raw), "stream"), "stream")
@@ -501,8 +501,8 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("value, wanted", PLAIN)
-def test_plain(value: Any, wanted: Any) -> None:
-    assert plain(value) == wanted
+def test_json_value(value: Any, wanted: Any) -> None:
+    assert json_value(value) == wanted
 
 
 def test_public_names() -> None:

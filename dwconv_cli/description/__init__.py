@@ -1,14 +1,13 @@
 """What something is: a recording, weights, a model, a file, a directory, or what a layer makes of a shape.
 
-Everything comes as plain data that JSON can hold. Nothing is computed of the recording's samples unless statistics
-are asked for.
+Everything comes as plain data that JSON can hold. A recording's samples are read only if statistics are asked for.
 
-    data      a recording's header        stats     its channels, in one pass
-    kernels   weights                     response  gain, half-power points, group delay
-    check     a layer against a shape     contents  files, directories, Keras models
-    plain     values from files as JSON's
+    kinds        which kind of thing a target is     check          what a layer makes of a shape
+    recording    a recording's header                channel_stats  statistics of its channels, in one pass
+    weights      kernel, bias and layer              response       gain, half-power points, group delay
+    containers   files, directories, Keras models    json_values    values from files as JSON's types
 """
 
-from dwconv_cli.description.targets import describe, describe_all, shapes_of
+from dwconv_cli.description.kinds import describe, describe_all, shapes_of
 
 __all__ = ["describe", "describe_all", "shapes_of"]

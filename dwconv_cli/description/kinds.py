@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from dwconv_cli.choices import AUTO, DATA_FORMATS
-from dwconv_cli.description import contents
 from dwconv_cli.description.check import check
-from dwconv_cli.description.data import describe_data
-from dwconv_cli.description.kernels import describe_weights
-from dwconv_cli.errors import InputError, LayerError
+from dwconv_cli.description.containers import describe_directory, describe_file, describe_model
+from dwconv_cli.description.recording import describe_recording
+from dwconv_cli.description.weights import describe_weights
+from dwconv_cli.errors import LayerError
 from dwconv_cli.errors.wording import worded
 from dwconv_cli.jobs.report import array_entry
 from dwconv_cli.layer.arguments import Location, instance, location, one_of, several, shape_of
@@ -23,6 +23,8 @@ from dwconv_cli.storage.formats import array_names, format_of, members
 from dwconv_cli.storage.protocols import Member
 from dwconv_cli.storage.resolution import matching
 from dwconv_cli.text import shown
+from dwconv_cli.version import __version__
+from dwconv_cli.weights.keras_files import is_keras_file, read_layers
 from dwconv_cli.weights.recipe import Recipe
 
 SCHEMA_VERSION = 1
@@ -95,7 +97,7 @@ def describe(
     if target is None:
         if recipe is None:
             raise LayerError("nothing to describe; name a target, or weights")
-        return _object("weights", **describe_weights(recipe, fs))
+        return _object("weights", describe_weights(recipe, fs))
     if recipe is not None:
         instance("recipe", recipe, Recipe)
     instance("steps", steps, slice)
@@ -107,20 +109,16 @@ def describe(
         shape = shape_of(target)
         if recipe is None:
             raise LayerError("a shape alone says nothing; give a layer, e.g. --kernel-size 3")
-        found = check(recipe, shape, SHAPE_DTYPE, str(shape), algorithm=algorithm, fs=fs)
-        return _object("shape", input=array_entry(None, shape, SHAPE_DTYPE), **found)
-    if isinstance(target, Address):
-        address = target
-    else:
+        result = check(recipe, shape, SHAPE_DTYPE, str(shape), algorithm=algorithm, fs=fs)
+        return _object("shape", {"input": array_entry(None, shape, SHAPE_DTYPE), **result})
+    address = target
+    if not isinstance(address, Address):
         address = Address.parse(location("target", target), input_format)
     kind = "data"
     if recipe is None and not stats:
         kind = _kind(address, input_format is None, allow_external)
-    if kind == "weights":
-        recipe = Recipe(weights=str(address), layout=kernel_layout, assume_depthwise=assume_depthwise)
-        found = describe_weights(recipe, fs)
-    elif kind == "data":
-        found = describe_data(
+    if kind == "data":
+        description = describe_recording(
             address,
             recipe,
             data_format=data_format,
@@ -131,10 +129,18 @@ def describe(
             algorithm=algorithm,
             allow_external=allow_external,
         )
+    elif kind == "weights":
+        recipe = Recipe(weights=str(address), layout=kernel_layout, assume_depthwise=assume_depthwise)
+        description = describe_weights(recipe, fs)
     else:
-        entry = {"address": str(address)}
-        found = {"input": entry, **_listing(kind, address, allow_external)}
-    return _object(kind, **found)
+        if kind == "model":
+            contents = describe_model(address.path)
+        elif kind == "file":
+            contents = describe_file(address, allow_external)
+        else:
+            contents = describe_directory(address)
+        description = {"input": {"address": str(address)}, **contents}
+    return _object(kind, description)
 
 
 def describe_all(targets: Iterable[Location], **options: Any) -> Iterator[dict[str, Any]]:
@@ -146,17 +152,17 @@ def describe_all(targets: Iterable[Location], **options: Any) -> Iterator[dict[s
             yield describe(address, **options)
 
 
-def shapes_of(found: dict[str, Any]) -> list[list[int]]:
+def shapes_of(description: dict[str, Any]) -> list[list[int]]:
     """The bare shapes in a description: the output's where there is a layer, else those of all that is there."""
-    if "output" in found:
-        return [found["output"]["shape"]]
-    if found["kind"] == "weights":
-        return [found["weights"]["kernel_shape"]]
-    if found["kind"] == "model":
-        return [layer["weights"]["kernel_shape"] for layer in found["layers"]]
-    if "contents" in found:
-        return [entry["shape"] for entry in found["contents"] if entry["shape"] is not None]
-    return [found["input"]["shape"]]
+    if "output" in description:
+        return [description["output"]["shape"]]
+    if description["kind"] == "weights":
+        return [description["weights"]["kernel_shape"]]
+    if description["kind"] == "model":
+        return [layer["weights"]["kernel_shape"] for layer in description["layers"]]
+    if "contents" in description:
+        return [entry["shape"] for entry in description["contents"] if entry["shape"] is not None]
+    return [description["input"]["shape"]]
 
 
 def _kind(address: Address, may_be_model: bool, allow_external: bool) -> str:
@@ -164,7 +170,7 @@ def _kind(address: Address, may_be_model: bool, allow_external: bool) -> str:
     path, name = address.path, address.name
     if address.is_stream:
         return "data"
-    if may_be_model and contents.is_model(path):
+    if may_be_model and is_keras_file(path):
         return "model" if name is None else "weights"
     if os.path.isdir(path):
         return "directory"
@@ -197,26 +203,14 @@ def _hdf5_kind(path: str, name: str, allow_external: bool) -> str:
         return "weights" if any(is_kernel) and not is_link else "file"
 
 
-def _listing(kind: str, address: Address, allow_external: bool) -> dict[str, Any]:
-    if kind == "model":
-        return contents.model(address.path)
-    if kind == "file":
-        return contents.contents(address, allow_external)
-    if address.name is not None:
-        raise InputError(f"{address}: a directory has no names inside; say {address.path}/{address.name}")
-    return contents.directory(address.path)
-
-
 def _members_or_layers(address: Address) -> list[Member]:
     """What wildcards may match inside a file: the layers of a Keras file, and the arrays of any other."""
-    if contents.is_model(address.path):
-        return [Member(name) for name in contents.layer_names(address.path)]
+    if is_keras_file(address.path):
+        return [Member(layer.path) for layer in read_layers(address.path)]
     return members(address)
 
 
-def _object(kind: str, **found: Any) -> dict[str, Any]:
-    from dwconv_cli.version import __version__
-
-    if "notes" in found:
-        found["notes"] = list(map(worded, found["notes"]))
-    return {"schema_version": SCHEMA_VERSION, "version": __version__, "kind": kind, **found}
+def _object(kind: str, description: dict[str, Any]) -> dict[str, Any]:
+    if "notes" in description:
+        description["notes"] = list(map(worded, description["notes"]))
+    return {"schema_version": SCHEMA_VERSION, "version": __version__, "kind": kind, **description}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dwconv_cli.arrays import Array
-from dwconv_cli.description.plain import number
+from dwconv_cli.description.json_values import json_number
 from dwconv_cli.jobs.blocks import Storage, lanes
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.storage.protocols import Reader
@@ -17,7 +17,7 @@ BLOCK_ITEMS = 1 << 18
 
 
 class ChannelStats:
-    """Running statistics of some channels; those of blocks are merged.
+    """Running statistics of several channels: those of each block are merged with those of the blocks before.
 
     T. F. Chan, G. H. Golub, R. J. LeVeque: "Updating Formulae and a Pairwise Algorithm for Computing Sample
     Variances", Stanford STAN-CS-79-773, 1979, equations 2.1.
@@ -37,13 +37,13 @@ class ChannelStats:
         self._inf = np.zeros(channels, np.int64)
         self._mean = np.zeros(channels, wide)
         self._squares = np.zeros(channels)
-        # In the data's own dtype: 64-bit integers would be rounded by another.
-        self._low, self._high = _extremes(dtype)
-        self._lows = np.full(channels, self._low, dtype)
-        self._highs = np.full(channels, self._high, dtype)
+        # In the data's own dtype, since float64 would round 64-bit integers.
+        self._largest, self._smallest = _extremes(dtype)
+        self._lows = np.full(channels, self._largest, dtype)
+        self._highs = np.full(channels, self._smallest, dtype)
 
     def add(self, block: Array, channels: slice) -> None:
-        """Count `block`, shape (items, channels)."""
+        """Merge the statistics of `block`, shape (items, channels)."""
         if not block.size:
             return
         finite = np.isfinite(block)
@@ -53,44 +53,38 @@ class ChannelStats:
         self._inf[channels] += len(block) - count - missing
         with np.errstate(over="ignore", invalid="ignore"):
             values = block.astype(self._mean.dtype)
-            every = bool(finite.all())
-            if not every:
+            all_finite = bool(finite.all())
+            if not all_finite:
                 values[~finite] = 0
             mean = values.sum(axis=0) / np.maximum(count, 1)
             values -= mean
-            if not every:
+            if not all_finite:
                 values[~finite] = 0
             squares = (np.abs(values) ** 2).sum(axis=0)
             before, total = self._count[channels], np.maximum(self._count[channels] + count, 1)
-            apart = mean - self._mean[channels]
-            self._mean[channels] += apart * (count / total)
-            self._squares[channels] += squares + np.abs(apart) ** 2 * (before * (count / total))
+            difference = mean - self._mean[channels]
+            self._mean[channels] += difference * (count / total)
+            self._squares[channels] += squares + np.abs(difference) ** 2 * (before * (count / total))
         self._count[channels] += count
         if not self._complex:
-            low = block.min(axis=0, where=finite, initial=self._low)
-            high = block.max(axis=0, where=finite, initial=self._high)
+            low = block.min(axis=0, where=finite, initial=self._largest)
+            high = block.max(axis=0, where=finite, initial=self._smallest)
             self._lows[channels] = np.minimum(self._lows[channels], low)
             self._highs[channels] = np.maximum(self._highs[channels], high)
 
     def result(self) -> list[dict[str, Any]]:
-        """One object per channel; what finite samples alone can tell is None where there are none."""
-        found = []
+        """One object per channel; without finite samples `min`, `max`, `mean` and `std` are None."""
+        entries = []
         for channel, count in enumerate(self._count.tolist()):
-            bounded = count and not self._complex
-            mean = self._mean[channel].item() if count else None
-            deviation = math.sqrt(self._squares[channel] / count) if count else None
-            found.append(
-                {
-                    "channel": channel,
-                    "min": _plain(self._lows[channel]) if bounded else None,
-                    "max": _plain(self._highs[channel]) if bounded else None,
-                    "mean": number(mean),
-                    "std": number(deviation),
-                    "nan": int(self._nan[channel]),
-                    "inf": int(self._inf[channel]),
-                }
-            )
-        return found
+            entry = {"channel": channel, **dict.fromkeys(("min", "max", "mean", "std"))}
+            if count:
+                entry["mean"] = json_number(self._mean[channel].item())
+                entry["std"] = json_number(math.sqrt(self._squares[channel] / count))
+            if count and not self._complex:
+                # The extremes of booleans are numbers too.
+                entry["min"], entry["max"] = +self._lows[channel].item(), +self._highs[channel].item()
+            entries.append({**entry, "nan": int(self._nan[channel]), "inf": int(self._inf[channel])})
+        return entries
 
 
 def channel_stats(reader: Reader, axes: Axes, steps: slice) -> list[dict[str, Any]]:
@@ -130,13 +124,8 @@ def channel_stats(reader: Reader, axes: Axes, steps: slice) -> list[dict[str, An
 
 
 def _extremes(dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    """What every number of `dtype` is at most, and at least."""
+    """The largest and the smallest number of `dtype`."""
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         return limits.max, limits.min
     return (True, False) if dtype.kind == "b" else (np.inf, -np.inf)
-
-
-def _plain(value: Any) -> float | int:
-    found = value.item()
-    return int(found) if isinstance(found, bool) else found
