@@ -6,66 +6,55 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers_cli import contents, names, run, save
+from helpers_cli import npy_bytes, run
+from recordings import X, Y, added
 
-X = np.arange(60, dtype="f4").reshape(20, 3)
-APPLY = ("apply", "rec.npy", "-k", "k.npy", "-o", "o.npy")
-RAW = ("apply", "-", "--raw", "f4", "--channels", 3, "-k", "k.npy", "-o", "o.npy")
-INIT = ("init-weights", "-o", "o.npz")
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    save(tmp_path / "rec.npy", X)
-    save(tmp_path / "k.npy", np.ones(2, "f4"))
-    np.savez("w.npz", kernel=np.ones((2, 3, 1), "f4"))
-    return tmp_path
+RAW = "apply - --raw f4 --channels 3 -k k.npy"
 
 
 @pytest.mark.parametrize(
-    "command, words",
+    "line, words",
     [
-        ((*RAW, "--data-format", "channels_first"), "leave out --data-format"),
-        ((*RAW, "--input-format", "npy"), "--input-format"),
-        ((*RAW, "--output-format", "npz"), "--output-format"),
-        ((*RAW, "--skip-existing"), "--skip-existing"),
-        ((*RAW, "--compression", "gzip"), "--compression"),
-        ((*RAW, "--chunks", "3,3"), "--chunks"),
-        ((*RAW, "--shuffle"), "--shuffle"),
-        ((*RAW, "--memory-limit", "64MiB"), "--memory-limit"),
-        *[((*APPLY, *option), option[0]) for option in (("--seed", 1), ("--depthwise-initializer", "ones"), ("--bias-initializer", "ones"))],
-        (("apply", "rec.npy", "-w", "w.npz", "--seed", 1, "-o", "o.npy"), "--weights"),
-        (("inspect", "rec.npy", "-w", "w.npz", "--depthwise-initializer", "ones"), "--weights"),
-        ((*INIT, "--from", "k.npy", "--seed", 1), "--from"),
-        ((*INIT, "--from", "w.npz", "--depthwise-initializer", "ones"), "--from"),
-        ((*INIT, "--kernel-size", 3, "--channels", 2, "--kernel-layout", "torch"), "--kernel-layout"),
-        ((*INIT, "--kernel-size", 3, "--channels", 2, "--input-format", "npy"), "--like"),
-        (("apply", "rec.npy", "--kernel-size", 3, "--kernel-layout", "torch", "-o", "o.npy"), "--kernel-layout"),
-        *[(("apply", "-", "--input-format", name, "-k", "k.npy", "-o", "o.npy"), "leave out --input-format")
-          for name in ("hdf5", "npz")],
-        (("inspect", "-", "--input-format", "hdf5"), "leave out --input-format"),
-        ((*APPLY, "--overwrite", "--skip-existing"), "--skip-existing"),
-        ((*APPLY, "--chunks", "3,3"), "chunks"),
+        (f"{RAW} -o o.npy --data-format channels_first", "leave out --data-format"),
+        (f"{RAW} -o o.npy --input-format npy", "--input-format"),
+        (f"{RAW} -o o.npy --output-format npz", "--output-format"),
+        (f"{RAW} -o o.npy --skip-existing", "--skip-existing"),
+        (f"{RAW} -o o.npy --compression gzip", "--compression"),
+        (f"{RAW} -o o.npy --chunks 3,3", "--chunks"),
+        (f"{RAW} -o o.npy --shuffle", "--shuffle"),
+        (f"{RAW} -o o.npy --memory-limit 64MiB", "--memory-limit"),
+        ("apply x.npy -k k.npy -o o.npy --seed 1", "--seed"),
+        ("apply x.npy -k k.npy -o o.npy --depthwise-initializer ones", "--depthwise-initializer"),
+        ("apply x.npy -k k.npy -o o.npy --bias-initializer ones", "--bias-initializer"),
+        ("apply x.npy -w w.npz --seed 1 -o o.npy", "--weights"),
+        ("inspect x.npy -w w.npz --depthwise-initializer ones", "--weights"),
+        ("init-weights -o o.npz --from k.npy --seed 1", "--from"),
+        ("init-weights -o o.npz --from w.npz --depthwise-initializer ones", "--from"),
+        ("init-weights -o o.npz --kernel-size 3 --channels 2 --kernel-layout torch", "--kernel-layout"),
+        ("init-weights -o o.npz --kernel-size 3 --channels 2 --input-format npy", "--like"),
+        ("apply x.npy --kernel-size 3 --kernel-layout torch -o o.npy", "--kernel-layout"),
+        ("apply - --input-format hdf5 -k k.npy -o o.npy", "leave out --input-format"),
+        ("apply - --input-format npz -k k.npy -o o.npy", "leave out --input-format"),
+        ("inspect - --input-format hdf5", "leave out --input-format"),
+        ("apply x.npy -k k.npy -o o.npy --overwrite --skip-existing", "--skip-existing"),
+        ("apply x.npy -k k.npy -o o.npy --chunks 3,3", "chunks"),
     ],
-)  # fmt: skip
-def test_options_that_would_be_ignored(here: Path, command: tuple[object, ...], words: str) -> None:
-    before = names(here), contents(path for path in here.iterdir())
-    stdin = X.tobytes() if "--raw" in command else (here / "rec.npy").read_bytes()
-    run(*command, stdin=stdin).failed(2, words)
-    assert (names(here), contents(path for path in here.iterdir())) == before
+)
+def test_options_that_would_be_ignored(place: Path, line: str, words: str) -> None:
+    stdin = X.tobytes() if "--raw" in line else npy_bytes(X)
+    run(line, stdin=stdin).failed(2, words)
+    assert added(place) == []
 
 
-def test_a_data_format_of_a_file_is_no_option(here: Path) -> None:
-    (here / "keras.json").write_text('{"image_data_format": "channels_first"}')
-    run(*RAW, "-q", stdin=X.tobytes(), keras_home=here).done()
-    np.testing.assert_array_equal(np.load("o.npy"), X[1:] + X[:-1])
-    run(*APPLY[:-1], "p.npy", "-q", "--data-format", "channels_last").done()
+def test_a_data_format_of_a_file_is_no_option(place: Path) -> None:
+    (place / "keras.json").write_text('{"image_data_format": "channels_first"}')
+    run(f"{RAW} -q -o o.npy", stdin=X.tobytes(), keras_home=place).done()
+    np.testing.assert_array_equal(np.load("o.npy"), Y)
+    run("apply x.npy -k k.npy -o p.npy -q --data-format channels_last", keras_home=place).done()
 
 
 @pytest.mark.parametrize("report", ["k.npy", "o.npy"])
-def test_a_report_of_a_stream_replaces_nothing_that_is_read(here: Path, report: str) -> None:
-    before = contents(path for path in here.iterdir())
-    run(*RAW, "--overwrite", "--report", report, stdin=X.tobytes()).failed(4, report)
-    run(*RAW[:-1], "k.npy", "--overwrite", stdin=X.tobytes()).failed(4, "k.npy")
-    assert contents(path for path in here.iterdir()) == before
+def test_a_report_of_a_stream_replaces_nothing_that_is_read(place: Path, report: str) -> None:
+    run(f"{RAW} -o o.npy --overwrite --report {report}", stdin=X.tobytes()).failed(4, report)
+    run(f"{RAW} -o k.npy --overwrite", stdin=X.tobytes()).failed(4, "k.npy")
+    assert added(place) == []

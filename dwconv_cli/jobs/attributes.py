@@ -23,7 +23,7 @@ _RATES = frozenset(
 _PERIODS = frozenset({"samplingperiod", "sampleperiod", "samplinginterval", "sampleinterval", "dt"})
 
 # Elements of a scale that are read at once.
-_PIECE = 1 << 20
+PIECE = 1 << 20
 
 
 def carried_attributes(attributes: Mapping[str, Any], strides: int) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def carried_surroundings(surroundings: Surroundings, plan: JobPlan) -> Surroundi
 
 def _cut(scale: Scale, origin: Origin) -> Scale:
     """The part of a scale that belongs to an output."""
-    piece = max(1, _PIECE // origin.strides)
+    piece = max(1, PIECE // origin.strides)
 
     def read(start: int, stop: int) -> Array:
         first, last = start // origin.repeats, (stop - 1) // origin.repeats + 1
