@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dwconv_cli.cli import say
-from dwconv_cli.cli.apply_options import ApplyOptions, check
-from dwconv_cli.cli.declaring import replayable, takes
+from dwconv_cli.cli.apply_options import DECISIVE, ApplyOptions, check
+from dwconv_cli.cli.declaring import as_typed, takes
 from dwconv_cli.cli.files_from import listed_in
 from dwconv_cli.cli.log import Log
 from dwconv_cli.cli.recipes import recipe_of
@@ -136,7 +136,7 @@ def _settings(options: ApplyOptions, drawn: int | None, progress: Progress | Non
     """The options that bear the names of settings, and those that make the outputs again."""
     from dwconv_cli.jobs.settings import Settings
 
-    words = replayable(click.get_current_context())
+    words = as_typed(click.get_current_context(), DECISIVE)
     if drawn is not None:
         words += ["--seed", str(drawn)]
     values = {item.name: getattr(options, item.name, None) for item in fields(Settings)}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import click
 
 from dwconv_cli.choices import FORMAT_NAMES, NAN_MODES
-from dwconv_cli.cli.declaring import argument, flag, option, typed_name
+from dwconv_cli.cli.declaring import argument, flag, option, option_name
 from dwconv_cli.cli.options import COUNT, FilterOptions, check_stream_format, choice
 from dwconv_cli.cli.recipes import files_read
 from dwconv_cli.cli.values import chunks_of, compression_of, size
@@ -24,122 +24,71 @@ _NOT_RAW = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApplyOptions(FilterOptions):
-    """What was typed. A field or property that bears the name of one of Settings' fields is handed on to it."""
+class RunOptions:
+    """Where from and where to, how fast and how loud: what does not decide the numbers that come out."""
 
     inputs: tuple[str, ...] = argument("INPUT...")
     files_from: str | None = option(
-        "--files-from",
-        metavar="FILE",
-        replayed=False,
-        help="Read inputs from FILE, one a line; '-' is standard input",
+        "--files-from FILE", "Read inputs from FILE, one a line; '-' is standard input"
     )
-    null: bool = flag("-0", replayed=False, help="With --files-from: inputs end in NUL, not in a line's end")
+    null: bool = flag("-0", "With --files-from: inputs end in NUL, not in a line's end")
     output: str | None = option(
-        "-o",
-        "--output",
-        metavar="ADDR",
-        replayed=False,
-        help="Output; for many inputs a template with {stem} {name} {suffix} {parent} {dataset}",
+        "-o --output ADDR",
+        "Output; for many inputs a template with {stem} {name} {suffix} {parent} {dataset}",
     )
-    output_dir: str | None = option(
-        "--output-dir",
-        metavar="DIR",
-        replayed=False,
-        help="Directory of outputs that are named as their inputs",
+    output_dir: str | None = option("--output-dir DIR", "Directory of outputs that are named as their inputs")
+    overwrite: bool = flag("--overwrite", "Replace existing outputs, and the file of --report")
+    skip_existing: bool = flag("--skip-existing", "Pass over inputs whose output exists")
+    keep_going: bool = option(
+        "--keep-going/--fail-fast", "Go on after an input that fails, or stop", False, otherwise="fail-fast"
     )
-    output_format: str | None = option(
-        "--output-format",
-        type=choice(FORMAT_NAMES),
-        otherwise="by their suffixes",
-        help="Format of the outputs",
-    )
-    overwrite: bool = flag(
-        "--overwrite", replayed=False, help="Replace existing outputs, and the file of --report"
-    )
-    skip_existing: bool = flag("--skip-existing", replayed=False, help="Pass over inputs whose output exists")
-    raw: str | None = option(
-        "--raw",
-        metavar="DTYPE",
-        help="Filter headerless samples from '-', e.g. f4 or '<i2', until their end or SIGINT",
-    )
-    channels: int | None = option(
-        "--channels", type=COUNT, metavar="C", otherwise="1", help="With --raw: number of channels"
-    )
-    block_steps: int | None = option(
-        "--block-steps",
-        type=COUNT,
-        metavar="N",
-        otherwise="1",
-        help="With --raw: steps to wait for before each write",
-    )
-    chunks: str | None = option(
-        "--chunks", metavar="N,N…", otherwise="chosen by size", help="Shape of the chunks of HDF5 outputs"
-    )
-    compression: str | None = option(
-        "--compression",
-        metavar="gzip|lzf|none|blosc|zstd[:LEVEL]",
-        otherwise="as the input",
-        help="Compression of HDF5 outputs",
-    )
-    shuffle: bool = flag("--shuffle", help="Shuffle the bytes of HDF5 outputs before compression")
-    fletcher32: bool = flag("--fletcher32", help="Add checksums to HDF5 outputs")
-    nan: str = option(
-        "--nan", type=choice(NAN_MODES), default="propagate", help="What becomes of NaN in the data"
-    )
+    dry_run: bool = flag("--dry-run", "Report what would be done; read headers alone, write nothing")
+    checksum: bool = flag("--checksum", "Fail if an input changes meanwhile; reads it twice more")
     threads: int | None = option(
-        "--threads",
-        type=COUNT,
-        metavar="N",
-        replayed=False,
-        otherwise="all processors",
-        help="Number of threads",
+        "--threads N", "Number of threads", type=COUNT, otherwise="one for each processor"
     )
     jobs: int = option(
-        "-j",
-        "--jobs",
-        type=COUNT,
-        default=1,
-        metavar="N",
-        replayed=False,
-        help="Outputs made side by side; they share --threads and --memory-limit",
+        "-j --jobs N", "Outputs made side by side; they share --threads and --memory-limit", 1, type=COUNT
     )
     memory_limit: int | None = option(
-        "--memory-limit",
-        type=size,
-        metavar="SIZE",
-        replayed=False,
-        otherwise="256MiB",
-        help="Memory for blocks of samples",
+        "--memory-limit SIZE", "Memory for blocks of samples", type=size, otherwise="256MiB"
     )
-    checksum: bool = flag(
-        "--checksum", replayed=False, help="Fail if an input changes meanwhile; reads it twice more"
-    )
-    keep_going: bool = option(
-        "--keep-going/--fail-fast",
-        default=False,
-        replayed=False,
-        otherwise="fail-fast",
-        help="Go on after an input that fails, or stop",
-    )
-    dry_run: bool = flag(
-        "--dry-run", replayed=False, help="Report what would be done; read headers alone, write nothing"
-    )
-    as_json: bool = flag(
-        "--json", replayed=False, help="Report as JSON on standard output, an object for each input"
-    )
-    report_file: str | None = option(
-        "--report", metavar="FILE", replayed=False, help="Write the same objects into FILE; '-' is --json"
-    )
+    as_json: bool = flag("--json", "Report as JSON on standard output, an object for each input")
+    report_file: str | None = option("--report FILE", "Write the same objects into FILE; '-' is --json")
     show_progress: bool | None = option(
         "--progress/--no-progress",
-        default=None,
-        replayed=False,
+        "Show how far the work is",
         otherwise="on a terminal, when the work is long",
-        help="Show how far the work is",
     )
-    quiet: bool = flag("-q", "--quiet", replayed=False, help="Leave out the report on standard error")
-    verbose: bool = flag("-v", "--verbose", replayed=False, help="Say why the algorithm was chosen")
+    quiet: bool = flag("-q --quiet", "Leave out the report on standard error")
+    verbose: bool = flag("-v --verbose", "Say why the algorithm was chosen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplyOptions(RunOptions, FilterOptions):
+    """What was typed. A field or property that bears the name of one of Settings' fields is handed on to it."""
+
+    output_format: str | None = option(
+        "--output-format", "Format of the outputs", type=choice(FORMAT_NAMES), otherwise="by their suffixes"
+    )
+    raw: str | None = option(
+        "--raw DTYPE", "Filter headerless samples from '-', e.g. f4 or '<i2', until their end or SIGINT"
+    )
+    channels: int | None = option("--channels C", "With --raw: number of channels", type=COUNT, otherwise="1")
+    block_steps: int | None = option(
+        "--block-steps N", "With --raw: steps to wait for before each write", type=COUNT, otherwise="1"
+    )
+    chunks: str | None = option(
+        "--chunks N,N…", "Shape of the chunks of HDF5 outputs", otherwise="chosen by their size"
+    )
+    compression: str | None = option(
+        "--compression gzip|lzf|none|blosc|zstd[:LEVEL]",
+        "Compression of HDF5 outputs",
+        otherwise="as the input",
+    )
+    shuffle: bool = flag("--shuffle", "Shuffle the bytes of HDF5 outputs before compression")
+    fletcher32: bool = flag("--fletcher32", "Add checksums to HDF5 outputs")
+    nan: str = option("--nan", "What becomes of NaN in the data", "propagate", type=choice(NAN_MODES))
 
     @property
     def storage(self) -> dict[str, Any]:
@@ -166,6 +115,10 @@ class ApplyOptions(FilterOptions):
     def also_written(self) -> list[str]:
         """Files that are written besides outputs."""
         return [] if self.report_file is None else [self.report_file]
+
+
+# The options that a command needs to make an output again.
+DECISIVE = frozenset(item.name for item in fields(ApplyOptions)) - {item.name for item in fields(RunOptions)}
 
 
 def check(options: ApplyOptions, listed: Sequence[str] | None) -> None:
@@ -217,7 +170,7 @@ def check(options: ApplyOptions, listed: Sequence[str] | None) -> None:
         raise click.UsageError("--raw samples are interleaved, channels last; leave out --data-format")
     for name in _NOT_RAW if raw else ():
         if getattr(options, name):
-            raise click.UsageError(f"{typed_name(name)} says nothing for --raw; leave it out")
+            raise click.UsageError(f"{option_name(name)} says nothing for --raw; leave it out")
     if options.checksum and "-" in inputs:
         raise click.UsageError("--checksum reads inputs again, which a stream cannot be; leave it out")
     if options.null and options.files_from is None:

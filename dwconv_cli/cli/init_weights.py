@@ -26,27 +26,18 @@ class _FileOptions:
     """What is made, and of what."""
 
     output: str = option(
-        "-o",
-        "--output",
-        metavar="ADDR",
+        "-o --output ADDR",
+        "File to make: .npz, HDF5, .npy (the kernel alone), .weights.h5 or .keras",
         required=True,
-        help="File to make: .npz, HDF5, .npy (the kernel alone), .weights.h5 or .keras",
     )
-    channels: int | None = option(
-        "--channels", type=COUNT, metavar="C", help="Number of channels of the data"
-    )
-    like: str | None = option("--like", metavar="INPUT", help="Recording that has as many channels")
+    channels: int | None = option("--channels C", "Number of channels of the data", type=COUNT)
+    like: str | None = option("--like INPUT", "Recording that has as many channels")
     source: str | None = option(
-        "--from",
-        metavar="ADDR",
-        multiple=True,
-        help="Existing weights to convert, project or bring into another layout",
+        "--from ADDR", "Existing weights to convert, project or bring into another layout", once=True
     )
-    bias: str | None = option(
-        "-b", "--bias", metavar="ADDR", multiple=True, help="Bias of the bare kernel of --from"
-    )
+    bias: str | None = option("-b --bias ADDR", "Bias of the bare kernel of --from", once=True)
     output_layout: str = option(
-        "--output-layout", type=choice(KERNEL_LAYOUTS), default="keras", help="Order of the axes of --output"
+        "--output-layout", "Order of the axes of --output", "keras", type=choice(KERNEL_LAYOUTS)
     )
 
 
@@ -56,22 +47,22 @@ class InitOptions(LayerOptions, ReadingOptions, _FileOptions):
 
     data_format: str | None = option(
         "--data-format",
+        "Order of steps and channels of --like",
         type=choice(DATA_FORMATS),
         otherwise="as in keras.json, else channels_last",
-        help="Order of steps and channels of --like",
     )
     dtype: str | None = option(
-        "--dtype", type=choice(DTYPES), otherwise="float32, or as --from", help="Type of the weights"
+        "--dtype", "Type of the weights", type=choice(DTYPES), otherwise="as --from, else float32"
     )
-    overwrite: bool = flag("--overwrite", help="Replace an existing file")
+    overwrite: bool = flag("--overwrite", "Replace an existing file")
     input_format: str | None = option(
-        "--input-format", type=choice(FORMAT_NAMES), otherwise="by its suffix", help="Format of --like"
+        "--input-format", "Format of --like", type=choice(FORMAT_NAMES), otherwise="by its suffix"
     )
     output_format: str | None = option(
-        "--output-format", type=choice(FORMAT_NAMES), otherwise="by its suffix", help="Format of --output"
+        "--output-format", "Format of --output", type=choice(FORMAT_NAMES), otherwise="by its suffix"
     )
-    as_json: bool = flag("--json", help="Say what was made as JSON on standard output")
-    quiet: bool = flag("-q", "--quiet", help="Leave out the report on standard error")
+    as_json: bool = flag("--json", "Say what was made as JSON on standard output")
+    quiet: bool = flag("-q --quiet", "Leave out the report on standard error")
 
 
 @click.command("init-weights")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dwconv_cli.cli import say
-from dwconv_cli.cli.declaring import argument, flag, option, takes, typed_name
+from dwconv_cli.cli.declaring import argument, flag, option, option_name, takes
 from dwconv_cli.cli.options import FilterOptions, check_stream_format
 from dwconv_cli.cli.recipes import named_weights, recipe_of
 from dwconv_cli.cli.values import shape_of
@@ -30,15 +30,13 @@ class InspectOptions(FilterOptions):
 
     targets: tuple[str, ...] = argument("[TARGET]...")
     input_shape: tuple[int, ...] | None = option(
-        "--input-shape", type=shape_of, metavar="N,N,N", help="Shape of data to check; no file is needed"
+        "--input-shape N,N,N", "Shape of data to check; no file is needed", type=shape_of
     )
-    stats: bool = flag("--stats", help="Min, max, mean, std, NaN and Inf of each channel; reads the data")
-    fs: float | None = option(
-        "--fs", type=float, metavar="HZ", help="Sampling rate, for Hz and seconds instead of steps"
-    )
-    shape: bool = flag("--shape", help="Bare shapes, one a line; those of outputs where a layer is named")
-    replay: bool = flag("--replay", help="The command that makes an HDF5 output of dwconv again")
-    as_json: bool = flag("--json", help="One JSON object for each target")
+    stats: bool = flag("--stats", "Min, max, mean, std, NaN and Inf of each channel; reads the data")
+    fs: float | None = option("--fs HZ", "Sampling rate, for Hz and seconds instead of steps", type=float)
+    shape: bool = flag("--shape", "Bare shapes, one a line; those of outputs where a layer is named")
+    replay: bool = flag("--replay", "The command that makes an HDF5 output of dwconv again")
+    as_json: bool = flag("--json", "One JSON object for each target")
 
 
 @click.command("inspect")
@@ -88,7 +86,7 @@ def _recipe(options: InspectOptions) -> Recipe | None:
         return recipe_of(options, options)
     for name in _NEED_LAYER:
         if (value := getattr(options, name)) is not None:
-            word = "--no-bias" if value is False else typed_name(name)
+            word = "--no-bias" if value is False else option_name(name)
             raise click.UsageError(
                 f"{word} says nothing without a kernel; give --kernel FILE, --weights FILE or --kernel-size K"
             )

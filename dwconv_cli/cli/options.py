@@ -53,26 +53,15 @@ class _Algorithm(click.Choice[str]):
         return super().convert(value, param, ctx)
 
 
-ALGORITHM = _Algorithm(ALGORITHM_NAMES, case_sensitive=False)
-
-
 @dataclass(frozen=True, kw_only=True)
 class _ArrayOptions:
     """Where weights are read."""
 
     kernel: str | None = option(
-        "-k",
-        "--kernel",
-        metavar="ADDR",
-        multiple=True,
-        help="Kernel of shape (K, C, M), (K, C), or (K,) for all channels",
+        "-k --kernel ADDR", "Kernel of shape (K, C, M), (K, C), or (K,) for all channels", once=True
     )
-    bias: str | None = option(
-        "-b", "--bias", metavar="ADDR", multiple=True, help="Bias of shape (C*M,), for --kernel"
-    )
-    weights: str | None = option(
-        "-w", "--weights", metavar="ADDR", multiple=True, help="File that holds kernel and bias together"
-    )
+    bias: str | None = option("-b --bias ADDR", "Bias of shape (C*M,), for --kernel", once=True)
+    weights: str | None = option("-w --weights ADDR", "File that holds kernel and bias together", once=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +70,12 @@ class ReadingOptions:
 
     kernel_layout: str = option(
         "--kernel-layout",
+        "Order of the kernel's axes: keras is (K, C, M), torch is (C*M, 1, K)",
+        "keras",
         type=choice(KERNEL_LAYOUTS),
-        default="keras",
-        help="Order of the kernel's axes: keras is (K, C, M), torch is (C*M, 1, K)",
     )
     assume_depthwise: bool = flag(
-        "--assume-depthwise", help="Read layers of unknown classes as DepthwiseConv1D layers"
+        "--assume-depthwise", "Read layers of unknown classes as DepthwiseConv1D layers"
     )
 
 
@@ -99,85 +88,63 @@ class WeightsOptions(ReadingOptions, _ArrayOptions):
 class LayerOptions:
     """What makes a layer, and fresh weights for it; most names are those of the fields of LayerSpec."""
 
-    kernel_size: int | None = option(
-        "--kernel-size", type=int, metavar="K", help="Number of taps of fresh weights"
-    )
+    kernel_size: int | None = option("--kernel-size K", "Number of taps of fresh weights", type=int)
     depth_multiplier: int | None = option(
-        "--depth-multiplier",
-        type=int,
-        metavar="M",
-        otherwise="as the weights, else 1",
-        help="Outputs for each channel",
+        "--depth-multiplier M", "Outputs for each channel", type=int, otherwise="as the weights, else 1"
     )
     data_format: str | None = option(
         "--data-format",
+        "Order of steps and channels",
         type=choice(DATA_FORMATS),
         otherwise="as in keras.json, else channels_last",
-        help="Order of steps and channels",
     )
     use_bias: bool | None = option(
         "--use-bias/--no-bias",
-        default=None,
+        "Add a bias, or leave it out",
         otherwise="as the weights, and with a bias for fresh ones",
-        help="Add a bias, or leave it out",
     )
     activation: str | None = option(
-        "--activation",
-        metavar="NAME",
+        "--activation NAME",
+        "Function of the sums, e.g. relu or 'leaky_relu(negative_slope=0.1)'",
         otherwise="linear",
-        help="Function of the sums, e.g. relu or 'leaky_relu(negative_slope=0.1)'",
     )
     activity_regularizer: str | None = option(
-        "--activity-regularizer",
-        metavar="NAME",
-        otherwise="none",
-        help="Penalty on the output, for the report",
+        "--activity-regularizer NAME", "Penalty on the output, for the report", otherwise="none"
     )
     depthwise_initializer: str | None = option(
-        "--depthwise-initializer",
-        metavar="NAME",
-        otherwise="glorot_uniform",
-        help="How a fresh kernel is made",
+        "--depthwise-initializer NAME", "How a fresh kernel is made", otherwise="glorot_uniform"
     )
     bias_initializer: str | None = option(
-        "--bias-initializer", metavar="NAME", otherwise="zeros", help="How a fresh bias is made"
+        "--bias-initializer NAME", "How a fresh bias is made", otherwise="zeros"
     )
     depthwise_regularizer: str | None = option(
-        "--depthwise-regularizer",
-        metavar="NAME",
+        "--depthwise-regularizer NAME",
+        "Penalty on the kernel, for the report, e.g. 'l2(0.01)'",
         otherwise="none",
-        help="Penalty on the kernel, for the report, e.g. 'l2(0.01)'",
     )
     bias_regularizer: str | None = option(
-        "--bias-regularizer", metavar="NAME", otherwise="none", help="Penalty on the bias, for the report"
+        "--bias-regularizer NAME", "Penalty on the bias, for the report", otherwise="none"
     )
     depthwise_constraint: str | None = option(
-        "--depthwise-constraint",
-        metavar="NAME",
-        otherwise="none",
-        help="Projection of the kernel, e.g. 'max_norm(2)'",
+        "--depthwise-constraint NAME", "Projection of the kernel, e.g. 'max_norm(2)'", otherwise="none"
     )
-    bias_constraint: str | None = option(
-        "--bias-constraint", metavar="NAME", otherwise="none", help="Projection of the bias"
-    )
+    bias_constraint: str | None = option("--bias-constraint NAME", "Projection of the bias", otherwise="none")
     dtype: str | None = option(
         "--dtype",
+        "Type of the arithmetic and the output",
         type=choice(DTYPES),
         otherwise="what data and kernel need",
-        help="Type of the arithmetic and the output",
     )
     config: str | None = option(
-        "--config",
-        metavar="FILE",
-        multiple=True,
-        help="Keras config of the layer as JSON; FILE::LAYER is one of a model's; '-' is standard input",
+        "--config FILE",
+        "Keras config of the layer as JSON; FILE::LAYER is one of a model's; '-' is standard input",
+        once=True,
     )
     seed: int | None = option(
-        "--seed",
+        "--seed N",
+        "Seed of fresh weights; the same seed gives the same numbers",
         type=int,
-        metavar="N",
         otherwise="drawn at random",
-        help="Seed of fresh weights; the same seed gives the same numbers",
     )
 
 
@@ -185,37 +152,23 @@ class LayerOptions:
 class FilterOptions(LayerOptions, WeightsOptions):
     """Which layer meets which recordings, and how they are read."""
 
-    strides: int | None = option(
-        "--strides", type=int, metavar="N", otherwise="1", help="Steps between two outputs"
-    )
+    strides: int | None = option("--strides N", "Steps between two outputs", type=int, otherwise="1")
     padding: str | None = option(
-        "--padding", type=choice(PADDINGS), otherwise="valid", help="Where zeros are added to a recording"
+        "--padding", "Where zeros are added to a recording", type=choice(PADDINGS), otherwise="valid"
     )
-    dilation_rate: int | None = option(
-        "--dilation-rate", type=int, metavar="N", otherwise="1", help="Steps between two taps"
-    )
+    dilation_rate: int | None = option("--dilation-rate N", "Steps between two taps", type=int, otherwise="1")
     algorithm: str = option(
         "--algorithm",
-        type=ALGORITHM,
-        default=AUTO,
+        "How the sums are computed",
+        AUTO,
+        type=_Algorithm(ALGORITHM_NAMES, case_sensitive=False),
         otherwise="auto, the one predicted fastest",
-        help="How the sums are computed",
     )
     input_format: str | None = option(
-        "--input-format",
-        type=choice(FORMAT_NAMES),
-        otherwise="by their suffixes",
-        help="Format of the inputs",
+        "--input-format", "Format of the inputs", type=choice(FORMAT_NAMES), otherwise="by their suffixes"
     )
-    steps: slice = option(
-        "--slice",
-        type=steps_of,
-        metavar="START:STOP",
-        default=slice(None),
-        otherwise="all",
-        help="Steps to take",
-    )
-    allow_external: bool = flag("--allow-external", help="Read HDF5 data that lies in other files")
+    steps: slice = option("--slice START:STOP", "Steps to take", slice(None), type=steps_of, otherwise="all")
+    allow_external: bool = flag("--allow-external", "Read HDF5 data that lies in other files")
 
 
 def check_stream_format(inputs: Sequence[str], input_format: str | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dwconv_cli.cli.declaring import typed_name
+from dwconv_cli.cli.declaring import option_name
 from dwconv_cli.cli.options import LayerOptions, WeightsOptions
 from dwconv_cli.layer.keys import INITIALIZER_KEYS, OPTION_KEYS
 
@@ -57,7 +57,7 @@ def recipe_of(
         for name in ("seed", *INITIALIZER_KEYS):
             if getattr(layer, name) is not None:
                 raise click.UsageError(
-                    f"{typed_name(name)} is for fresh weights, and {way} gives weights that are there; "
+                    f"{option_name(name)} is for fresh weights, and {way} gives weights that are there; "
                     "leave out one of them"
                 )
     from dwconv_cli.cli.keras_home import default_data_format

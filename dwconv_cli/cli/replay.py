@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import click
 
-from dwconv_cli.cli.declaring import is_replayable, replayable
+from dwconv_cli.cli.apply_options import DECISIVE
+from dwconv_cli.cli.declaring import as_typed
 
 
 def replay(targets: Sequence[str], input_format: str | None) -> None:
@@ -53,7 +54,7 @@ def _rebuilt(words: list[str], name: str) -> str:
         # Before any value is looked at: --help would print and exit.
         _, _, order = apply.make_parser(context).parse_args(list(words))
         for option in order:
-            if option.name not in ("inputs", "output") and not is_replayable(option):
+            if option.name not in {"inputs", "output", *DECISIVE}:
                 raise unsafe(name, f"it gives {max(option.opts, key=len)}")
         # Values are converted and checked as when they are typed.
         typed = apply.make_context("apply", list(words))
@@ -62,4 +63,4 @@ def _rebuilt(words: list[str], name: str) -> str:
     inputs, output = typed.params["inputs"], typed.params["output"]
     if len(inputs) != 1 or output is None:
         raise unsafe(name, "it does not name one input and one output")
-    return command(inputs[0], replayable(typed), output)
+    return command(inputs[0], as_typed(typed, DECISIVE), output)
