@@ -14,7 +14,8 @@ import pytest
 from helpers_cli import Array, run, save
 
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.config import current, field_of, from_config, serialized, to_config, weights_dtype
+from dwconv_cli.layer.config import current, field_of, from_config, serialized, to_config
+from dwconv_cli.layer.dtype_policy import weights_dtype
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec
 from dwconv_cli.weights.keras_files import read_layers

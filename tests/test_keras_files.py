@@ -23,7 +23,9 @@ import oracle
 import pytest
 
 from dwconv_cli.errors import DwconvError, InputError, LayerError, UnsafeFileError
-from dwconv_cli.layer.keras_json import MAX_DEPTH, find_layers, load_json, policy_name
+from dwconv_cli.layer.dtype_policy import policy_name
+from dwconv_cli.layer.keras_json import MAX_DEPTH, load_json
+from dwconv_cli.layer.keras_models import find_layers
 from dwconv_cli.weights.keras_files import is_keras_file, read_layers
 from dwconv_cli.weights.keras_files.write import write_keras, write_weights_h5
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from dwconv_cli.choices import DTYPES
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.config import from_config, inner_config, policy_dtype, to_config
+from dwconv_cli.layer.config import from_config, inner_config, to_config
+from dwconv_cli.layer.dtype_policy import policy_dtype
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec
 

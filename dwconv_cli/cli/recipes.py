@@ -48,7 +48,7 @@ def recipe_of(
     """
     way = named_weights(layer, source, ways)
     config = None if layer.config is None else load_config(layer.config)
-    from dwconv_cli.layer.keras_json import is_model
+    from dwconv_cli.layer.keras_models import is_model
 
     if not way and not (config and (is_model(config) or _has_kernel_size(config))):
         files = ", ".join(dict.fromkeys(f"{ways[key]} FILE" for key in ("kernel", "weights")))
@@ -127,7 +127,8 @@ def load_config(path: str) -> dict[str, Any]:
     """
     from dwconv_cli.errors import InputError
     from dwconv_cli.errors.system import reason
-    from dwconv_cli.layer.keras_json import is_model, load_json, pick_layer
+    from dwconv_cli.layer.keras_json import load_json
+    from dwconv_cli.layer.keras_models import is_model, pick_layer
 
     path, layer = _config_place(path)
     name = "standard input" if path == "-" else path

@@ -11,7 +11,7 @@ from dwconv_cli.description.json_values import json_value
 from dwconv_cli.errors import DwconvError, InputError
 from dwconv_cli.errors.system import NOWHERE, is_nowhere, refusal
 from dwconv_cli.layer.config import current
-from dwconv_cli.layer.keras_json import unread_policies
+from dwconv_cli.layer.dtype_policy import unread_policies
 from dwconv_cli.storage.address import Address
 from dwconv_cli.storage.formats import array_names, format_of, open_reader
 from dwconv_cli.weights.keras_files import is_keras_file, read_layers

@@ -1,4 +1,4 @@
-"""A layer to and from Keras's config of ``DepthwiseConv1D``. Nothing that a config names is imported or run."""
+"""Layers to and from configs of Keras's ``DepthwiseConv1D``. Nothing that a config names is imported or run."""
 
 from __future__ import annotations
 
@@ -7,28 +7,18 @@ from typing import Any
 
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.catalogues.activations import ACTIVATIONS
-from dwconv_cli.layer.keras_json import policy
+from dwconv_cli.layer.dtype_policy import policy_dtype, policy_of
 from dwconv_cli.layer.keys import SETTINGS, STEP_KEYS
 from dwconv_cli.layer.registry import Choice
+from dwconv_cli.layer.registry.serialized import keras_object
 from dwconv_cli.layer.spec import CATALOGUES, LayerSpec
 from dwconv_cli.text import shown
 
-# What Keras computes in under each policy; bfloat16 is computed here in float32, which holds it exactly.
-_POLICIES = {
-    "float16": "float16",
-    "mixed_float16": "float16",
-    "bfloat16": "float32",
-    "mixed_bfloat16": "float32",
-    "float32": "float32",
-    "float64": "float64",
-    "complex64": "complex64",
-    "complex128": "complex128",
-}
-# A key that Keras 2 writes of every convolution and Keras 3 of no depthwise one.
+# A key that Keras 2 writes for every convolution, and Keras 3 for no depthwise one.
 KERAS_2_KEY = "groups"
-# Activations that are another function in Keras 2 under the same name.
+# Activations that compute something else in Keras 2 under the same name.
 _KERAS_2_ACTIVATIONS = {Choice("hard_sigmoid"): Choice("hard_sigmoid", (("slope", 0.2),))}
-# Keys of Keras's that do not change what the layer computes; Keras 3 refuses all but the first in a layer's config.
+# Keys that do not change what the layer computes. Keras 3 refuses all but the first in a layer's config.
 _IGNORED = {
     "trainable",
     "batch_input_shape",
@@ -53,41 +43,47 @@ def from_config(config: Mapping[str, Any], **overrides: Any) -> LayerSpec:
     config : mapping
         The layer's own config, or the serialized layer that holds it under ``config``.
     **overrides
-        Fields of :class:`~dwconv_cli.LayerSpec` that win over the config's.
+        Fields of :class:`~dwconv_cli.LayerSpec` that replace the config's.
 
     Raises
     ------
     LayerError
-        If a key or a value is unknown; what `overrides` replace may be.
+        If a key or a value that no override replaces is unknown.
+
+    Examples
+    --------
+    >>> layer = from_config({"kernel_size": [5], "padding": "same"}, strides=2)
+    >>> layer.kernel_size, layer.strides, layer.padding
+    (5, 2, 'same')
     """
     config = inner_config(config)
-    known: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for key, value in config.items():
         if key in overrides:
             continue
         if key == "dtype":
-            known["dtype"] = policy_dtype(policy_of(config))
+            fields["dtype"] = policy_dtype(policy_of(config))
         elif key in SETTINGS:
-            known[key] = value
+            fields[key] = value
         elif key not in _IGNORED:
             raise LayerError(f"the layer's config has an unknown key {shown(str(key))}")
-    if "kernel_size" not in known and "kernel_size" not in overrides:
+    if "kernel_size" not in fields and "kernel_size" not in overrides:
         raise LayerError("the layer's config has no kernel_size")
     for key, catalogue in CATALOGUES.items():
-        if known.get(key) is not None:
+        if fields.get(key) is not None:
             try:
-                known[key] = catalogue.from_config(known[key])
+                fields[key] = catalogue.from_config(fields[key])
             except LayerError as error:
                 option = "--" + key.replace("_", "-")
                 raise LayerError(f"{error}; to compute with another one, give {option} NAME") from error
-    if all(_is_several(known.get(key)) for key in ("strides", "dilation_rate")):
+    if all(_is_several(fields.get(key)) for key in ("strides", "dilation_rate")):
         # Keras's documentation refuses the two together, and its layer computes them.
-        known["allow_strided_dilation"] = True
-    if "activation" in known:
+        fields["allow_strided_dilation"] = True
+    if "activation" in fields:
         if KERAS_2_KEY in config:
-            known["activation"] = _KERAS_2_ACTIVATIONS.get(known["activation"], known["activation"])
-        known["dtype"] = policy_dtype(_activation_policy(config["activation"])) or known.get("dtype")
-    return LayerSpec(**{**known, **overrides})
+            fields["activation"] = _KERAS_2_ACTIVATIONS.get(fields["activation"], fields["activation"])
+        fields["dtype"] = policy_dtype(_activation_policy(config["activation"])) or fields.get("dtype")
+    return LayerSpec(**{**fields, **overrides})
 
 
 def _is_several(value: Any) -> bool:
@@ -97,7 +93,7 @@ def _is_several(value: Any) -> bool:
 
 
 def _activation_policy(value: Any) -> Any:
-    """The policy of a layer that serves as activation: whatever it is given it casts to that, and so the output."""
+    """The policy of a layer that serves as activation, which casts its input, and so the output, to that policy's dtype."""
     if not isinstance(value, Mapping) or not ACTIVATIONS.is_layer(value.get("class_name")):
         return None
     inner = value.get("config")
@@ -105,9 +101,10 @@ def _activation_policy(value: Any) -> Any:
 
 
 def field_of(config: Mapping[str, Any], key: str) -> Any:
-    """One field of the layer that a config describes; what the config calls it where it cannot be read."""
-    beside = (key, "activation", KERAS_2_KEY) if key in ("activation", "dtype") else (key,)
-    for keys in (beside, (key,)):
+    """One field of the layer that a config describes; where it cannot be read, what the config calls it."""
+    # The version and the activation's own policy decide about the activation and the dtype.
+    related = (key, "activation", KERAS_2_KEY) if key in ("activation", "dtype") else (key,)
+    for keys in (related, (key,)):
         try:
             part = {name: config[name] for name in keys if name in config}
             return getattr(from_config({"kernel_size": 1, **part}), key, None)
@@ -128,7 +125,7 @@ def is_known(key: str, value: Any) -> bool:
 
 
 def inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A layer's own config, out of the serialized layer where it stands in one.
+    """A layer's own config, taken out of the serialized layer if it is in one.
 
     Raises
     ------
@@ -149,7 +146,14 @@ def inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def to_config(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
-    """`layer` under Keras's keys, catalogue entries as Keras serializes them; of policy `dtype` where given."""
+    """`layer` under Keras's keys, with catalogue entries as Keras serializes them.
+
+    Parameters
+    ----------
+    layer : LayerSpec
+    dtype : str, optional
+        The dtype policy to write instead of the layer's dtype.
+    """
     config = {name: getattr(layer, name) for name in SETTINGS}
     for key, catalogue in CATALOGUES.items():
         if config[key] is not None:
@@ -157,13 +161,15 @@ def to_config(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
     config["dtype"] = dtype or layer.dtype
     activation = config["activation"]
     if config["dtype"] and isinstance(activation, dict) and ACTIVATIONS.is_layer(activation["class_name"]):
-        # Or the activation would cast to Keras's default.
+        # Without a policy of its own the activation would cast to Keras's default.
         activation["config"]["dtype"] = config["dtype"]
     return config
 
 
 def serialized(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
-    """`layer` (of policy `dtype` where given) as ``keras.layers.serialize`` gives it, and ``keras.layers.deserialize`` takes it.
+    """`layer` as ``keras.layers.serialize`` gives it and ``keras.layers.deserialize`` takes it.
+
+    Parameters are those of :func:`to_config`.
 
     Raises
     ------
@@ -186,54 +192,14 @@ def serialized(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
     for key in ("dtype", "name"):  # Keras has defaults for both, and None is not among them
         if config[key] is None:
             del config[key]
-    return {
-        "module": "keras.layers",
-        "class_name": "DepthwiseConv1D",
-        "config": config,
-        "registered_name": None,
-    }
+    return keras_object("keras.layers", "DepthwiseConv1D", config)
 
 
 def current(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A layer's own config from a file, without the keys that Keras 3 refuses."""
+    """A layer's config without the keys that Keras 3 refuses."""
     return {key: value for key, value in config.items() if key == "trainable" or key not in _IGNORED}
 
 
 def foreign_keys(config: Mapping[str, Any]) -> list[str]:
     """Keys of a config that a DepthwiseConv1D does not have."""
     return [key for key in config if key not in SETTINGS and key not in _IGNORED]
-
-
-def weights_dtype(config: Mapping[str, Any]) -> str:
-    """The dtype in which Keras keeps the weights of a config's layer, which under a mixed policy is another.
-
-    Raises
-    ------
-    LayerError
-        If the policy is unknown.
-    """
-    name = policy_of(config)
-    return "float32" if str(name).startswith("mixed_") else policy_dtype(name) or "float32"
-
-
-def policy_of(config: Mapping[str, Any]) -> Any:
-    """What the dtype policy of a config's layer is called; None for Keras's default."""
-    name = config.get("name")
-    return policy(config.get("dtype"), name if isinstance(name, str) else None)
-
-
-def policy_dtype(value: Any) -> str | None:
-    """The dtype a Keras dtype policy computes in; None for Keras's default.
-
-    Raises
-    ------
-    LayerError
-        If the policy is unknown, or quantized.
-    """
-    value = policy(value)
-    if value is None:
-        return None
-    if not isinstance(value, str) or value not in _POLICIES:
-        choices = ", ".join(_POLICIES)
-        raise LayerError(f"dtype policy {shown(str(value))} cannot be computed here; known: {choices}")
-    return _POLICIES[value]

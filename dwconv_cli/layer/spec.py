@@ -1,4 +1,4 @@
-"""A layer as data: :class:`LayerSpec`, checked once, and its :class:`Weights`."""
+"""A layer and its weights as data that is checked once, when it is made: :class:`LayerSpec` and :class:`Weights`."""
 
 from __future__ import annotations
 
@@ -61,27 +61,36 @@ class LayerSpec:
     kernel_size, strides, dilation_rate : int or sequence of one int
         Steps. At most one of `strides` and `dilation_rate` is above 1, as Keras documents.
     padding : str
-        ``valid``, ``same`` or ``causal``, in any case; ``causal`` is an extension, as in ``Conv1D``.
+        ``valid``, ``same`` or ``causal``, in any case. Keras's own DepthwiseConv1D has no ``causal``; it means here
+        what it means in Keras's ``Conv1D``.
     depth_multiplier : int
         Output channels for each input channel, M.
     data_format : str
         ``channels_last`` for ``(batch, steps, channels)``, ``channels_first`` for ``(batch, channels, steps)``.
     activation, *_initializer, *_regularizer, *_constraint : Choice, str, mapping or None
-        Catalogue entries, e.g. ``"relu(max_value=6)"``, also as Keras serializes them.
+        Catalogue entries, e.g. ``"relu(max_value=6)"``, or objects as Keras serializes them.
     use_bias : bool
     dtype : str or dtype, optional
-        Compute and output dtype, e.g. ``"float64"`` or ``np.float64``, kept as its name; None takes the promotion
-        of data and kernel.
+        Compute and output dtype, e.g. ``"float64"`` or ``np.float64``, stored as its name. None means the dtype to
+        which NumPy promotes data and kernel.
     name : str, optional
         The layer's name in a model.
     allow_strided_dilation : bool
-        Take `strides` and `dilation_rate` above 1 together. Keras's layer and ``keras.ops.depthwise_conv`` compute
-        them, although the layer's documentation promises a ValueError; a layer that was trained so is such a layer.
+        Allow `strides` and `dilation_rate` above 1 together. Keras's layer and ``keras.ops.depthwise_conv`` compute
+        them, although the layer's documentation promises a ValueError, so there are trained layers of this kind.
 
     Raises
     ------
     LayerError
         If the layer is impossible.
+
+    Examples
+    --------
+    >>> layer = LayerSpec(kernel_size=5, padding="same", activation="relu(max_value=6)")
+    >>> layer.output_shape((1000, 3))
+    (1000, 3)
+    >>> print(layer.activation)
+    relu(max_value=6)
     """
 
     kernel_size: int
@@ -131,7 +140,7 @@ class LayerSpec:
 
     @property
     def effective_kernel_size(self) -> int:
-        """Steps a kernel spans."""
+        """Steps from a kernel's first tap to its last."""
         return geometry.effective_kernel_size(self.kernel_size, self.dilation_rate)
 
     def output_steps(self, steps: int) -> int:
@@ -143,14 +152,16 @@ class LayerSpec:
             If nothing would be left.
         """
         steps = whole_number("steps", steps, 0)
-        found = geometry.output_steps(steps, self.kernel_size, self.strides, self.padding, self.dilation_rate)
-        if found < 1:
+        output = geometry.output_steps(
+            steps, self.kernel_size, self.strides, self.padding, self.dilation_rate
+        )
+        if output < 1:
             advice = "shorten the kernel or use padding=same" if steps else "nothing can be filtered"
             raise ShapeError(
                 f"{steps} steps are too few for padding={self.padding} with an effective kernel size of "
                 f"{self.effective_kernel_size}; {advice}"
             )
-        return found
+        return output
 
     def pad_amounts(self, steps: int) -> tuple[int, int]:
         """Zero steps left and right of a recording of `steps` steps."""
@@ -172,7 +183,7 @@ class LayerSpec:
         return axes.of_output(channels).arrange(batch, steps, channels)
 
     def activated_steps(self, steps: int) -> int:
-        """Steps that the activation leaves of `steps`: as many, but glu halves its axis (see :meth:`unactivated_steps`).
+        """Steps after the activation: `steps`, but half of them if glu halves the axis of steps.
 
         Raises
         ------
@@ -184,7 +195,7 @@ class LayerSpec:
         return steps
 
     def unactivated_steps(self, steps: int) -> int:
-        """The inverse of :meth:`activated_steps`."""
+        """Steps before the activation, if it returns `steps`; the inverse of :meth:`activated_steps`."""
         return 2 * steps if self.activated_steps(2) == 1 else steps
 
     def output_channels(self, channels: int) -> int:
@@ -200,7 +211,7 @@ class Weights:
     Parameters
     ----------
     kernel : array_like, shape (K, C, M), (K, C) or (K,)
-        Correlation taps: not flipped. Kept as ``(K, C, M)``; ``(K,)`` is kept as `shared`.
+        Taps of a correlation, so not flipped. Stored as ``(K, C, M)``; one of ``(K,)`` as ``(K, 1, 1)`` and `shared`.
     bias : array_like, shape (C*M,), optional
     shared : bool
         The kernel is one of ``(K, 1, M)`` that fits any number of channels.
@@ -209,27 +220,34 @@ class Weights:
     ------
     ShapeError
         If they have other shapes, do not fit each other, or hold no numbers.
+
+    Examples
+    --------
+    >>> weights = Weights([0.25, 0.5, 0.25])
+    >>> weights.shared, weights.for_channels(6).kernel.shape
+    (True, (3, 6, 1))
     """
 
     kernel: Array
     bias: Array | None = None
     shared: bool = False
 
-    if TYPE_CHECKING:  # what the fields are made from is more than they hold
+    if TYPE_CHECKING:  # the fields are made from more types than they have
 
         def __init__(
             self, kernel: ArrayLike, bias: ArrayLike | None = None, shared: bool = False
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        given = array("kernel", self.kernel)
-        if given.ndim not in (1, 2, 3) or not given.size:
-            raise ShapeError(f"a kernel has shape (K, C, M), (K, C) or (K,), got {given.shape}")
-        kernel = given.reshape(given.shape + (1,) * (3 - given.ndim))
+        kernel = array("kernel", self.kernel)
+        shape = kernel.shape
+        if kernel.ndim not in (1, 2, 3) or not kernel.size:
+            raise ShapeError(f"a kernel has shape (K, C, M), (K, C) or (K,), got {shape}")
+        kernel = kernel.reshape(shape + (1,) * (3 - kernel.ndim))
         object.__setattr__(self, "kernel", kernel)
-        object.__setattr__(self, "shared", given.ndim == 1 or self.shared)
+        object.__setattr__(self, "shared", len(shape) == 1 or self.shared)
         if self.shared and kernel.shape[1] != 1:
-            raise ShapeError(f"a shared kernel has shape (K, 1, M) or (K,), got {given.shape}")
+            raise ShapeError(f"a shared kernel has shape (K, 1, M) or (K,), got {shape}")
         if self.bias is not None:
             object.__setattr__(self, "bias", array("bias", self.bias))
         for what, numbers in (("kernel", kernel), ("bias", self.bias)):

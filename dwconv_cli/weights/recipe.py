@@ -17,17 +17,9 @@ from dwconv_cli.layer import arguments
 from dwconv_cli.layer.arguments import Converted, Location, default
 from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS, initialized
-from dwconv_cli.layer.config import (
-    KERAS_2_KEY,
-    field_of,
-    from_config,
-    inner_config,
-    is_known,
-    policy_of,
-    to_config,
-    weights_dtype,
-)
-from dwconv_cli.layer.keras_json import is_model, pick_layer, unread_policies
+from dwconv_cli.layer.config import KERAS_2_KEY, field_of, from_config, inner_config, is_known, to_config
+from dwconv_cli.layer.dtype_policy import policy_of, unread_policies, weights_dtype
+from dwconv_cli.layer.keras_models import is_model, pick_layer
 from dwconv_cli.layer.keys import INITIALIZER_KEYS, OF_WEIGHTS, SETTINGS
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec, Weights

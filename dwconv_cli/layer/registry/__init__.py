@@ -29,9 +29,9 @@ from dwconv_cli.layer.registry.serialized import (
     LAYER_KEYS,
     OWN,
     check_origin,
+    keras_object,
     number,
     read_object,
-    serialized,
     unwrapped,
 )
 from dwconv_cli.text import shown
@@ -216,15 +216,15 @@ class Registry(Generic[F]):
             if not (value is None and key in self.optional)
         }
         if not entry.in_keras or (self.functions and REQUIRED in entry.arguments.values()):
-            return serialized(OWN, choice.name, config)
+            return keras_object(OWN, choice.name, config)
         if not self.functions:
-            return serialized(self.module, entry.class_name, config)
+            return keras_object(self.module, entry.class_name, config)
         if not choice.arguments:
             return choice.name
         for class_name, layer in self._layers.items():
             if layer.entry == choice.name and layer.takes(values):
-                return serialized("keras.layers", class_name, config)
-        return serialized(OWN, choice.name, config)
+                return keras_object("keras.layers", class_name, config)
+        return keras_object(OWN, choice.name, config)
 
     def from_config(self, value: Any) -> Choice:
         """The entry that a Keras config names.

@@ -17,7 +17,7 @@ LAYER_KEYS = ("name", "trainable", "dtype", "activity_regularizer", "batch_input
 """What every Keras layer has in its config, and an activation does not need."""
 
 
-def serialized(module: str, class_name: str, config: dict[str, Any]) -> dict[str, Any]:
+def keras_object(module: str, class_name: str, config: dict[str, Any]) -> dict[str, Any]:
     """An object as Keras 3 serializes it."""
     registered = f"{OWN}>{class_name}" if module == OWN else None
     return {"module": module, "class_name": class_name, "config": config, "registered_name": registered}

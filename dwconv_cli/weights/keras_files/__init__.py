@@ -95,7 +95,7 @@ def read_layers(
 def _read_layers(path: str | os.PathLike[str], possible: bool, model: str | None) -> list[KerasLayer]:
     import zipfile
 
-    from dwconv_cli.layer.keras_json import find_layers
+    from dwconv_cli.layer.keras_models import find_layers
     from dwconv_cli.storage import hdf5
     from dwconv_cli.weights.keras_files import archive, legacy, store
     from dwconv_cli.weights.keras_files.layers import CLASSES

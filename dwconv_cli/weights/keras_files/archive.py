@@ -11,7 +11,8 @@ from typing import IO, Any
 
 from dwconv_cli.errors import DwconvError, InputError, UnsafeFileError
 from dwconv_cli.errors.system import reason
-from dwconv_cli.layer.keras_json import MAX_BYTES, find_layers, load_json
+from dwconv_cli.layer.keras_json import MAX_BYTES, load_json
+from dwconv_cli.layer.keras_models import find_layers
 from dwconv_cli.storage import hdf5
 from dwconv_cli.storage.zips import DAMAGE, open_archive, open_member
 from dwconv_cli.text import printable

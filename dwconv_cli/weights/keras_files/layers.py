@@ -10,7 +10,8 @@ from typing import Any
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError
-from dwconv_cli.layer.keras_json import Found, policy_name
+from dwconv_cli.layer.dtype_policy import policy_name
+from dwconv_cli.layer.keras_models import ListedLayer
 from dwconv_cli.layer.keys import AFTER_SUM, SETTINGS
 from dwconv_cli.text import printable
 
@@ -77,8 +78,8 @@ class KerasLayer:
 
 
 def read_all(
-    listed: Iterable[Found],
-    read_listed: Callable[[Found], KerasLayer],
+    listed: Iterable[ListedLayer],
+    read_listed: Callable[[ListedLayer], KerasLayer],
     read_others: Callable[[set[str]], list[KerasLayer]],
     possible: bool,
 ) -> list[KerasLayer]:
@@ -86,7 +87,7 @@ def read_all(
 
     Parameters
     ----------
-    listed : iterable of Found
+    listed : iterable of ListedLayer
         The layers of the config, where there is one.
     read_listed : callable
         Reads the weights of one of them.
@@ -105,7 +106,7 @@ def read_all(
 
 
 def configured_layer(
-    label: str, listed: Found, kernel: Array | None, bias: Array | None, group: str
+    label: str, listed: ListedLayer, kernel: Array | None, bias: Array | None, group: str
 ) -> KerasLayer:
     """Put a layer together from its config and its weights; see :func:`make_layer`."""
     path, doubt = "/".join(listed.names), Doubt.CUSTOM if listed.alike else Doubt.NONE

@@ -10,7 +10,8 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError
-from dwconv_cli.layer.keras_json import Found, find_layers, load_json
+from dwconv_cli.layer.keras_json import load_json
+from dwconv_cli.layer.keras_models import ListedLayer, find_layers
 from dwconv_cli.storage import hdf5
 from dwconv_cli.weights.keras_files.layers import (
     CLASSES,
@@ -40,7 +41,7 @@ def is_legacy(file: Any) -> bool:
 
 
 def read_legacy(
-    file: Any, label: str, listed: list[Found] | None = None, possible: bool = False
+    file: Any, label: str, listed: list[ListedLayer] | None = None, possible: bool = False
 ) -> list[KerasLayer]:
     """Read the layers of a legacy file; see :meth:`~dwconv_cli.weights.keras_files.store.Store.layers`.
 
@@ -70,7 +71,7 @@ def _root(file: Any) -> str:
     return "/model_weights" if inside else ""
 
 
-def _with_config(file: Any, label: str, listed: Found) -> KerasLayer:
+def _with_config(file: Any, label: str, listed: ListedLayer) -> KerasLayer:
     # The group is that of the outermost model's layer; what lies inside keeps its variables' names.
     base = f"{_root(file)}/{listed.names[0]}"
     names = _weight_names(file, base)

@@ -15,7 +15,8 @@ from typing import Any
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError, UnsafeFileError
 from dwconv_cli.errors.system import refusal
-from dwconv_cli.layer.keras_json import Found, load_json
+from dwconv_cli.layer.keras_json import load_json
+from dwconv_cli.layer.keras_models import ListedLayer
 from dwconv_cli.storage import hdf5
 from dwconv_cli.text import printable
 from dwconv_cli.weights.keras_files.layers import (
@@ -92,7 +93,7 @@ class Store:
                     raise InputError(f"{self.label}: {printable(entry.name)} stands in two shards")
                 datasets[last] = file, entry.name
 
-    def layers(self, listed: list[Found] | None = None, possible: bool = False) -> list[KerasLayer]:
+    def layers(self, listed: list[ListedLayer] | None = None, possible: bool = False) -> list[KerasLayer]:
         """Read the layers of a config (`listed`), and those that the weights show besides; see :func:`read_all`.
 
         Raises
@@ -103,7 +104,7 @@ class Store:
         self._check_groups(listed or [])
         return read_all(listed or [], self._listed_layer, self._other_layers, possible)
 
-    def _check_groups(self, listed: list[Found]) -> None:
+    def _check_groups(self, listed: list[ListedLayer]) -> None:
         """Refuse a file without names whose layers cannot be matched to those of the config by their groups."""
         if any(variables.layer_name for variables in self._variables.values()):
             return
@@ -117,13 +118,13 @@ class Store:
                 "names to match them by; save the model with Keras 3.6 or later"
             )
 
-    def _group_of(self, layer: Found) -> str | None:
+    def _group_of(self, layer: ListedLayer) -> str | None:
         for group in (layer.group, self._old_group(layer.group)):
             if group in self._variables and (group or layer.group == ""):
                 return group
         return None
 
-    def _listed_layer(self, layer: Found) -> KerasLayer:
+    def _listed_layer(self, layer: ListedLayer) -> KerasLayer:
         name, group = layer.names[-1], self._group_of(layer)
         if group is None or self._variables[group].layer_name not in (None, name):
             # A layer that two models share is stored once, in the group of the first of them.
@@ -226,7 +227,9 @@ class Store:
         return None if kernel is None or len(variables.datasets) > 2 else only_depthwise(kernel, bias)
 
 
-def read_shards(path: Path, listed: list[Found] | None = None, possible: bool = False) -> list[KerasLayer]:
+def read_shards(
+    path: Path, listed: list[ListedLayer] | None = None, possible: bool = False
+) -> list[KerasLayer]:
     """Read a ``.weights.json`` and the shards it names, which lie beside it; see :meth:`Store.layers`."""
     table = load_json(read_member(path, MAX_MAP_BYTES), str(path))
     entries = table.get("weight_map") if isinstance(table, dict) else None

@@ -11,8 +11,10 @@ from typing import IO, Any
 import numpy as np
 
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.keras_json import policy_name, snake_case
+from dwconv_cli.layer.dtype_policy import policy_name
+from dwconv_cli.layer.keras_models import snake_case
 from dwconv_cli.layer.keys import SETTINGS
+from dwconv_cli.layer.registry.serialized import keras_object
 from dwconv_cli.storage import hdf5
 from dwconv_cli.weights.keras_files.archive import CONFIG, WEIGHTS
 from dwconv_cli.weights.keras_files.layers import DEPTHWISE
@@ -113,19 +115,15 @@ def _model(layer: dict[str, Any], kernel: np.ndarray) -> dict[str, Any]:
         "name": _MODEL,
         "trainable": True,
         "layers": [
-            _object("keras.layers", "InputLayer", input_layer),
+            keras_object("keras.layers", "InputLayer", input_layer),
             {
-                **_object("keras.layers", DEPTHWISE, {**layer, "dtype": policy}),
+                **keras_object("keras.layers", DEPTHWISE, {**layer, "dtype": policy}),
                 "build_config": {"input_shape": shape},
             },
         ],
         "build_input_shape": shape,
     }
-    return {**_object("keras", "Sequential", config), "build_config": {"input_shape": shape}}
-
-
-def _object(module: str, class_name: str, config: dict[str, Any]) -> dict[str, Any]:
-    return {"module": module, "class_name": class_name, "config": config, "registered_name": None}
+    return {**keras_object("keras", "Sequential", config), "build_config": {"input_shape": shape}}
 
 
 def _write(target: IO[bytes], content: bytes) -> None:
