@@ -26,11 +26,11 @@ FLOOR_DB = -60.0
 # Points of the grid for each tap: between two of them a lobe's top falls by less than 0.7%.
 _OVERSAMPLING = 8
 _LEAST_POINTS = 1024
-# Powers this near to each other are one: what is left is rounding.
+# Powers that differ by less, relatively, are equal: the rest is rounding.
 _SAME = 1e-9
-# Beyond so many products a half-power point is only interpolated on the grid.
+# With more products than this, half-power points are only interpolated between points of the grid.
 _REFINABLE = 1 << 22
-# Each step multiplies the number of right digits by 1.4; the grid gives the first two.
+# Each step multiplies the number of correct digits by 1.4; the grid gives the first two.
 _STEPS = 10
 
 
@@ -94,33 +94,32 @@ def response(kernel: Array, dilation_rate: int = 1, fs: float = 1.0) -> Response
     line = sparkline(_pooled(kernel.real.astype(np.float64), TAPS_WIDTH))
     if not np.isfinite(taps).all() or not taps.any():
         return Response(gain, abs(gain), None, (), None, None, False, line, "")
-    # Free of overflow, whatever the unit of the taps.
+    # Scaled, so that squares neither overflow nor vanish, whatever the unit of the taps.
     scale = float(np.abs(taps).max())
     taps = taps / scale
     frequencies, spectrum = _spectrum(taps, real)
     power = np.abs(spectrum) ** 2
     peak, top = _peak(taps, frequencies, power)
     passing = power >= top / 2
-    edges = _edges(taps, frequencies, power, passing, top / 2)
-    middle = (len(taps) - 1) / 2
     linear = _is_linear_phase(taps, kernel.dtype)
-    delay, spread = middle, (middle, middle)
+    delays = np.array([(len(taps) - 1) / 2])
     if not linear:
-        delay = _delay(taps, np.array([peak])).item()
-        slopes = (_spectrum(np.arange(len(taps)) * taps, real)[1][passing] / spectrum[passing]).real
-        found = np.append(slopes, delay)
-        spread = (float(found.min()), float(found.max()))
+        # The group delay is Re(DTFT(n h[n]) / DTFT(h[n])).
+        slopes, at_peak = np.arange(len(taps)) * taps, np.array([peak])
+        delays = (_at(slopes, at_peak) / _at(taps, at_peak)).real
+        delays = np.append(delays, (_spectrum(slopes, real)[1][passing] / spectrum[passing]).real)
+    delays *= dilation_rate
     unit = fs / dilation_rate
     return Response(
-        gain,
-        scale * float(np.sqrt(top)),
-        peak * unit,
-        tuple(edge * unit for edge in edges),
-        delay * dilation_rate,
-        (spread[0] * dilation_rate, spread[1] * dilation_rate),
-        linear,
-        line,
-        sparkline(_decibels(power, top), FLOOR_DB, 0.0),
+        dc_gain=gain,
+        peak_gain=scale * float(np.sqrt(top)),
+        peak_frequency=peak * unit,
+        cutoffs=tuple((_edges(taps, frequencies, power, top / 2) * unit).tolist()),
+        group_delay=float(delays[0]),
+        group_delay_range=(float(delays.min()), float(delays.max())),
+        linear_phase=linear,
+        taps=line,
+        gains=sparkline(_decibels(power, top), FLOOR_DB, 0.0),
     )
 
 
@@ -141,58 +140,52 @@ def _spectrum(taps: Array, real: bool) -> tuple[Array, Array]:
     points = 1 << max(_LEAST_POINTS, _OVERSAMPLING * len(taps) - 1).bit_length()
     if real:
         return np.fft.rfftfreq(points), np.fft.rfft(taps, points)
-    found = np.fft.fftshift(np.fft.fft(taps, points))
-    return np.linspace(-0.5, 0.5, points + 1), np.append(found, found[0])
+    spectrum = np.fft.fftshift(np.fft.fft(taps, points))
+    return np.linspace(-0.5, 0.5, points + 1), np.append(spectrum, spectrum[0])
 
 
 def _at(taps: Array, frequencies: Array) -> Array:
     """The response at any frequencies."""
     turns = np.multiply.outer(frequencies, np.arange(len(taps)))
     with one_blas_thread:
-        found: Array = np.exp(-2j * np.pi * turns) @ taps
-    return found
-
-
-def _delay(taps: Array, frequencies: Array) -> Array:
-    """Group delay, ``Re(DTFT(n h[n]) / DTFT(h[n]))``."""
-    found: Array = (_at(np.arange(len(taps)) * taps, frequencies) / _at(taps, frequencies)).real
-    return found
+        return np.asarray(np.exp(-2j * np.pi * turns) @ taps)
 
 
 def _peak(taps: Array, frequencies: Array, power: Array) -> tuple[float, float]:
-    """Where the power is largest, and how large."""
-    best = float(power.max())
-    level = np.flatnonzero(power >= best * (1 - _SAME))
-    where = float(frequencies[level[np.abs(frequencies[level]).argmin()]])
+    """Where the power is largest, and how large: the best point of the grid, and of finer ones around it."""
+    top = float(power.max())
+    equal = frequencies[power >= top * (1 - _SAME)]
+    peak = center = float(equal[np.abs(equal).argmin()])
     step = float(frequencies[1] - frequencies[0])
-    first = where
     for _ in range(4):
-        near = np.clip(first + np.linspace(-step, step, 33), frequencies[0], frequencies[-1])
-        found = np.abs(_at(taps, near)) ** 2
-        index = int(found.argmax())
-        first, step = float(near[index]), step / 16
-        if found[index] > best * (1 + _SAME):
-            where, best = first, float(found[index])
-    return where, best
+        near = np.clip(center + np.linspace(-step, step, 33), frequencies[0], frequencies[-1])
+        finer = np.abs(_at(taps, near)) ** 2
+        best = int(finer.argmax())
+        center, step = float(near[best]), step / 16
+        if finer[best] > top * (1 + _SAME):
+            peak, top = center, float(finer[best])
+    return peak, top
 
 
-def _edges(taps: Array, frequencies: Array, power: Array, passing: Array, half: float) -> list[float]:
-    """Frequencies where the power passes `half`: by false position, in its Illinois variant.
+def _edges(taps: Array, frequencies: Array, power: Array, half: float) -> Array:
+    """Frequencies where the power passes `half`, all at once by false position, in its Illinois variant.
 
     M. Dowell, P. Jarratt: "A modified regula falsi method for computing the root of an equation", BIT 11, 1971.
+    SciPy has root searches too, but to import scipy.optimize would double the time that the command takes.
     """
+    passing = power >= half
     index = np.flatnonzero(passing[1:] != passing[:-1])
     low, high = frequencies[index], frequencies[index + 1]
     below, above = power[index] - half, power[index + 1] - half
-    found = low - below * (high - low) / (above - below)
+    edges: Array = low - below * (high - low) / (above - below)
     for _ in range(_STEPS if len(index) * len(taps) <= _REFINABLE else 0):
-        there = np.abs(_at(taps, found)) ** 2 - half
-        before = np.sign(there) == np.sign(below)
-        # The end that stays counts half, lest it stay for ever.
-        below, above = np.where(before, there, below / 2), np.where(before, above / 2, there)
-        low, high = np.where(before, found, low), np.where(before, high, found)
-        found = low - below * (high - low) / (above - below)
-    return [float(edge) for edge in found]
+        value = np.abs(_at(taps, edges)) ** 2 - half
+        is_low = np.sign(value) == np.sign(below)
+        # The end that stays counts half, or it could stay for ever.
+        below, above = np.where(is_low, value, below / 2), np.where(is_low, above / 2, value)
+        low, high = np.where(is_low, edges, low), np.where(is_low, high, edges)
+        edges = low - below * (high - low) / (above - below)
+    return edges
 
 
 def _is_linear_phase(taps: Array, dtype: np.dtype[Any]) -> bool:
