@@ -37,7 +37,7 @@ def test_keras(index: int, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "complex64", "complex128"])
 @pytest.mark.parametrize("choice", CHOICES, ids=str)
 def test_dtype_and_shape(choice: object, dtype: str) -> None:
-    result = INITIALIZERS.function(choice)((5, 3, 2), dtype)  # type: ignore[arg-type]
+    result = INITIALIZERS.function(choice)((5, 3, 2), dtype)
     assert result.dtype == dtype
     assert result.shape == (5, 3, 2)
     assert np.isfinite(result).all()

@@ -151,7 +151,7 @@ def test_none_is_the_default_entry() -> None:
 def test_frozen() -> None:
     spec = LayerSpec(kernel_size=1)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        spec.strides = 2  # type: ignore[misc]
+        spec.strides = 2
     assert dataclasses.replace(spec, strides=2).strides == 2
 
 

@@ -150,7 +150,7 @@ class TestLoading:
         if bias is not None:
             arrays[f"{prefix}bias"] = bias
         if suffix == "npz":
-            np.savez(path, **arrays)  # type: ignore[arg-type]
+            np.savez(path, **arrays)
         else:
             with h5py.File(path, "w") as file:
                 for name, array in arrays.items():
@@ -162,7 +162,7 @@ class TestLoading:
             found = load_weights(address)
             assert np.array_equal(found.kernel, KERNEL)
             assert (found.bias is None) == (bias is None)
-            assert bias is None or np.array_equal(found.bias, bias)  # type: ignore[arg-type]
+            assert bias is None or np.array_equal(found.bias, bias)
             assert found.config is None
 
     @pytest.mark.parametrize("suffix", ["npz", "h5"])
@@ -252,7 +252,7 @@ class TestSaving:
         assert np.array_equal(found.kernel, KERNEL)
         assert found.kernel.dtype == KERNEL.dtype
         assert (found.bias is None) == (bias is None)
-        assert bias is None or np.array_equal(found.bias, bias)  # type: ignore[arg-type]
+        assert bias is None or np.array_equal(found.bias, bias)
 
     def test_npz_is_numpys(self, tmp_path: Path) -> None:
         save_weights(str(tmp_path / "w.npz"), Weights(KERNEL.transpose(2, 1, 0), np.arange(12.0)))
