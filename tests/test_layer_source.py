@@ -119,10 +119,10 @@ def test_where_settings_come_from(line: str, expected: dict[str, str]) -> None:
 
 
 def test_a_config_beside_weights_leaves_the_other_defaults() -> None:
-    ran = run("apply x.npy -w w.npz --config c.json --dry-run")
-    assert ran.code == 0
-    assert "strides 1" in ran.err
-    assert "padding" not in ran.err
+    (report,) = run("apply x.npy -w w.npz --config c.json --dry-run --json").reports
+    (note,) = report["notes"]
+    assert "strides 1" in note
+    assert "padding" not in note
 
 
 def test_a_keras_file_holds_them_all(place: Path) -> None:
