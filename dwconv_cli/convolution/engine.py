@@ -113,8 +113,8 @@ class Convolution:
                 self._prepared: Prepared = ComplexParts(inner, complex_taps, layer.data_format)
             else:
                 self._prepared = prepare(problem, kernel)
-        #: Blocks of outputs must begin at multiples of it.
-        self.panel = self._prepared.panel if self._prepared.whole_panels else 1
+        #: Calls of :meth:`run` must begin at multiples of so many outputs, and end there but for the recording's end.
+        self.panel = self._prepared.panel
         bias = _bias_for(
             weights.bias, channels, layer.depth_multiplier, self.precision.output if whole else compute
         )
@@ -208,8 +208,7 @@ class Convolution:
         if self.layer.data_format == "channels_first":
             share = -(-(stop - start) // self.threads)
             steps = max(steps, min(FULL_SPEED_STEPS, LARGEST_TILE_OUTPUTS // width, share))
-        panel = self._prepared.panel
-        steps = max(panel, steps // panel * panel)
+        steps = max(self.panel, steps // self.panel * self.panel)
         together = max(1, outputs // (width * max(1, min(steps, stop - start))))
         for item in range(0, batch, together):
             low = start

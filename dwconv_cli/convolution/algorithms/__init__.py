@@ -20,18 +20,16 @@ ALGORITHMS: dict[str, ModuleType] = {module.NAME: module for module in (direct, 
 
 
 class Prepared(Protocol):
-    """A kernel made ready by one algorithm; read-only, and so safe in several threads at once.
+    """A kernel that one algorithm has prepared. Calls do not change it, so several threads may use it at once.
 
     Attributes
     ----------
     panel : int
-        Outputs computed together, aligned to the absolute output index: the best multiple for tiles.
-    whole_panels : bool
-        Whether a call must hold whole panels and all their inputs, save at the recording's end.
+        A call must begin at a multiple of so many outputs, counted from the recording's first, and hold whole panels
+        with all their inputs, except at the recording's end.
     """
 
     panel: int
-    whole_panels: bool
 
     def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
         """Compute outputs from `start` on into `out` (B, n, C, M) from `x` (B, N, C), padded steps from `first`."""

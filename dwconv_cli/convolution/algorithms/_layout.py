@@ -1,4 +1,4 @@
-"""Recordings as they are expected to lie in memory."""
+"""Arrays that lie in memory as a data format says: what the algorithms work on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dwconv_cli.layer.axes import Axes
 
 
 def is_plain(array: Array, problem: Problem) -> bool:
-    """Whether each recording of (B, n, C) or (B, n, C, M) lies as the data format says, without gaps in its rows."""
+    """Whether the recordings of an array (B, n, C) or (B, n, C, M) lie as the data format says, without gaps in their rows."""
     size, flags = array.itemsize, array.flags
     if flags.c_contiguous and flags.aligned and problem.data_format == "channels_last":
         return True
     if not flags.aligned or any(stride < 0 or stride % size for stride in array.strides):
         return False
     if problem.data_format == "channels_first":
-        # Rows may lie any distance apart, as long as it is the same for all of them.
+        # The rows of different channels may lie any distance apart that is the same for all.
         several = array.ndim == 4 and 1 not in array.shape[2:]
         even = not several or array.strides[2] == array.shape[3] * array.strides[3]
         return even and (array.shape[1] == 1 or array.strides[1] == size)

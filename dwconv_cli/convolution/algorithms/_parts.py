@@ -1,4 +1,4 @@
-"""Complex numbers as twice as many real channels, so that algorithms know real numbers only.
+"""Complex numbers as twice as many real channels, so that an algorithm needs to know real numbers only.
 
 With real taps the real and the imaginary part of a channel are two channels with the same taps. With complex taps each
 of them meets the real and the imaginary part of every tap, and what belongs together is added up afterwards:
@@ -20,7 +20,7 @@ from dwconv_cli.convolution.scratch import SCRATCH
 
 
 def real_problem(problem: Problem, complex_taps: bool) -> Problem:
-    """The problem in real numbers that `problem`, of a complex dtype, is."""
+    """The problem in real numbers that replaces `problem`, whose dtype is complex."""
     return replace(
         problem,
         channels=2 * problem.channels,
@@ -36,7 +36,7 @@ def real_kernel(kernel: Array, complex_taps: bool) -> Array:
 
 
 class ComplexParts:
-    """An algorithm for real numbers on complex ones.
+    """A prepared kernel of real numbers, for complex data.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class ComplexParts:
 
     def __init__(self, inner: Any, complex_taps: bool, data_format: str) -> None:
         self._inner, self._complex_taps, self._data_format = inner, complex_taps, data_format
-        self.panel, self.whole_panels = inner.panel, inner.whole_panels
+        self.panel = inner.panel
 
     def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
         """Compute outputs from `start` on into complex `out` (B, n, C, M) from complex `x` (B, N, C)."""

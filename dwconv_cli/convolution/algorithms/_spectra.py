@@ -1,4 +1,4 @@
-"""Transforms along one axis, and products of spectra."""
+"""Fourier transforms along one axis, and products of spectra."""
 
 from __future__ import annotations
 
@@ -12,40 +12,30 @@ from dwconv_cli.errors.memory import scipy_module
 
 
 class Transform:
-    """The discrete Fourier transform of one length, for real samples.
-
-    Parameters
-    ----------
-    length : int
-    """
+    """The discrete Fourier transform of real samples, of one length."""
 
     def __init__(self, length: int) -> None:
-        fft = scipy_module("fft")  # a quarter of a second, only for those who transform
-
         self.length = length
-        self._forward: Any = fft.rfft
-        self._backward: Any = fft.irfft
+        # Imported here since it takes a quarter of a second, and most recordings need no transform.
+        self._fft: Any = scipy_module("fft")
 
     def forward(self, samples: Array, axis: int) -> Array:
-        """Spectra of samples, zeros added up to the length."""
-        spectrum: Array = self._forward(samples, self.length, axis=axis)
-        return spectrum
+        """Spectra of samples, which are filled up with zeros to the length."""
+        return np.asarray(self._fft.rfft(samples, self.length, axis=axis))
 
     def backward(self, spectrum: Array, axis: int) -> Array:
         """Samples of spectra, which may be overwritten."""
-        samples: Array = self._backward(spectrum, self.length, axis=axis, overwrite_x=True)
-        return samples
+        return np.asarray(self._fft.irfft(spectrum, self.length, axis=axis, overwrite_x=True))
 
     def correlated_with(self, taps: Array, axis: int) -> Array:
-        """What to multiply a spectrum by for the sums ``sum_k x[o + k] * taps[k]``."""
-        spectrum: Array = self.forward(taps, axis).conj()
-        return spectrum
+        """The factors of a spectrum that give the sums ``sum_k x[o + k] * taps[k]``."""
+        return self.forward(taps, axis).conj()
 
 
 def product(spectrum: Array, weights: Array) -> Array:
-    """``spectrum * weights`` in scratch.
+    """``spectrum * weights`` in scratch, with the operands always in this order.
 
-    Left to itself NumPy swaps the operands to put the result into a large temporary one, and complex products with
-    fused additions are not the same when swapped.
+    Without `out`, NumPy swaps them where it can reuse the memory of the second one, and a product of complex numbers
+    that is computed with fused additions has other bits then.
     """
     return np.multiply(spectrum, weights, out=SCRATCH.take("product", spectrum.shape, spectrum.dtype))

@@ -1,8 +1,8 @@
 """The direct sum: one multiplication and one addition a tap, in ascending order of the taps.
 
 An output is ``x0*w0``, then ``+ x1*w1``, and so on; each product and each sum is rounded to the compute dtype, and a tap
-that falls on padding is left out. That is the definition of this package's numbers: the extension and NumPy compute the
-same bits, on every machine, for any tiles and threads.
+that falls on padding is left out. This defines the bits of this package's outputs: the extension and NumPy compute the
+same ones, on every machine, for any tiles and threads.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from dwconv_cli.layer.geometry import tap_range
 
 NAME = "direct"
 
-# Bytes of the widest register that the extension uses, of its scratch, and of the rows whose weights are repeated.
-REGISTER = 64
-ROOM = 1 << 18
-ROW = 1 << 12
+# The widest register that the extension uses.
+REGISTER_BYTES = 64
+# What the extension packs steps into.
+SCRATCH_BYTES = 1 << 18
+# Weights are repeated for several steps up to this size of a row.
+LONGEST_ROW_BYTES = 1 << 12
 # Outputs that NumPy sums at a time: few enough for the second-level cache.
-BLOCK = 1 << 15
+NUMPY_TILE_OUTPUTS = 1 << 15
 
 
 def supports(problem: Problem) -> str | None:
-    """None: the direct sum takes every problem."""
+    """None, since the direct sum takes every problem."""
     return None
 
 
@@ -55,7 +57,6 @@ class Direct:
     """
 
     panel = 1
-    whole_panels = False
 
     def __init__(self, problem: Problem, kernel: Array) -> None:
         self.problem = problem
@@ -85,37 +86,37 @@ class Direct:
         target = out if is_plain(out, problem) else empty(out.shape, out.dtype, problem.data_format)
         at = start * problem.strides - first
         if EXTENSION is not None and self.compiled:
-            scratch = SCRATCH.take("direct", (ROOM // x.itemsize,), x.dtype)
+            scratch = SCRATCH.take("direct", (SCRATCH_BYTES // x.itemsize,), x.dtype)
             EXTENSION.direct(
                 x, self.weights, target, scratch, at, problem.strides, problem.dilation_rate, self.last
             )
         else:
             lanes = problem.channels * problem.depth_multiplier
-            steps = max(1, BLOCK // lanes // self._together * self._together)
+            steps = max(1, NUMPY_TILE_OUTPUTS // lanes // self._together * self._together)
             for low in range(0, target.shape[1], steps):
-                self._block(x, at + low * problem.strides, target[:, low : low + steps])
+                self._numpy_tile(x, at + low * problem.strides, target[:, low : low + steps])
         if target is not out:
             out[...] = target
 
-    def _block(self, x: Array, at: int, out: Array) -> None:
+    def _numpy_tile(self, x: Array, at: int, out: Array) -> None:
         """Sum outputs with NumPy; the first tap of the first one is step `at` of `x`."""
         problem, steps = self.problem, out.shape[1]
         products = empty(out.shape, out.dtype, problem.data_format)
         out[...] = 0
-        # The outputs from here on have a first product.
-        summed = steps
+        # The outputs from here on have their first product.
+        begun = steps
         with np.errstate(all="ignore"):
             for tap in range(problem.kernel_size):
                 begin = at + tap * problem.dilation_rate
                 low, high = tap_range(0, steps, begin, problem.strides, 0, x.shape[1])
-                for fresh, left, right in ((True, low, min(high, summed)), (False, max(low, summed), high)):
+                for is_first, left, right in ((True, low, min(high, begun)), (False, max(low, begun), high)):
                     if left >= right:
                         continue
-                    into = out[:, left:right] if fresh else products[:, left:right]
-                    self._multiply(x, begin + left * problem.strides, tap, into)
-                    if not fresh:
-                        out[:, left:right] += into
-                summed = min(summed, low)
+                    target = out[:, left:right] if is_first else products[:, left:right]
+                    self._multiply(x, begin + left * problem.strides, tap, target)
+                    if not is_first:
+                        out[:, left:right] += target
+                begun = min(begun, low)
 
     def _multiply(self, x: Array, begin: int, tap: int, out: Array) -> None:
         """Products of one tap: steps of `x` from `begin` on."""
@@ -123,7 +124,7 @@ class Direct:
         samples = x[:, begin : begin + (steps - 1) * problem.strides + 1 : problem.strides]
         rows = steps // self._together * self._together
         if multiplier == 1 and problem.strides == 1 and rows and self._together > 1:
-            # NumPy's inner loop runs along the last axis, which is worth making long.
+            # NumPy's inner loop runs along the last axis. Several steps in one row make it long.
             shape = (batch, -1, self.weights.shape[1])
             np.multiply(
                 samples[:, :rows].reshape(shape),
@@ -135,9 +136,9 @@ class Direct:
 
 
 def _steps_of_a_row(lanes: int, itemsize: int) -> int:
-    """Steps whose weights are repeated, so that a row is whole registers, unless that makes it long."""
-    register = REGISTER // itemsize
+    """Steps whose weights stand in one row, so that it fills whole registers; 1 where the row would be too long."""
+    register = REGISTER_BYTES // itemsize
     steps = register // math.gcd(lanes, register)
-    if steps * lanes * itemsize > ROW and lanes >= register:
+    if steps * lanes * itemsize > LONGEST_ROW_BYTES and lanes >= register:
         return 1
     return steps

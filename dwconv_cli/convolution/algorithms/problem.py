@@ -1,4 +1,4 @@
-"""What an algorithm is asked to do, as data."""
+"""What an algorithm is to compute, as data."""
 
 from __future__ import annotations
 
