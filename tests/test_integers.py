@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import helpers_cli
 import numpy as np
 import oracle
 import pytest
 import strategies
 from checks import examples
+from helpers_cli import run, save
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,7 +49,7 @@ def test_layers(layer: dict[str, Any]) -> None:
     assert np.array_equal(result, oracle.depthwise_conv1d(x, kernel, **layer).astype(np.float64))
 
 
-@examples(3)
+@examples(2)
 @given(
     case=strategies.exact_cases(strategies.layers(max_kernel_size=4), max_steps=12),
     data=st.sampled_from(DTYPES),
@@ -97,38 +97,27 @@ def test_exact_or_refused(case: strategies.Case, data: str, taps: str, seed: int
     ],
     ids=["sum", "wrap", "unsigned", "int32", "int16"],
 )
-def test_refused_and_the_advice_works(tmp_path: Path, data: Array, taps: Array, words: str) -> None:
-    source, kernel, out = tmp_path / "x.npy", tmp_path / "k.npy", tmp_path / "y.npy"
-    np.save(source, data)
-    np.save(kernel, taps)
-    refused = helpers_cli.run("apply", source, "-k", kernel, "-o", out)
+def test_refused_and_the_advice_works(place: Path, data: Array, taps: Array, words: str) -> None:
+    save(place / "x.npy", data)
+    save(place / "k.npy", taps)
+    refused = run("apply x.npy -k k.npy -o y.npy")
     assert refused.code == 2
     assert words in refused.err
-    assert not out.exists()
-    advice = re.search(r"use (--dtype) (\w+)", refused.err)
+    assert not (place / "y.npy").exists()
+    advice = re.search(r"use (--dtype \w+)", refused.err)
     assert advice
-    assert helpers_cli.run("apply", source, "-k", kernel, "-o", out, *advice.groups()).code == 0
+    assert run(f"apply x.npy -k k.npy -o y.npy {advice[1]}").code == 0
 
 
-def test_files_and_blocks(tmp_path: Path) -> None:
-    x = np.tile(stamps(), 300)[:, None].repeat(2, axis=1)
-    np.save(tmp_path / "x.npy", x)
-    np.save(tmp_path / "k.npy", np.array([-1, 1]))
-    done = helpers_cli.run(
-        "apply",
-        tmp_path / "x.npy",
-        "-k",
-        tmp_path / "k.npy",
-        "-o",
-        tmp_path / "y.npy",
-        "--memory-limit",
-        "1MiB",
-    )
-    assert done.code == 0
-    assert "integers are summed exactly, in 64 bits; the output is float64" in done.err
-    assert np.array_equal(np.load(tmp_path / "y.npy"), np.diff(x, axis=0).astype(np.float64))
-    stream = StreamingConv(
-        LayerSpec(kernel_size=2), Weights(np.array([[[-1]], [[1]]]), shared=True), channels=2, dtype=np.int64
-    )
+def test_files_and_blocks(place: Path) -> None:
+    x = np.tile(stamps(), 60)[:, None].repeat(2, axis=1)
+    save(place / "x.npy", x)
+    save(place / "k.npy", np.array([-1, 1]))
+    ran = run("apply x.npy -k k.npy -o y.npy --memory-limit 1MiB")
+    assert ran.code == 0
+    assert "integers are summed exactly, in 64 bits; the output is float64" in ran.err
+    assert np.array_equal(np.load("y.npy"), np.diff(x, axis=0).astype(np.float64))
+    kernel = Weights(np.array([[[-1]], [[1]]]), shared=True)
+    stream = StreamingConv(LayerSpec(kernel_size=2), kernel, channels=2, dtype=np.int64)
     pieces = [stream.push(x[begin : begin + 777]) for begin in range(0, len(x), 777)]
     assert np.array_equal(np.concatenate([*pieces, stream.finish()[0]]), np.diff(x, axis=0))
