@@ -13,7 +13,7 @@ from dwconv_cli.storage.hdf5_storage import storage_options
 
 if TYPE_CHECKING:
     from dwconv_cli.jobs.plan import JobPlan
-    from dwconv_cli.storage.hdf5.dimensions import Scale, Surroundings
+    from dwconv_cli.storage.hdf5 import Scale, Surroundings
 
 # Names under which files keep the rate of their samples, and the time between two; case, spaces, dashes and
 # underscores do not count.

@@ -52,7 +52,7 @@ def check_output(output: Address, storage: Mapping[str, Any], nbytes: int, makes
             raise OutputError(f"{output.path}: {os.strerror(errno.ENOSPC).lower()}; it needs {nbytes} bytes")
         return
     from dwconv_cli.storage.formats.hdf5 import check_name
-    from dwconv_cli.storage.hdf5.write import with_plugin
+    from dwconv_cli.storage.hdf5 import with_plugin
 
     with_plugin(storage)
     if output.name is not None and os.path.exists(output.path):

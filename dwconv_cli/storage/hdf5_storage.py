@@ -1,4 +1,4 @@
-"""How a new HDF5 dataset is stored: as asked, else as its input was."""
+"""How a new HDF5 dataset is stored: as options say, else as its input was."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 from dwconv_cli.errors import ShapeError
 
-# Large enough to compress and read well, small enough to pick a few seconds out of a recording.
+# Large enough to be compressed and read fast, and small enough that reading a few seconds reads little else.
 CHUNK_BYTES = 256 << 10
 OPTIONS = ("chunks", "compression", "compression_opts", "shuffle", "fletcher32")
-_KEPT = ("gzip", "lzf", "blosc", "zstd")
+# Compressions of an input that its output gets too.
+_CARRIED = ("gzip", "lzf", "blosc", "zstd")
 
 
 def storage_options(
@@ -19,7 +20,7 @@ def storage_options(
     itemsize: int,
     channels_first: bool,
     source: Mapping[str, Any],
-    asked: Mapping[str, Any],
+    requested: Mapping[str, Any],
 ) -> dict[str, Any]:
     """h5py's options for a dataset of `shape`.
 
@@ -31,33 +32,33 @@ def storage_options(
     channels_first : bool
         Whether steps are the last axis.
     source : mapping
-        How the input is stored; its compression is kept unless another is asked for.
-    asked : mapping
+        How the input is stored. Its compression and checksums are carried over unless others are requested.
+    requested : mapping
         ``chunks``, ``compression``, ``compression_opts``, ``shuffle``, ``fletcher32``; ``compression`` may be
         ``"none"``.
 
     Raises
     ------
     ShapeError
-        If the chunks asked for do not fit `shape`.
+        If the requested chunks do not fit `shape`.
     """
     options = {key: source[key] for key in ("shuffle", "fletcher32") if source.get(key)}
-    if source.get("compression") in _KEPT and "compression" not in asked:
+    if source.get("compression") in _CARRIED and "compression" not in requested:
         options |= {"compression": source["compression"], "compression_opts": source.get("compression_opts")}
-    options |= {key: value for key, value in asked.items() if key != "chunks"}
+    options |= {key: value for key, value in requested.items() if key != "chunks"}
     if options.get("compression") == "none":
-        options = {key: options[key] for key in ("shuffle", "fletcher32") if key in asked}
+        options = {key: options[key] for key in ("shuffle", "fletcher32") if key in requested}
     if options.get("compression_opts") is None or (
-        options.get("compression") != "gzip" and "compression_opts" not in asked
+        options.get("compression") != "gzip" and "compression_opts" not in requested
     ):
         options.pop("compression_opts", None)
-    chunks = asked.get("chunks")
+    chunks = requested.get("chunks")
     if chunks is not None and not isinstance(chunks, list | tuple):
         raise ShapeError(f"chunks must be a tuple with a size for each axis, got {chunks!r}")
     if chunks is not None and (len(chunks) != len(shape) or min(chunks) < 1):
-        shown = ",".join(map(str, chunks))
+        sides = ",".join(map(str, chunks))
         raise ShapeError(
-            f"--chunks {shown} does not fit an output of shape {shape}; give a size for each axis"
+            f"--chunks {sides} does not fit an output of shape {shape}; give a size for each axis"
         )
     if 0 in shape:
         return {}

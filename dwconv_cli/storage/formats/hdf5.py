@@ -15,10 +15,6 @@ from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.errors.system import reason
 from dwconv_cli.interrupts import undisturbed
 from dwconv_cli.storage import hdf5
-from dwconv_cli.storage.hdf5.chunks import ChunkReader, ChunkWriter, codec_of
-from dwconv_cli.storage.hdf5.output_file import OutputFile
-from dwconv_cli.storage.hdf5.write import create_dataset, is_taken, open_writable
-from dwconv_cli.storage.hdf5.write_dimensions import add_dimensions, detach_scales, merge_attributes
 from dwconv_cli.storage.protocols import Member
 from dwconv_cli.storage.runs import Selection, whole
 from dwconv_cli.storage.sink import FileSink, exists, output_errors
@@ -59,19 +55,14 @@ def open_output(sink: FileSink, kept_file: str | None, replaced: frozenset[str])
 
 @hdf5.rehearsed
 def check_name(path: str, name: str) -> None:
-    """Refuse a name for a new dataset where something else is in its way.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Raise an OutputError where something is in the way of a new dataset."""
     with hdf5.open_file(path) as file:
         for above in hdf5.ancestors(name)[1:]:
             if above in file and not hasattr(file[above], "keys"):
                 raise OutputError(
                     f"{path}::{above}: is a dataset, which holds no others; write to another name"
                 )
-        is_taken(file, name)
+        hdf5.is_taken(file, name)
 
 
 def _try_reading(path: str, name: str, allow_external: bool) -> None:
@@ -83,16 +74,7 @@ def _try_reading(path: str, name: str, allow_external: bool) -> None:
 
 
 class H5Reader:
-    """Blocks of one dataset.
-
-    Parameters
-    ----------
-    path : str
-    name : str
-        Absolute.
-    allow_external : bool
-        Whether the dataset's data may lie in other files.
-    """
+    """Blocks of one dataset, whose numbers may lie in other files if that is allowed."""
 
     sequential = False
     fortran = False
@@ -111,9 +93,9 @@ class H5Reader:
             self._left_out: list[str] = []
             self.attributes = hdf5.attributes(self._dataset, self._left_out)
             self.storage = {"format": "hdf5", **hdf5.describe(self._dataset)}
-            codec = codec_of(self._dataset)
+            codec = hdf5.codec_of(self._dataset)
             # None where HDF5 itself decompresses the chunks, or there are none.
-            self._chunk_reader = ChunkReader(self._dataset, codec) if codec else None
+            self._chunk_reader = hdf5.ChunkReader(self._dataset, codec) if codec else None
         except BaseException:
             self._file.close()
             raise
@@ -177,9 +159,9 @@ class H5Output:
                 raise OutputError(f"{sink.name}: {reason(error)}") from error
         # The groups that are made here, with their attributes; None until an input has given them some.
         self._groups: dict[str, dict[str, Any] | None] = {} if keep else {"/": None}
-        self._output_file = OutputFile(sink.fd, sink.name)
+        self._output_file = hdf5.OutputFile(sink.fd, sink.name)
         with undisturbed():
-            self._file = open_writable(self._output_file, keep is not None)
+            self._file = hdf5.open_writable(self._output_file, keep is not None)
 
     @undisturbed()
     def writer(
@@ -192,13 +174,13 @@ class H5Output:
     ) -> H5Writer:
         """A writer of a new dataset `name`, with `attributes` and h5py's storage `options`."""
         final = name
-        if is_taken(self._file, name):
+        if hdf5.is_taken(self._file, name):
             if name not in self._replace:
                 raise exists(f"{self._sink.name}::{name}")
             # The dataset that is replaced stays until the new one is complete, which gets its name then.
             name = f"{name}.{os.urandom(6).hex()}"
         new = [path for path in hdf5.ancestors(final)[1:] if path not in self._file]
-        dataset = create_dataset(self._file, name, shape, dtype, attributes or {}, options or {})
+        dataset = hdf5.create_dataset(self._file, name, shape, dtype, attributes or {}, options or {})
         self._groups |= dict.fromkeys(new)
         return H5Writer(self, dataset, final)
 
@@ -206,15 +188,10 @@ class H5Output:
         """Give the groups that were made here the attributes of those of the same name in `groups`."""
         for path, attributes in groups.items():
             if path in self._groups:
-                self._groups[path] = merge_attributes(self._file[path], attributes, self._groups[path])
+                self._groups[path] = hdf5.merge_attributes(self._file[path], attributes, self._groups[path])
 
     def check(self) -> None:
-        """Raise the first error of the disk, if there was one.
-
-        Raises
-        ------
-        OutputError
-        """
+        """Raise the first error of the disk, if there was one."""
         if self._output_file.error is not None:
             raise OutputError(
                 f"{self._sink.name}: {reason(self._output_file.error)}"
@@ -250,8 +227,8 @@ class H5Writer:
         self._name = "/" + name.lstrip("/")
         self.shape: tuple[int, ...] = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
-        codec = codec_of(dataset)
-        self._chunk_writer = ChunkWriter(dataset, codec) if codec else None
+        codec = hdf5.codec_of(dataset)
+        self._chunk_writer = hdf5.ChunkWriter(dataset, codec) if codec else None
         self._surroundings: hdf5.Surroundings | None = None
 
     def describe(self, surroundings: hdf5.Surroundings) -> None:
@@ -278,11 +255,11 @@ class H5Writer:
                 self._chunk_writer.finish()
             if self._dataset.name != self._name:
                 file = self._dataset.file
-                detach_scales(file[self._name])
+                hdf5.detach_scales(file[self._name])
                 del file[self._name]
                 file.move(self._dataset.name, self._name)
         if self._surroundings is not None:
-            add_dimensions(self._dataset, self._surroundings.dimensions)
+            hdf5.add_dimensions(self._dataset, self._surroundings.dimensions)
             with undisturbed():
                 self._output.describe_groups(self._surroundings.groups)
         with undisturbed():

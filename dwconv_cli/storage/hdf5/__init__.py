@@ -20,37 +20,49 @@ Whoever works on a file by its path calls :func:`rehearse` first, or decorates t
 """
 
 from dwconv_cli.storage.hdf5.blocks import read, read_array
-from dwconv_cli.storage.hdf5.dimensions import Dimension, Surroundings, ancestors, is_scale, surroundings
+from dwconv_cli.storage.hdf5.chunks import ChunkReader, ChunkWriter, codec_of
+from dwconv_cli.storage.hdf5.dimensions import Scale, Surroundings, ancestors, is_scale, surroundings
 from dwconv_cli.storage.hdf5.files import open_file, open_stream
 from dwconv_cli.storage.hdf5.filters import describe
 from dwconv_cli.storage.hdf5.guard import dataset
-from dwconv_cli.storage.hdf5.listing import Entry, children, datasets, is_private, walk
+from dwconv_cli.storage.hdf5.listing import children, datasets, is_private, walk
 from dwconv_cli.storage.hdf5.messages import errors
 from dwconv_cli.storage.hdf5.names import find
+from dwconv_cli.storage.hdf5.output_file import OutputFile
 from dwconv_cli.storage.hdf5.read_attributes import as_text, attribute, attributes
 from dwconv_cli.storage.hdf5.rehearsal import distrust, read_through, rehearse, rehearsed
 from dwconv_cli.storage.hdf5.sources import other_files
-from dwconv_cli.storage.hdf5.write import pack
+from dwconv_cli.storage.hdf5.write import create_dataset, is_taken, open_writable, pack, with_plugin
+from dwconv_cli.storage.hdf5.write_dimensions import add_dimensions, detach_scales, merge_attributes
 
 __all__ = [
-    "Dimension",
-    "Entry",
+    "ChunkReader",
+    "ChunkWriter",
+    "OutputFile",
+    "Scale",
     "Surroundings",
+    "add_dimensions",
     "ancestors",
     "as_text",
     "attribute",
     "attributes",
     "children",
+    "codec_of",
+    "create_dataset",
     "dataset",
     "datasets",
     "describe",
+    "detach_scales",
     "distrust",
     "errors",
     "find",
     "is_private",
     "is_scale",
+    "is_taken",
+    "merge_attributes",
     "open_file",
     "open_stream",
+    "open_writable",
     "other_files",
     "pack",
     "read",
@@ -60,4 +72,5 @@ __all__ = [
     "rehearsed",
     "surroundings",
     "walk",
+    "with_plugin",
 ]

@@ -65,12 +65,9 @@ def _bad_chunk(data: h5py.Dataset, selection: tuple[slice, ...]) -> tuple[int, .
 
 
 def read_array(data: h5py.Dataset, limit: int = MAX_ARRAY_BYTES) -> Array:
-    """Read a whole small array, such as weights; Keras's bfloat16 comes back as float32, which holds it exactly.
+    """Read a whole array, such as weights, of at most `limit` bytes.
 
-    Raises
-    ------
-    UnsafeFileError
-        The array is larger than `limit` bytes.
+    Keras's bfloat16 comes back as float32, which holds it exactly.
     """
     size = data.size * data.id.get_type().get_size()
     if size > limit:

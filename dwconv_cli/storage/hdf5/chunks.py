@@ -13,8 +13,7 @@ import math
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -24,23 +23,16 @@ from dwconv_cli.arrays import Array
 from dwconv_cli.storage.hdf5.blocks import read
 from dwconv_cli.threads import available, submit
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 Selection = tuple[slice, ...]
 
 _SHUFFLE, _DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
 
 
 class Codec(NamedTuple):
-    """How the chunks of a dataset are stored.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of a chunk.
-    dtype : dtype
-    level : int
-        Of zlib.
-    shuffle : bool
-    """
+    """How the chunks of a dataset are stored: their shape and dtype, zlib's level, and whether bytes are shuffled."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -55,13 +47,7 @@ class Codec(NamedTuple):
         return zlib.compress(numbers, self.level)
 
     def decode(self, stored: bytes) -> Array:
-        """A whole chunk from what HDF5 stores.
-
-        Raises
-        ------
-        zlib.error, ValueError
-            If it is damaged.
-        """
+        """A whole chunk from what HDF5 stores; ``zlib.error`` or ValueError if that is damaged."""
         size = math.prod(self.shape) * self.dtype.itemsize
         # A damaged or malicious stream might expand to far more than a chunk.
         expander = zlib.decompressobj()
@@ -87,26 +73,14 @@ def codec_of(dataset: h5py.Dataset) -> Codec | None:
 
 
 class ChunkReader:
-    """Blocks of a dataset, whose chunks are decompressed in several threads.
-
-    Parameters
-    ----------
-    dataset : h5py.Dataset
-    codec : Codec
-    """
+    """Blocks of a dataset, whose chunks are decompressed in several threads."""
 
     def __init__(self, dataset: h5py.Dataset, codec: Codec) -> None:
         self._dataset = dataset
         self._codec = codec
 
     def read(self, selection: Selection, out: Array) -> None:
-        """Copy the selected part into `out`, cast to its dtype.
-
-        Raises
-        ------
-        InputError
-            Naming the chunk that is damaged.
-        """
+        """Copy the selected part into `out`, cast to its dtype; an InputError names the chunk that is damaged."""
         waiting: deque[tuple[Future[Array], Selection, Selection]] = deque()
         for corner in _corners(selection, self._codec.shape):
             shared = _overlap(corner, self._codec.shape, selection)
@@ -149,13 +123,7 @@ class ChunkReader:
 
 
 class ChunkWriter:
-    """Blocks into a new dataset; each chunk is compressed when all of it is there.
-
-    Parameters
-    ----------
-    dataset : h5py.Dataset
-    codec : Codec
-    """
+    """Blocks into a new dataset; each chunk is compressed when all of it is there."""
 
     def __init__(self, dataset: h5py.Dataset, codec: Codec) -> None:
         self._dataset = dataset

@@ -32,13 +32,7 @@ _LABELS, _SCALES, _DATASETS = "DIMENSION_LABELS", "DIMENSION_LIST", "REFERENCE_L
 
 
 def is_scale(file: h5py.File, name: str) -> bool:
-    """Whether a dataset holds the values along a dimension of others.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read.
-    """
+    """Whether a dataset holds the values along a dimension of others."""
     with errors(file, name):
         return bool(h5py.h5ds.is_scale(h5py.h5d.open(file.id, encode(name))))
 
@@ -47,21 +41,9 @@ def is_scale(file: h5py.File, name: str) -> bool:
 class Scale:
     """The values along a dimension, such as the time of each step.
 
-    Parameters
-    ----------
-    name : str
-        Absolute name of the dataset that holds them.
-    title : str
-        What the scale itself is called.
-    length : int
-    dtype : dtype
-    attributes : dict
-    storage : dict
-        As :func:`~dwconv_cli.storage.hdf5.describe` tells it.
-    read : callable
-        ``(start, stop) -> array``.
-    options : dict
-        h5py's storage options where it is written.
+    `name` is that of the dataset, and `title` what the scale itself is called. `storage` is as
+    :func:`~dwconv_cli.storage.hdf5.describe` tells it; `options` are h5py's where the scale is written.
+    ``read(start, stop)`` returns some of the values.
     """
 
     name: str

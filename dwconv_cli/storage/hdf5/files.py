@@ -41,15 +41,8 @@ class _File(h5py.File):  # type: ignore[misc]
 def open_file(path: str | os.PathLike[str]) -> h5py.File:
     """Open an HDF5 file for reading; a context manager.
 
-    Parameters
-    ----------
-    path : path
-        A regular file. It may begin with a user block, such as the header that MATLAB 7.3 writes.
-
-    Raises
-    ------
-    InputError
-        The file is missing, no regular file, not HDF5, cut short, or locked by a writer.
+    It may begin with a user block, such as the header that MATLAB 7.3 writes. An InputError says that it is missing,
+    no regular file, not HDF5, cut short, or locked by a writer.
     """
     path = os.fspath(path)
     try:
@@ -67,13 +60,7 @@ def open_file(path: str | os.PathLike[str]) -> h5py.File:
 
 
 def open_stream(stream: IO[bytes], label: str) -> h5py.File:
-    """Open an HDF5 file inside a seekable stream, such as a member of an archive; `label` names it in messages.
-
-    Raises
-    ------
-    InputError
-        It is no readable HDF5 file.
-    """
+    """Open an HDF5 file inside a seekable stream, such as a member of an archive; `label` names it in messages."""
     named = _NamedStream(stream, label)
     _streams[repr(named)] = named
     _check_signature(stream, repr(named))

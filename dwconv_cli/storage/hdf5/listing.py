@@ -12,6 +12,7 @@ import numpy as np
 
 from dwconv_cli.errors import UnsafeFileError
 from dwconv_cli.storage.hdf5.messages import errors, file_name
+from dwconv_cli.storage.hdf5.read_attributes import as_text
 
 MAX_OBJECTS = 100_000
 MAX_DEPTH = 64
@@ -88,10 +89,7 @@ def children(group: h5py.Group) -> list[Entry]:
 def walk(group: h5py.Group) -> Iterator[Entry]:
     """Yield every link below a group (or file), depth first in file order; each group is entered once.
 
-    Raises
-    ------
-    UnsafeFileError
-        More than ``MAX_OBJECTS`` links or ``MAX_DEPTH`` levels.
+    More than ``MAX_OBJECTS`` links or ``MAX_DEPTH`` levels are an UnsafeFileError.
     """
     with errors(group):
         # The links of the groups that are being walked, from the outermost to the innermost.
@@ -180,17 +178,14 @@ def is_private(file: h5py.File, entry: Entry) -> bool:
     if entry.name.split("/", 2)[1] in _PRIVATE_ROOTS:
         return True
     with errors(file, entry.name):
-        dataset = h5py.h5d.open(file.id, encode(entry.name))
-        if not h5py.h5a.exists(dataset, b"CLASS") or not h5py.h5a.exists(dataset, b"NAME"):
+        attributes = file[entry.name].attrs
+        if "CLASS" not in attributes or "NAME" not in attributes:
             return False
-        name = h5py.h5a.open(dataset, b"NAME")
+        name = attributes.get_id("NAME")
         kind = name.get_type()
-        # netCDF-4 writes text of fixed length; other text needs checks before it is read, and cannot be netCDF-4's.
-        if (
-            kind.get_class() != h5py.h5t.STRING
-            or kind.is_variable_str()
-            or name.get_storage_size() > _MAX_NAME_BYTES
-        ):
+        # netCDF-4 writes text of fixed length. Other text would need checks before it is read, and is not netCDF-4's.
+        if kind.get_class() != h5py.h5t.STRING or kind.is_variable_str():
             return False
-        value = h5py.Dataset(dataset).attrs["NAME"]
-    return (encode(value) if isinstance(value, str) else bytes(value)).startswith(NO_VALUES.encode())
+        return name.get_storage_size() <= _MAX_NAME_BYTES and (as_text(attributes["NAME"]) or "").startswith(
+            NO_VALUES
+        )

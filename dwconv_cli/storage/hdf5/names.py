@@ -17,24 +17,11 @@ MAX_SOFT_LINKS = 16
 def find(
     file: h5py.File, name: str, *, allow_external: bool = False, soft_links: bool = True
 ) -> h5py.Dataset | h5py.Group:
-    """Open a group or dataset by name, looking at every link on the way before following it.
+    """Open a group or dataset by its absolute name, whose leading ``/`` may be left out.
 
-    Parameters
-    ----------
-    file : h5py.File
-    name : str
-        Absolute; a leading ``/`` may be left out.
-    allow_external : bool
-        Follow external links to other files.
-    soft_links : bool
-        Follow soft links inside the file (recordings); weight files have no use for them.
-
-    Raises
-    ------
-    InputError
-        Nothing has this name (the message lists the nearest), or links loop.
-    UnsafeFileError
-        The way there leads through a link that is not allowed.
+    External links to other files are followed only if that is allowed. Soft links are followed in recordings; weight
+    files have no use for them. Another link on the way is an UnsafeFileError; a name that nothing has, or links that
+    lead in a circle, are an InputError.
     """
     with errors(file, name):
         return _follow(file, name, allow_external, soft_links)

@@ -15,21 +15,9 @@ from dwconv_cli.text import printable
 
 
 class OutputFile(io.RawIOBase):
-    """A readable and writable file over a descriptor; errors of the disk are remembered instead of raised.
+    """A file over a descriptor that is open for reading and writing, and not closed here.
 
-    After the first error nothing is written any more.
-
-    Parameters
-    ----------
-    fd : int
-        Open for reading and writing; not closed here.
-    name : str
-        For messages.
-
-    Attributes
-    ----------
-    error : OSError or None
-        The first error of the disk.
+    Instead of raising the first error of the disk, it keeps it in `error`, and writes nothing any more.
     """
 
     def __init__(self, fd: int, name: str) -> None:

@@ -27,13 +27,7 @@ _SCALE_ATTRIBUTES = ("DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS", "CL
 
 
 def attribute(obj: h5py.HLObject, name: str) -> Any:
-    """Return one attribute, None if there is no such one.
-
-    Raises
-    ------
-    UnsafeFileError
-        It is too large or of a kind that is not read.
-    """
+    """Return one attribute, None if there is none; an UnsafeFileError if it is too large or of a kind not read."""
     with errors(obj):
         if name not in obj.attrs:
             return None
@@ -52,16 +46,7 @@ def as_text(value: Any) -> str | None:
 def attributes(obj: h5py.HLObject, left_out: list[str] | None = None) -> dict[str, Any]:
     """Return the attributes worth copying: no dimension scales, no references, nothing of unreasonable size.
 
-    Parameters
-    ----------
-    obj : group or dataset
-    left_out : list of str, optional
-        Gets the names of those that are too large, or of a kind that is not copied.
-
-    Raises
-    ------
-    InputError
-        An attribute cannot be read.
+    `left_out` gets the names of those that are too large, or of a kind that is not copied.
     """
     copied: dict[str, Any] = {}
     room = MAX_COPIED_BYTES

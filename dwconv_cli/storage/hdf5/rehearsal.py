@@ -170,23 +170,9 @@ def rehearsed(work: Callable[P, R]) -> Callable[P, R]:
 def rehearse(work: Callable[..., object], path: Any, *args: Any) -> None:
     """Have the child call ``work(path, *args)``; what it returns or raises does not matter.
 
-    The same work on a file that did not change is tried only once.
-
-    Parameters
-    ----------
-    work : callable
-        A function of a module, so that it can be named to the child.
-    path : path
-        The file that is looked at.
-    *args
-        Words and numbers.
-
-    Raises
-    ------
-    InputError
-        HDF5 crashes on the file, or gets nowhere.
-    OutOfMemoryError
-        The child was killed, as the system does when memory ends.
+    `work` is a function of a module, and `args` are words and numbers, so that they can be sent to the child. The
+    same work on a file that did not change is tried only once. An InputError tells that HDF5 crashes on the file or
+    gets nowhere, an OutOfMemoryError that the child was killed, as the system does when memory ends.
     """
     if child.is_here:
         return

@@ -42,13 +42,7 @@ def located(data: h5py.Dataset, source: tuple[str, str]) -> tuple[str | None, st
 
 
 def other_files(path: str, name: str) -> list[str]:
-    """Paths of the other files in which a dataset lies, by links, external storage or mappings.
-
-    Raises
-    ------
-    InputError
-        If it cannot be found.
-    """
+    """Paths of the other files in which a dataset lies, by links, external storage or mappings."""
     paths: set[str] = set()
     with open_file(path) as file, errors(file, name):
         _collect(find(file, name, allow_external=True), paths, 0)

@@ -44,12 +44,9 @@ _checked_files: set[int] = set()
 
 
 def check_collections(obj: h5py.HLObject) -> None:
-    """Refuse a file whose collections of text are damaged; an open file is checked once.
+    """Refuse a file where the objects of a collection do not fill it, or a reference claims more than its text has.
 
-    Raises
-    ------
-    InputError
-        The objects of a collection do not fill it, or a reference claims more than its text has.
+    An open file is checked once.
     """
     file_number = h5py.h5o.get_info(obj.id).fileno
     if file_number in _checked_files:
@@ -74,13 +71,7 @@ def check_collections(obj: h5py.HLObject) -> None:
 
 
 def read_texts(data: h5py.Dataset) -> Array:
-    """Read a small dataset of texts along one axis, which lies in one piece, without HDF5.
-
-    Raises
-    ------
-    InputError
-        It is large, stored in chunks, or damaged.
-    """
+    """Read a dataset of texts along one axis without HDF5; refuse one that is large, in chunks, or damaged."""
     place = where(data)
     with errors(data), open_bytes(data) as stream:
         start, file = data.id.get_offset(), data.file

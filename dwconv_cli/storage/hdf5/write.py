@@ -41,14 +41,7 @@ def create_dataset(
 ) -> h5py.Dataset:
     """Make a new dataset with attributes.
 
-    Parameters
-    ----------
-    options : mapping
-        h5py's ``chunks``, ``compression``, ``compression_opts``, ``shuffle``, ``fletcher32``.
-
-    Raises
-    ------
-    OutputError
+    `options` are ``chunks``, ``compression``, ``compression_opts``, ``shuffle`` and ``fletcher32``, as h5py has them.
     """
     with writing(file, name):
         dataset = file.create_dataset(name, shape, dtype, track_times=False, **with_plugin(options))
@@ -58,12 +51,7 @@ def create_dataset(
 
 
 def with_plugin(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `options` as h5py takes them: a compression that is a plugin of HDF5 is spelt out for it.
-
-    Raises
-    ------
-    MissingExtraError
-    """
+    """Return `options` as h5py takes them: a compression that is a plugin of HDF5 is spelt out for it."""
     spelt_out = dict(options)
     name = spelt_out.get("compression")
     if name not in PLUGINS:
@@ -80,13 +68,7 @@ def with_plugin(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_taken(file: h5py.File, name: str) -> bool:
-    """Whether a dataset has this name.
-
-    Raises
-    ------
-    OutputError
-        If something else has it, which is not replaced.
-    """
+    """Whether a dataset has this name; an OutputError if something else has it, which is not replaced."""
     with writing(file, name):
         kind = file.get(name, getclass=True, getlink=True)
         if kind is None:
@@ -99,14 +81,8 @@ def is_taken(file: h5py.File, name: str) -> bool:
 def pack(arrays: Mapping[str, Array], groups: Mapping[str, Mapping[str, str]]) -> bytes:
     """Return the bytes of a small HDF5 file; the same arguments give the same bytes.
 
-    It is made in memory, so that HDF5 never meets a full disk, after which it could not go on.
-
-    Parameters
-    ----------
-    arrays : mapping of str to ndarray
-        Datasets by absolute name.
-    groups : mapping of str to mapping
-        Groups by name, with their attributes; a group is made even if it holds nothing.
+    It has the datasets in `arrays`, and the `groups` with their attributes, even those that hold nothing. It is made
+    in memory, since HDF5 cannot go on after it has met a full disk.
     """
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:

@@ -17,19 +17,10 @@ from dwconv_cli.storage.hdf5.write import create_dataset
 
 
 def add_dimensions(data: h5py.Dataset, dimensions: Sequence[Dimension]) -> None:
-    """Give `data` labels and scales; a scale that the file has already, with the same values, is used again.
+    """Give `data` labels and scales, one dimension for each axis.
 
-    Parameters
-    ----------
-    data : h5py.Dataset
-    dimensions : sequence of Dimension
-        One for each axis.
-
-    Raises
-    ------
-    InputError
-        The values of a scale cannot be read.
-    OutputError
+    A scale that the file has already, with the same values, is used again. An InputError tells that the values of a
+    scale cannot be read.
     """
     with writing(data):
         for axis, dimension in enumerate(dimensions):

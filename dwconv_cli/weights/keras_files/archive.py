@@ -31,15 +31,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_archive(path: Path, possible: bool = False) -> list[KerasLayer]:
-    """Read the layers of a ``.keras`` file or folder.
-
-    Raises
-    ------
-    InputError
-        A member is missing, twice there, cut short or corrupt.
-    UnsafeFileError
-        A member expands to far more than the archive has.
-    """
+    """Read the layers of a ``.keras`` file or folder; see :meth:`Store.layers`."""
     if path.is_dir():
         return _read_folder(path, possible)
     try:

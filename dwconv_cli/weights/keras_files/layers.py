@@ -83,18 +83,10 @@ def read_all(
     read_others: Callable[[set[str]], list[KerasLayer]],
     possible: bool,
 ) -> list[KerasLayer]:
-    """Read the layers of a file.
+    """Read the layers that the config of a file lists, if it has one, and those that its weights show besides.
 
-    Parameters
-    ----------
-    listed : iterable of ListedLayer
-        The layers of the config, where there is one.
-    read_listed : callable
-        Reads the weights of one of them.
-    read_others : callable
-        Reads the layers that the weights show besides; gets the groups of those that were read.
-    possible : bool
-        Add what may be a DepthwiseConv1D, and what is a class of somebody's own.
+    `read_listed` reads one of the former; `read_others` gets their groups and reads the latter. Those that only may be
+    a DepthwiseConv1D, and classes of somebody's own, are returned only if `possible` asks for them.
     """
     layers: list[KerasLayer] = []
     for layer in listed:
@@ -127,13 +119,7 @@ def make_layer(
     doubt: Doubt,
     named: bool = True,
 ) -> KerasLayer:
-    """Put a layer of the file `label` together.
-
-    Raises
-    ------
-    InputError
-        Weights are missing, of the wrong shape, or not those of the config.
-    """
+    """Put a layer of the file `label` together; refuse weights that are missing or do not fit the config."""
     where = f"{label}::{printable(path)}"
     if class_name == SEPARABLE:
         # Its bias and activation come after the pointwise half, which is another layer here.

@@ -43,13 +43,7 @@ def is_legacy(file: Any) -> bool:
 def read_legacy(
     file: Any, label: str, listed: list[ListedLayer] | None = None, possible: bool = False
 ) -> list[KerasLayer]:
-    """Read the layers of a legacy file; see :meth:`~dwconv_cli.weights.keras_files.store.Store.layers`.
-
-    Raises
-    ------
-    InputError
-        The config is malformed, or the weights cannot be told apart.
-    """
+    """Read the layers of a legacy file; see :meth:`~dwconv_cli.weights.keras_files.store.Store.layers`."""
     config = hdf5.attribute(file, "model_config")
     if config is not None:
         if listed is not None:

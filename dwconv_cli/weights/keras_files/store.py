@@ -63,14 +63,7 @@ def is_store(file: Any) -> bool:
 
 
 class Store:
-    """The variables of one weights file, or of the shards that make up one.
-
-    Parameters
-    ----------
-    files : list of h5py.File
-    label : str
-        What messages call it.
-    """
+    """The variables of one weights file, or of the shards that make up one; `label` names it in messages."""
 
     def __init__(self, files: list[Any], label: str) -> None:
         self.label = label
@@ -96,10 +89,8 @@ class Store:
     def layers(self, listed: list[ListedLayer] | None = None, possible: bool = False) -> list[KerasLayer]:
         """Read the layers of a config (`listed`), and those that the weights show besides; see :func:`read_all`.
 
-        Raises
-        ------
-        InputError
-            Weights are missing. Models that share a layer store it once, and only names tell which.
+        An InputError tells that weights are missing. Models that share a layer store it once, and only names tell
+        whose it is.
         """
         self._check_groups(listed or [])
         return read_all(listed or [], self._listed_layer, self._other_layers, possible)

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.dtype_policy import policy_name
 from dwconv_cli.layer.keras_models import snake_case
@@ -21,7 +22,7 @@ from dwconv_cli.weights.keras_files.layers import DEPTHWISE
 
 # The first version that keeps layer names beside weights, as is done here.
 KERAS_VERSION = "3.6.0"
-# A fixed date, the first a zip can hold: the same layer gives the same bytes.
+# A fixed date, so that the same layer gives the same bytes; it is the first that a zip can hold.
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _SAVED = "1980-01-01@00:00:00"
 _MODEL = "dwconv"
@@ -31,15 +32,13 @@ _MODEL = "dwconv"
 _KEYS = tuple(dict.fromkeys(("name", "trainable", "dtype", "depth_multiplier", *SETTINGS)))
 
 
-def write_weights_h5(
-    target: IO[bytes], config: Mapping[str, Any], kernel: np.ndarray, bias: np.ndarray | None
-) -> None:
+def write_weights_h5(target: IO[bytes], config: Mapping[str, Any], kernel: Array, bias: Array | None) -> None:
     """Write a ``.weights.h5`` for ``load_weights`` of a model whose one layer with weights is this DepthwiseConv1D.
 
     Parameters
     ----------
     target : binary file
-        Written in one go; to make that atomic is the caller's part.
+        The caller sees to it that a file which could not be written whole does not stay.
     config : mapping
         Keras config of the layer; its ``name`` goes into the file.
     kernel : ndarray, shape (K, C, M)
@@ -55,9 +54,7 @@ def write_weights_h5(
     _write(target, _weights(_checked(config, kernel), kernel, bias))
 
 
-def write_keras(
-    target: IO[bytes], config: Mapping[str, Any], kernel: np.ndarray, bias: np.ndarray | None
-) -> None:
+def write_keras(target: IO[bytes], config: Mapping[str, Any], kernel: Array, bias: Array | None) -> None:
     """Write a ``.keras`` that ``keras.saving.load_model`` opens: a Sequential of Input and this DepthwiseConv1D.
 
     Parameters and errors are those of :func:`write_weights_h5`. The input takes any number of steps.
@@ -75,7 +72,7 @@ def write_keras(
     _write(target, buffer.getvalue())
 
 
-def _checked(config: Mapping[str, Any], kernel: np.ndarray) -> dict[str, Any]:
+def _checked(config: Mapping[str, Any], kernel: Array) -> dict[str, Any]:
     if kernel.dtype.kind != "f":
         raise LayerError(
             f"Keras keeps real floating-point weights only, not {kernel.dtype}; convert them with --dtype"
@@ -88,7 +85,7 @@ def _checked(config: Mapping[str, Any], kernel: np.ndarray) -> dict[str, Any]:
     return {"name": snake_case(DEPTHWISE), **layer}
 
 
-def _weights(layer: dict[str, Any], kernel: np.ndarray, bias: np.ndarray | None) -> bytes:
+def _weights(layer: dict[str, Any], kernel: Array, bias: Array | None) -> bytes:
     group = f"layers/{snake_case(DEPTHWISE)}/vars"
     arrays = {"0": kernel} if bias is None else {"0": kernel, "1": bias}
     return hdf5.pack(
@@ -97,7 +94,7 @@ def _weights(layer: dict[str, Any], kernel: np.ndarray, bias: np.ndarray | None)
     )
 
 
-def _model(layer: dict[str, Any], kernel: np.ndarray) -> dict[str, Any]:
+def _model(layer: dict[str, Any], kernel: Array) -> dict[str, Any]:
     taps, channels, multiplier = kernel.shape
     first = layer.get("data_format") == "channels_first"
     shape = [None, channels, None] if first else [None, None, channels]
@@ -127,7 +124,7 @@ def _model(layer: dict[str, Any], kernel: np.ndarray) -> dict[str, Any]:
 
 
 def _write(target: IO[bytes], content: bytes) -> None:
-    # An unbuffered file may take less than it is given.
+    # An unbuffered file may write only a part at once.
     left = memoryview(content)
     while left:
         left = left[target.write(left) :]
