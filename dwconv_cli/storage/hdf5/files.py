@@ -80,7 +80,7 @@ class _NamedStream(io.BufferedReader):
         """Leave the stream open: it belongs to the caller."""
 
 
-# Open streams by the name that h5py has for them.
+# Open streams by the names that h5py has for them, which are all that an object tells of its file.
 _streams: WeakValueDictionary[str, _NamedStream] = WeakValueDictionary()
 
 

@@ -23,7 +23,7 @@ _OBJECT_KINDS = {h5py.h5o.TYPE_GROUP: "group", h5py.h5o.TYPE_DATASET: "dataset"}
 _UNLIMITED = (2**64 - 1, h5py.h5s.UNLIMITED)
 # MATLAB keeps the contents of cells and objects in these groups; they are no recordings.
 _PRIVATE_ROOTS = ("#refs#", "#subsystem#")
-# netCDF-4 keeps the length of a dimension without values in a dataset whose attribute NAME begins with this.
+# netCDF-4 keeps the length of a dimension without values in a dataset whose attribute NAME begins so.
 NO_VALUES = "This is a netCDF dimension but not a netCDF variable"
 _MAX_NAME_BYTES = 1024
 
@@ -69,7 +69,7 @@ def address(obj: h5py.HLObject) -> tuple[int, int]:
 
 
 def is_numeric(dtype: np.dtype) -> bool:
-    """Whether a dtype holds plain numbers; an enumeration carries metadata, and is none, but for h5py's booleans."""
+    """Whether a dtype holds plain numbers. h5py marks other types by metadata, such as enumerations."""
     return dtype.kind in "biufc" and not dtype.metadata
 
 
@@ -186,6 +186,5 @@ def is_private(file: h5py.File, entry: Entry) -> bool:
         # netCDF-4 writes text of fixed length. Other text would need checks before it is read, and is not netCDF-4's.
         if kind.get_class() != h5py.h5t.STRING or kind.is_variable_str():
             return False
-        return name.get_storage_size() <= _MAX_NAME_BYTES and (as_text(attributes["NAME"]) or "").startswith(
-            NO_VALUES
-        )
+        text = as_text(attributes["NAME"]) if name.get_storage_size() <= _MAX_NAME_BYTES else None
+        return (text or "").startswith(NO_VALUES)

@@ -52,7 +52,7 @@ def read_archive(path: Path, possible: bool = False) -> list[KerasLayer]:
 
 
 def _layers(config: bytes, weights: Any, label: str, possible: bool) -> list[KerasLayer]:
-    # A config may say nothing about the layers of a subclassed model; then the weights have to.
+    # The config of a subclassed model may list no layers; then the weights alone show them.
     listed = list(find_layers(load_json(config, f"{label}::{CONFIG}"), CLASSES))
     return Store([weights], label).layers(listed, possible)
 
@@ -61,7 +61,7 @@ def is_folder(path: Path) -> bool:
     """Whether a folder is an unzipped ``.keras`` file, or holds the shards of one model's weights."""
     if (path / CONFIG).is_file() and (path / WEIGHTS).is_file():
         return True
-    # A folder with other files beside the shards is a folder like any other.
+    # A folder that also holds other files is not a model but a folder of recordings.
     return len(_maps(path)) == 1 and all(
         name.endswith((".weights.h5", ".weights.json")) or name in (CONFIG, "metadata.json", "assets")
         for name in os.listdir(path)
@@ -102,7 +102,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
 
 
 def _spool(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int, path: Path) -> IO[bytes]:
-    """Copy a member, to its end so that its checksum is tested, into memory or a nameless temporary file."""
+    """Copy a member into memory or a temporary file; it is read to its end, where zipfile tests its checksum."""
     where = f"{path}::{info.filename}"
     if info.compress_type not in _METHODS:
         raise InputError(
@@ -115,7 +115,7 @@ def _spool(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int, path: Pa
         )
     spool: Any = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
     try:
-        # zipfile unpacks no more than the member declares, and then tests the checksum.
+        # zipfile expands no more bytes than the member declares, whose number was checked above.
         with open_member(archive, info) as member:
             shutil.copyfileobj(member, spool, 1 << 20)
         spool.seek(0)

@@ -26,7 +26,8 @@ from dwconv_cli.weights.keras_files.layers import (
     read_all,
 )
 
-# Keras 2 says depthwise_kernel:0, Keras 3 kernel, both say depthwise_kernel for the separable layer.
+# The kernel is called depthwise_kernel:0 by Keras 2 and kernel by Keras 3; both say depthwise_kernel in a
+# SeparableConv1D.
 _KERNELS = ("depthwise_kernel", "kernel")
 MAX_ATTRIBUTE_PIECES = 10_000
 
@@ -51,23 +52,21 @@ def read_legacy(
         if not isinstance(config, str | bytes):
             raise InputError(f"{label}: the attribute model_config is no text")
         listed = list(find_layers(load_json(config, f"{label}::model_config"), CLASSES))
+    # A file of weights alone has the layers at its own root.
+    inside = any(entry.name == "/model_weights" and entry.kind == "group" for entry in hdf5.children(file))
+    root = "/model_weights" if inside else ""
     return read_all(
         listed or [],
-        partial(_with_config, file, label),
-        lambda used: _without_config(file, label, used, bool(listed)),
+        partial(_with_config, file, label, root),
+        lambda used: _without_config(file, label, root, used, bool(listed)),
         possible,
     )
 
 
-def _root(file: Any) -> str:
-    """Where the layers lie: a file of weights alone has them at its own root."""
-    inside = any(entry.name == "/model_weights" and entry.kind == "group" for entry in hdf5.children(file))
-    return "/model_weights" if inside else ""
-
-
-def _with_config(file: Any, label: str, listed: ListedLayer) -> KerasLayer:
-    # The group is that of the outermost model's layer; what lies inside keeps its variables' names.
-    base = f"{_root(file)}/{listed.names[0]}"
+def _with_config(file: Any, label: str, root: str, listed: ListedLayer) -> KerasLayer:
+    # Variables are grouped by the layers of the outermost model. Those of layers within such a layer lie in its group,
+    # under longer names.
+    base = f"{root}/{listed.names[0]}"
     names = _weight_names(file, base)
     leaves = ("depthwise_kernel",) if listed.class_name == SEPARABLE else _KERNELS
     where = f"{label}::{'/'.join(listed.names)}"
@@ -87,8 +86,8 @@ def _beside(names: list[str], prefix: str) -> dict[str, str]:
 
 def _pick(candidates: list[str], names: tuple[str, ...], where: str) -> str | None:
     """The kernel of the layer that `names` lead to, None if there is none."""
-    # Variables are named after their layer, in Keras 3 after the models around it too, in Keras 2 after a wrapper
-    # instead of the layer inside: the narrowest of these that leaves one.
+    # Variables are named after their layer, in Keras 3 after the models around it too, and in Keras 2 after a wrapper
+    # instead of the layer inside. So these are tried in turn until exactly one candidate is left.
     named = [name for name in candidates if name.split("/")[-2:-1] == [names[-1]]]
     around = [name for name in named if name.split("/")[:-1][-len(names) :] == list(names)]
     for choice in (named, around, candidates):
@@ -99,10 +98,9 @@ def _pick(candidates: list[str], names: tuple[str, ...], where: str) -> str | No
     return None
 
 
-def _without_config(file: Any, label: str, used: set[str], configured: bool) -> list[KerasLayer]:
+def _without_config(file: Any, label: str, root: str, used: set[str], configured: bool) -> list[KerasLayer]:
     """The layers that no config lists: of weights alone, and inside layers of somebody's own."""
     layers = []
-    root = _root(file)
     for layer in _texts(hdf5.find(file, root or "/", soft_links=False), "layer_names"):
         base = f"{root}/{layer}"
         names = _weight_names(file, base)
@@ -134,12 +132,12 @@ def _doubt(leaf: str, name: str, kernel: Array | None, bias: Array | None, confi
         return Doubt.NONE
     if fit:
         return Doubt.UNNAMED
-    # Where there is a config, it lists every Conv1D, if not those inside of somebody's own layers.
+    # A config lists every Conv1D, except those inside layers of somebody's own.
     return None if fit is None or configured or "conv1d" in name else Doubt.CONV1D
 
 
 def _path(layer: str, prefix: str) -> str:
-    """Names of the layers around a variable and of its own; what is around the outermost one is the model's."""
+    """Names of the layers around a variable and of its own; the model's names around the outermost layer are cut off."""
     parts = prefix.split("/") if prefix else []
     rest = parts[parts.index(layer) + 1 :] if layer in parts else parts
     return "/".join([layer, *rest])

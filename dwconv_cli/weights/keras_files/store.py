@@ -38,7 +38,7 @@ MAX_MAP_BYTES = 64 << 20
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
 # Keras's own layers with a kernel of rank 3 that are not depthwise.
 _OTHERS = ("conv1d", "conv1d_transpose", "einsum_dense")
-# The bias is the last variable of both: a separable layer has the pointwise kernel in between.
+# The number of the bias, which is "1" otherwise: a separable layer has its pointwise kernel in between.
 _BIAS_KEY = {SEPARABLE: "2"}
 
 
