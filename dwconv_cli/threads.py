@@ -61,7 +61,7 @@ def run_all(work: Callable[[T], object], items: Iterable[T], threads: int) -> No
             other.result()
 
 
-class _OneBlasThread:
+class OneBlasThread:
     """BLAS on one thread while anybody is inside: its sums must not depend on how many there are.
 
     The threads here are busy already, and a context manager of a few microseconds is what a small call can afford.
@@ -99,7 +99,7 @@ class _OneBlasThread:
             self._turn.notify()
 
 
-one_blas_thread = _OneBlasThread()
+one_blas_thread = OneBlasThread()
 
 
 @cache

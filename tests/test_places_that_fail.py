@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -11,19 +12,17 @@ from unittest import mock
 import h5py
 import numpy as np
 import pytest
-from helpers_cli import names, run
-
-X = np.ones((9, 2), "f4")
+from helpers_cli import run
+from recordings import X, added
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    np.save(tmp_path / "x.npy", X)
-    np.savez(tmp_path / "x.npz", x=X)
-    with h5py.File(tmp_path / "x.h5", "w") as file:
+def place(place: Path) -> Path:
+    """The working directory, with its recording in every format."""
+    np.savez("x.npz", x=X)
+    with h5py.File("x.h5", "w") as file:
         file["x"] = X
-    np.save(tmp_path / "k.npy", np.ones(3, "f4"))
-    return tmp_path
+    return place
 
 
 @pytest.mark.parametrize(
@@ -47,42 +46,30 @@ def place(tmp_path: Path) -> Path:
 def test_a_removed_working_directory(place: Path, line: str, code: int, name: str) -> None:
     gone = place / "gone"
     gone.mkdir()
-    before = os.getcwd()
-    os.chdir(gone)
-    gone.rmdir()
-    try:
-        run(*line.format(place).split()).failed(
-            code, name, "the working directory was removed", "change to one"
-        )
-        run("apply", place / "x.npy", "-q", "-k", place / "k.npy", "-o", place / "done.npy").done()
-    finally:
-        os.chdir(before)
-    assert names(place) == ["done.npy", "k.npy", "x.h5", "x.npy", "x.npz"]
+    with contextlib.chdir(gone):
+        gone.rmdir()
+        run(line.format(place)).failed(code, name, "the working directory was removed", "change to one")
+        run(f"apply {place}/x.npy -q -k {place}/k.npy -o {place}/done.npy").done()
+    assert added(place) == ["done.npy", "x.h5", "x.npz"]
 
 
 @pytest.mark.parametrize("call", ["stat", "fstat"])
 @pytest.mark.parametrize("address", ["x.npy", "x.npz::x", "x.h5::/x"])
-@pytest.mark.parametrize("role", ["input", "kernel"])
-def test_a_disk_that_fails_while_a_file_is_looked_at(place: Path, call: str, address: str, role: str) -> None:
-    path = os.fspath(place / address.partition("::")[0])
+@pytest.mark.parametrize("line", ["{0} -k k.npy", "other.npy -k {0}"])
+def test_a_disk_that_fails_while_a_file_is_looked_at(place: Path, call: str, address: str, line: str) -> None:
+    np.save("other.npy", np.ones((30, 3), "f4"))
+    path = address.partition("::")[0]
     identity, real = os.stat(path), getattr(os, call)
 
     def failing(what: Any, *args: Any, **options: Any) -> os.stat_result:
-        found: os.stat_result = real(what, *args, **options)
-        if os.path.samestat(found, identity):
+        status: os.stat_result = real(what, *args, **options)
+        if os.path.samestat(status, identity):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return found
+        return status
 
-    words = (
-        (place / address, "-k", place / "k.npy")
-        if role == "input"
-        else (place / "x.npz::x", "-k", place / address)
-    )
-    if role == "kernel" and address.startswith("x.npz"):
-        words = (place / "x.npy", "-k", place / address)
     with mock.patch(f"os.{call}", failing):
-        ran = run("apply", *words, "-q", "-o", place / "y.npy")
+        ran = run(f"apply {line.format(address)} -q -o y.npy")
     if ran.code:
         # Not all files are looked at by this call.
         ran.failed(3, address.partition("::")[0], "input/output error", "disk")
-        assert "y.npy" not in names(place)
+        assert "y.npy" not in added(place)
