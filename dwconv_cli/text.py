@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# The heights of sparklines.
+SPARKS = "▁▂▃▄▅▆▇█"
 _LONGEST = 60
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwconv_cli.description.response import FLOOR_DB, SPARKS, TAPS_WIDTH, response, sparkline
+from dwconv_cli.description.response import FLOOR_DB, TAPS_WIDTH, response, sparkline
+from dwconv_cli.text import SPARKS
 
 Array = np.ndarray[Any, Any]
 

@@ -183,8 +183,8 @@ def _open_closed_streams() -> None:
 
 
 @contextlib.contextmanager
-def writing(name: str) -> Iterator[None]:
-    """Name what is written to in errors of the disk; a closed pipe is none.
+def answering() -> Iterator[None]:
+    """Flush what the block writes to standard output. A closed pipe stays a BrokenPipeError.
 
     Raises
     ------
@@ -192,10 +192,11 @@ def writing(name: str) -> Iterator[None]:
     """
     try:
         yield
+        sys.stdout.flush()
     except (DwconvError, BrokenPipeError):
         raise
     except OSError as error:
-        raise OutputError(f"{name}: {reason(error)}") from error
+        raise OutputError(f"standard output: {reason(error)}") from error
 
 
 def say(message: str, kind: str = "error") -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dwconv_cli.choices import DATA_FORMATS, DTYPES, FORMAT_NAMES, KERNEL_LAYOUTS
-from dwconv_cli.cli import tell, writing
+from dwconv_cli.cli import answering, tell
 from dwconv_cli.cli.declaring import flag, option, takes
 from dwconv_cli.cli.options import COUNT, LayerOptions, ReadingOptions, WeightsOptions, choice
 from dwconv_cli.cli.recipes import WAYS, files_read, recipe_of
@@ -107,7 +107,7 @@ def command(options: InitOptions) -> int:
         from dwconv_cli.layer.config import to_config
 
         made_of = {"weights": entry, "layer": to_config(made.layer), "losses": losses, "notes": notes}
-        with writing("standard output"):
+        with answering():
             click.echo(json.dumps(made_of))
     elif not options.quiet:
         bias = "no bias" if entry["bias_shape"] is None else f"bias {_shape(entry['bias_shape'])}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dwconv_cli.cli import say
+from dwconv_cli.cli import answering, say
 from dwconv_cli.cli.declaring import argument, flag, option, option_name, takes
 from dwconv_cli.cli.options import FilterOptions, check_stream_format
 from dwconv_cli.cli.recipes import named_weights, recipe_of
@@ -61,11 +61,10 @@ def command(options: InspectOptions) -> None:
 
         replay(options.targets, options.input_format)
         return
-    from dwconv_cli.cli.render import answering
     from dwconv_cli.description import shapes_of
 
     for number, entry in enumerate(_descriptions(options, recipe)):
-        with answering(sys.stdout):
+        with answering():
             if options.as_json:
                 sys.stdout.write(json.dumps(entry, allow_nan=False) + "\n")
             elif options.shape:

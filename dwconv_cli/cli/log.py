@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dwconv_cli.cli import say, writing
+from dwconv_cli.cli import answering, say
 from dwconv_cli.cli.apply_options import ApplyOptions
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Log:
             self._sink.write_at(data, self._end)
             self._end += len(data)
         if self._json:
-            with writing("standard output"):
+            with answering():
                 click.echo(line)
             for note in [] if self._quiet else report.notes:
                 self.note(note)

@@ -5,38 +5,21 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from textwrap import wrap
 from typing import Any, TextIO
 
 import click
 
-from dwconv_cli.cli import writing
-from dwconv_cli.text import printable
+from dwconv_cli.text import SPARKS, printable
 
 INDENT = 2
 _NUMBER = re.compile(r"[-+]?\d[\d.e+-]*")
-# The heights of sparklines, and what stands for them where the stream's encoding lacks them.
-SPARKS = "▁▂▃▄▅▆▇█"
+# What stands for the heights of sparklines where the stream's encoding lacks them.
 _ASCII_SPARKS = str.maketrans(SPARKS, "_.:-=+*#")
 
 Rows = Sequence[Sequence[str]]
-
-
-@contextmanager
-def answering(stream: TextIO) -> Iterator[None]:
-    """Around what is written to `stream` as an answer: it is there when this ends.
-
-    Raises
-    ------
-    OutputError
-        If the stream takes no more; a closed pipe stays a BrokenPipeError.
-    """
-    with writing("standard output"):
-        yield
-        stream.flush()
 
 
 def table(rows: Rows, stream: TextIO, head: Sequence[str] = ()) -> None:
@@ -120,27 +103,28 @@ def report_table(report: dict[str, Any], stream: TextIO, verbose: bool = False) 
     table([*rows, *note_rows(report)], stream)
 
 
-def check_rows(found: dict[str, Any], verbose: bool = True) -> list[tuple[str, str]]:
-    """What a layer makes of some data, of a report or of a description."""
+def check_rows(report: dict[str, Any], verbose: bool = True) -> list[tuple[str, str]]:
+    """What a layer makes of some data, as a report or a description says it."""
     rows = []
-    output, padding, algorithm = found.get("output") or {}, found.get("padding"), found.get("algorithm")
-    if "shape" in found["input"]:
-        rows.append(("input", f"{shape(found['input']['shape'])} {found['input']['dtype']}"))
+    source, output = report["input"], report.get("output") or {}
+    padding, algorithm = report.get("padding"), report.get("algorithm")
+    if "shape" in source:
+        rows.append(("input", f"{shape(source['shape'])} {source['dtype']}"))
     if "shape" in output:
         rows.append(("output", f"{shape(output['shape'])} {output['dtype']}, {size(output['nbytes'])}"))
     if padding:
         rows.append(("padding", f"{padding['left']} left, {padding['right']} right"))
-    if found.get("effective_kernel_size"):
-        rows.append(("effective kernel size", str(found["effective_kernel_size"])))
+    if report.get("effective_kernel_size"):
+        rows.append(("effective kernel size", str(report["effective_kernel_size"])))
     if algorithm:
         reason = f": {algorithm['reason']}" if verbose else ""
         rows.append(("algorithm", f"{algorithm['name']} ({algorithm['backend']}){reason}"))
     return rows
 
 
-def note_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+def note_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
     """Notes of a report or a description."""
-    return [("note", note) for note in found.get("notes") or ()]
+    return [("note", note) for note in report.get("notes") or ()]
 
 
 def shape(sides: Iterable[int]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import click
 
+from dwconv_cli.cli import answering
 from dwconv_cli.cli.apply_options import DECISIVE
 from dwconv_cli.cli.declaring import as_typed
 
@@ -23,7 +24,7 @@ def replay(targets: Sequence[str], input_format: str | None) -> None:
     InputError
         If a file does not say how it was made, or says something that dwconv would not have written.
     """
-    from dwconv_cli.cli.render import answering, fit
+    from dwconv_cli.cli.render import fit
     from dwconv_cli.jobs.provenance import words_of
     from dwconv_cli.storage.formats import open_reader
     from dwconv_cli.storage.resolution import completed, matching
@@ -34,7 +35,7 @@ def replay(targets: Sequence[str], input_format: str | None) -> None:
             reader = open_reader(address)
             reader.close()
             line = _rebuilt(words_of(reader.attributes, str(address)), str(address))
-            with answering(sys.stdout):
+            with answering():
                 sys.stdout.write(fit(line, sys.stdout) + "\n")
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from dwconv_cli.arrays import Array
+from dwconv_cli.text import SPARKS
 from dwconv_cli.threads import one_blas_thread
 
-SPARKS = "▁▂▃▄▅▆▇█"
 TAPS_WIDTH = 48
 RESPONSE_WIDTH = 32
 FLOOR_DB = -60.0
