@@ -18,9 +18,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import NoReturn, Self
+
+Handler = Callable[[int, FrameType | None], object]
 
 # The signals that end this process.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -140,7 +142,8 @@ class FirstSignal:
         self.fd, self._writing_end = os.pipe()
         for fd in (self.fd, self._writing_end):
             os.set_blocking(fd, False)
-        # The interpreter writes to it at once, while a handler runs only after the poll(2) that has just begun.
+        # A signal just before poll(2) does not interrupt it, and the handler would run only afterwards. But the
+        # interpreter writes to this descriptor at once, which ends the poll.
         self._fd_before = signal.set_wakeup_fd(self._writing_end, warn_on_full_buffer=False)
         self._before = _replace_handlers(RECORDING_SIGNALS, self._note)
         return self
@@ -159,21 +162,16 @@ class FirstSignal:
             self._before[number](number, frame)
 
 
-def _replace_handlers(
-    numbers: tuple[signal.Signals, ...], handler: Callable[[int, FrameType | None], object]
-) -> dict[int, Callable[[int, FrameType | None], object]]:
-    """Install `handler` for those of `numbers` that have one, and return theirs.
-
-    A signal without a handler keeps its effect: a background job ignores SIGINT, for example.
-    """
-    before = {}
-    for number in numbers:
+def _replace_handlers(signals: Sequence[signal.Signals], handler: Handler) -> dict[int, Handler]:
+    """Install `handler` for those of `signals` that have one, and return theirs; an ignored signal stays ignored."""
+    before: dict[int, Handler] = {}
+    for number in signals:
         if callable(old := signal.getsignal(number)):
-            before[int(number)] = old
+            before[number] = old
             signal.signal(number, handler)
     return before
 
 
-def _restore_handlers(handlers: dict[int, Callable[[int, FrameType | None], object]]) -> None:
+def _restore_handlers(handlers: dict[int, Handler]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)

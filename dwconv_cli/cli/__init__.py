@@ -22,7 +22,7 @@ from dwconv_cli.text import printable
 from dwconv_cli.threads import keep_blas_single
 from dwconv_cli.version import __version__
 
-# Command -> what it is for; its module bears its name.
+# What each command is for. Its module has its name.
 COMMANDS = {
     "apply": "Filter recordings with a DepthwiseConv1D layer.",
     "init-weights": "Make, convert or project the layer's weights.",
@@ -91,10 +91,10 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     _open_closed_streams()
     wait_for_standard_streams()
     if args is None and not sys.warnoptions:
-        # What NumPy or SciPy has to say is for programmers; standard error is for the user.
+        # Warnings of NumPy and SciPy are for programmers; standard error is for the user.
         warnings.simplefilter("ignore")
     install_handlers()
-    # Before NumPy is loaded: its threads would only cost start-up, the engine has its own.
+    # This has to come before NumPy is imported. BLAS would start threads, while the engine has its own.
     keep_blas_single()
     with for_the_command_line():
         code = _run(arguments)
@@ -117,7 +117,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 
 def _turn_off(stream: TextIO) -> None:
-    """Keep the interpreter from writing on its way out what could not be written before."""
+    """Lead the stream nowhere, so that the interpreter does not fail when it flushes the stream at its end."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -128,7 +128,7 @@ def _run(arguments: list[str]) -> int:
             from click.shell_completion import shell_complete
 
             return shell_complete(group, {}, "dwconv", COMPLETION, instruction)
-        # Click's own ``main`` would answer interrupts and closed pipes in its way.
+        # Click's own ``main`` would catch interrupts and closed pipes, and end with other exit codes.
         with group.make_context("dwconv", list(arguments)) as context:
             result: Any = group.invoke(context)
     except click.exceptions.Exit as error:
@@ -142,7 +142,7 @@ def _run(arguments: list[str]) -> int:
     except BaseException as error:
         code = exit_code(error)
         if code == 70 and isinstance(error, OSError):
-            # Most likely --help or --version on a full disk.
+            # Only standard output is written to without a name: by --help or --version, on a full disk.
             code = exit_code(OutputError())
         if "--debug" in arguments:
             import traceback
@@ -167,9 +167,9 @@ def _run(arguments: list[str]) -> int:
 
 
 def _open_closed_streams() -> None:
-    """Put something in the place of standard streams that are closed, or a file opened later would take it.
+    """Open the null device for each closed standard stream; else the next file opened would get its number.
 
-    Reading or writing there fails, but for messages, which vanish.
+    Standard input is opened for writing and standard output for reading, so that their use fails. Messages vanish.
     """
     for fd, (name, mode) in enumerate(
         (("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_RDWR))
@@ -205,6 +205,6 @@ def say(message: str, kind: str = "error") -> None:
 
 
 def tell(line: str) -> None:
-    """Print a line on standard error; names out of files may hold anything, so what is unprintable is escaped."""
+    """Print a line on standard error. What is unprintable is escaped, since names in files may hold anything."""
     with contextlib.suppress(OSError):
         click.echo(printable(line), err=True)
