@@ -33,16 +33,9 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Raw:
-    """How headerless samples are to be understood.
+    """How headerless samples lie: of one dtype such as ``f4`` or ``<i2``, the channels of a step one after another.
 
-    Parameters
-    ----------
-    dtype : str
-        E.g. ``f4`` or ``<i2``.
-    channels : int
-        Samples of one step, which follow one another.
-    block_steps : int
-        Steps to wait for; 1 filters whatever is there.
+    At least `block_steps` steps are filtered at once, but for the last ones.
     """
 
     dtype: str
@@ -60,7 +53,7 @@ def filter_live(
     ending: Ending | None = None,
     tell: Callable[[str], object] | None = None,
 ) -> Report:
-    """Filter a stream to its end.
+    """Filter a stream of headerless samples to its end.
 
     Parameters
     ----------
@@ -68,14 +61,14 @@ def filter_live(
     output : StreamSink or FileSink
         A stream gets headerless samples, in the output dtype, interleaved as they came; a file becomes ``.npy``.
     target : Target
-        For the report.
+        Names the output in the report.
     raw : Raw
     recipe : Recipe
     settings : Settings
     ending : Ending, optional
-        Has a signal end `source`, which it reads.
+        Reads `source`, and ends it when a signal comes.
     tell : callable, optional
-        Called with a note if a signal did.
+        Called with a note when a signal has ended it.
 
     Returns
     -------
@@ -89,34 +82,58 @@ def filter_live(
     started = time.perf_counter()
     plan = plan_stream(recipe, raw.channels, numeric_dtype(raw.dtype, "--raw"), settings)
     assert plan.convolution is not None
-    stream = BlockwiseConvolution(plan.convolution)
+    blockwise = BlockwiseConvolution(plan.convolution)
     tally = Tally(plan.layer.activity_regularizer, 1, settings.nan, "standard input")
     writer: Any = output
     if isinstance(output, FileSink):
         writer = GrowingNpyWriter(output, plan.convolution.output_channels, plan.dtype)
-    written = steps = 0
-    blocks = _Blocks(source, plan.data.dtype, raw, ending)
-    notes = []
-    try:
-        for block in blocks:
-            space = stream.space(len(block))
+    unread, step_bytes = bytearray(), plan.data.dtype.itemsize * raw.channels
+    steps = outputs_written = 0
+
+    def write(outputs: Array) -> None:
+        """Write outputs of shape (1, n, channels) behind those before."""
+        nonlocal outputs_written
+        if outputs.shape[1]:
+            tally.count_output(outputs)
+            block = np.ascontiguousarray(outputs[0])
+            writer.write_at(bytes_of(block), outputs_written * block.itemsize * block.shape[1])
+            outputs_written += len(block)
+
+    def filter_steps(count: int) -> None:
+        """Filter the first `count` unread steps, and write the outputs that they complete."""
+        nonlocal steps
+        if count:
+            space = blockwise.space(count)
             with np.errstate(all="ignore"):
-                space[0] = block
+                samples = np.frombuffer(bytes(unread[: count * step_bytes]), plan.data.dtype)
+                space[0] = samples.reshape(count, raw.channels)
+            del unread[: count * step_bytes]
             tally.count_input(space)
-            steps += len(block)
-            written = _put(writer, stream.advance(len(block)), tally, written)
+            steps += count
+            write(blockwise.advance(count))
+
+    try:
+        for piece in _pieces(source, ending):
+            unread += piece
+            count = len(unread) // step_bytes
+            filter_steps(count - count % raw.block_steps)
+        filter_steps(len(unread) // step_bytes)
+        notes = []
         if ending is not None and ending.name is not None:
-            notes.append(_ended(ending.name, steps, blocks.rest))
+            unfinished = f", without {len(unread)} bytes of an unfinished one" if unread else ""
+            notes.append(
+                f"{ending.name} ended the recording after {steps} steps{unfinished}; a second signal would abort"
+            )
             if tell is not None:
                 tell(notes[0])
-        elif blocks.rest:
+        elif unread:
             raise InputError(
-                f"standard input: ended {blocks.rest} bytes into a step of {blocks.frame}; "
+                f"standard input: ended {len(unread)} bytes into a step of {step_bytes}; "
                 "check --raw and --channels"
             )
-        written = _put(writer, stream.advance(0, last=True), tally, written)
+        write(blockwise.advance(0, last=True))
         if isinstance(writer, GrowingNpyWriter):
-            writer.finish(written)
+            writer.finish(outputs_written)
         output.commit()
     except BaseException as error:
         output.abort()
@@ -129,62 +146,13 @@ def filter_live(
     return report
 
 
-def _put(writer: Any, outputs: Array, tally: Tally, written: int) -> int:
-    """Write outputs (1, n, channels) after `written` steps; give the steps written by then."""
-    if not outputs.shape[1]:
-        return written
-    tally.count_output(outputs)
-    block = np.ascontiguousarray(outputs[0])
-    at = written * block.itemsize * block.shape[1]
-    writer.write_at(bytes_of(block), at)
-    return written + len(block)
-
-
-def _ended(name: str, steps: int, rest: int) -> str:
-    """What is said of a recording that a signal ended."""
-    unfinished = f", without {rest} bytes of an unfinished one" if rest else ""
-    return f"{name} ended the recording after {steps} steps{unfinished}; a second signal would abort"
-
-
-class _Blocks:
-    """Steps as they come, at least `block_steps` at a time but for the last.
-
-    Attributes
-    ----------
-    frame : int
-        Bytes of a step.
-    rest : int
-        Bytes that the stream ended with and that are no whole step.
-    """
-
-    def __init__(self, source: Source, dtype: np.dtype[Any], raw: Raw, ending: Ending | None) -> None:
-        self._source, self._dtype, self._raw, self._ending = source, dtype, raw, ending
-        self.frame = dtype.itemsize * raw.channels
-        self.rest = 0
-
-    def __iter__(self) -> Iterator[Array]:
-        unread = bytearray()
-        for piece in self._pieces():
-            unread += piece
-            count = len(unread) // self.frame
-            if count >= self._raw.block_steps:
-                yield self._first(unread, count - count % self._raw.block_steps)
-        count, self.rest = divmod(len(unread), self.frame)
-        if count:
-            yield self._first(unread, count)
-
-    def _first(self, unread: bytearray, count: int) -> Array:
-        """The first `count` steps of what is unread, taken out of it."""
-        taken = bytes(unread[: count * self.frame])
-        del unread[: count * self.frame]
-        return np.frombuffer(taken, self._dtype).reshape(count, self._raw.channels)
-
-    def _pieces(self) -> Iterator[bytes]:
-        try:
-            if self._ending is not None:
-                yield from self._ending.pieces()
-            else:
-                while piece := self._source.read(ASK):
-                    yield piece
-        except OSError as error:
-            raise InputError(f"standard input: {reason(error)}") from error
+def _pieces(source: Source, ending: Ending | None) -> Iterator[bytes]:
+    """What the stream gives, as soon as it is there."""
+    try:
+        if ending is not None:
+            yield from ending.pieces()
+        else:
+            while piece := source.read(ASK):
+                yield piece
+    except OSError as error:
+        raise InputError(f"standard input: {reason(error)}") from error
