@@ -34,7 +34,8 @@ def apply_group(
     try:
         for target in group:
             if settings.skip_existing and _is_done(target, names_inside):
-                reports.append(skipped(target))
+                entries = {"address": str(target.source)}, {"address": str(target.output)}
+                reports.append(Report("skipped", *entries))
                 continue
             try:
                 with Job(target, recipe, settings) as job:
@@ -65,7 +66,7 @@ def apply_group(
 
 
 def _take_back(reports: list[Report]) -> None:
-    """Say of what was filtered before another one failed that their common output is not there."""
+    """Report recordings as failed whose output was given up because another one failed."""
     cause = reports[-1]
     for report in reports:
         if report.status == "ok" and cause.error:
@@ -127,13 +128,6 @@ def _is_added_to_file(target: Target, settings: Settings, names_inside: Names) -
     return True
 
 
-def skipped(target: Target) -> Report:
-    """The report of an input whose output exists."""
-    return Report(
-        status="skipped", input={"address": str(target.source)}, output={"address": str(target.output)}
-    )
-
-
 def _is_done(target: Target, names_inside: Names) -> bool:
     """Whether the output is there already."""
     output = target.output
@@ -143,11 +137,12 @@ def _is_done(target: Target, names_inside: Names) -> bool:
 
 
 def _check_storage(output: Address, settings: Settings) -> None:
+    """Refuse options of HDF5 storage for an output of another format."""
     if settings.storage and output.format != "hdf5":
-        asked = [key for key in settings.storage if key != "compression_opts"]
-        verb, them = ("is", "it") if len(asked) == 1 and asked != ["chunks"] else ("are", "them")
+        options = [key for key in settings.storage if key != "compression_opts"]
+        verb, them = ("is", "it") if len(options) == 1 and options != ["chunks"] else ("are", "them")
         raise LayerError(
-            f"{output}: {' and '.join(asked)} {verb} for HDF5 outputs; leave {them} out, or write to an .h5 file"
+            f"{output}: {' and '.join(options)} {verb} for HDF5 outputs; leave {them} out, or write to an .h5 file"
         )
 
 
@@ -164,14 +159,15 @@ def _check_output(target: Target, job: Job, settings: Settings, names_inside: Na
 
 
 def _open(group: Sequence[Target], settings: Settings, names_inside: Names) -> Output:
-    first_target = group[0]
-    first = first_target.output
-    if first is None:
+    """The output file of the group, to which is added where every output is a new one in a file that exists."""
+    address = group[0].output
+    if address is None:
         raise LayerError("no output given; say where to write to")
-    _check_storage(first, settings)
-    group = [t for t in group if not (settings.skip_existing and _is_done(t, names_inside))]
-    adding = [_is_added_to_file(target, settings, names_inside) for target in group]
+    _check_storage(address, settings)
+    if settings.skip_existing:
+        group = [target for target in group if not _is_done(target, names_inside)]
+    keep = all([_is_added_to_file(target, settings, names_inside) for target in group])
     names = frozenset(target.output.name or "" for target in group if target.output and settings.overwrite)
-    if first_target.makes_directory:
-        make_directory(os.path.dirname(first.path) or ".")
-    return open_output(first, overwrite=settings.overwrite, keep=all(adding), replace=names)
+    if group[0].makes_directory:
+        make_directory(os.path.dirname(address.path) or ".")
+    return open_output(address, overwrite=settings.overwrite, keep=keep, replace=names)

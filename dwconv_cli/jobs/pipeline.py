@@ -1,4 +1,4 @@
-"""From recordings to recordings: readers through the engine to writers, file by file or side by side."""
+"""What Python calls to filter recordings and to make weights: ``apply_file``, ``apply_many`` and ``make_weights``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def apply_file(
     Parameters
     ----------
     input, output : str or path
-        Addresses.
+        Addresses; without an output the recording is only looked at, in a dry run.
     layer : LayerSpec
     weights : Weights
     recipe : Recipe, optional
@@ -55,6 +55,21 @@ def apply_file(
     ------
     DwconvError
         What went wrong; the output is as it was before.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from dwconv_cli import LayerSpec, Weights, apply_file
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> recording, smooth = (os.path.join(folder.name, name) for name in ("rec.npy", "smooth.npy"))
+    >>> np.save(recording, np.arange(12.0).reshape(6, 2))
+    >>> layer = LayerSpec(kernel_size=3, use_bias=False)
+    >>> apply_file(recording, smooth, layer, Weights(np.full(3, 1 / 3))).output["shape"]
+    [4, 2]
+    >>> np.load(smooth)[:, 0].round(6)
+    array([2., 4., 6., 8.])
+    >>> folder.cleanup()
     """
     if recipe is None:
         if layer is None or weights is None:
@@ -110,6 +125,22 @@ def apply_many(
     ------
     DwconvError
         If inputs cannot be told apart from outputs, before anything is read or written.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from dwconv_cli import Recipe, apply_many
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> for day in ("monday", "tuesday"):
+    ...     np.save(os.path.join(folder.name, f"{day}.npy"), np.ones((100, 3), "float32"))
+    >>> recipe = Recipe(options={"kernel_size": 5, "padding": "same"}, seed=1)
+    >>> inputs = [os.path.join(folder.name, "*day.npy")]
+    >>> for report in apply_many(inputs, None, recipe, directory=os.path.join(folder.name, "out")):
+    ...     print(report.status, os.path.basename(report.output["address"]), report.output["shape"])
+    ok monday.npy [100, 3]
+    ok tuesday.npy [100, 3]
+    >>> folder.cleanup()
     """
     instance("recipe", recipe, Recipe)
     settings = _settings(settings)
@@ -126,21 +157,22 @@ def apply_many(
             continue
         sources += matches.addresses
         if matches.left_out:
-            # Said with the first of those that the wildcards match.
+            # The first recording that the wildcards match bears the note.
             notes[str(matches.addresses[0])] = _left_out_note(text, matches)
     beside = files_beside(recipe, settings, sources)
-    if failed and not keep_going:
-        targets(sources, None, None, None, *beside)
-        return _all_of(failed[:1])
     groups: dict[str | int, list[Target]] = {}
-    for number, target in enumerate(targets(sources, place, folder, settings.output_format, *beside)):
-        groups.setdefault(_file_of(target, number), []).append(target)
+    if failed and not keep_going:
+        # Nothing is filtered, but a report of this failure may replace no file that is read.
+        targets(sources, None, None, None, *beside)
+        failed = failed[:1]
+    else:
+        for number, target in enumerate(targets(sources, place, folder, settings.output_format, *beside)):
+            groups.setdefault(_file_of(target, number), []).append(target)
+        if folder is not None and not settings.dry_run:
+            make_directory(folder)
     if not run and min(settings.jobs, len(groups)) > 1 and sum(source.is_stream for source in sources) > 1:
         raise LayerError("several jobs cannot share standard input; name it once, or use one job")
-    if folder is not None and not settings.dry_run:
-        make_directory(folder)
-    reports = _all_of(failed, list(groups.values()), recipe, settings, keep_going, run)
-    return _with_notes(reports, notes) if notes else reports
+    return _reports(failed, list(groups.values()), notes, recipe, settings, keep_going, run)
 
 
 def _left_out_note(text: str, matches: Matches) -> str:
@@ -151,16 +183,6 @@ def _left_out_note(text: str, matches: Matches) -> str:
         f"{text} leaves out {count} of {everything} datasets, dimension scales and what is not "
         f"numeric data of rank 1 to 3: {names}{more}"
     )
-
-
-def _with_notes(
-    reports: Generator[Report, None, None], notes: dict[str, str]
-) -> Generator[Report, None, None]:
-    with contextlib.closing(reports):
-        for report in reports:
-            note = notes.pop(report.input["address"], None)
-            report.notes += [note] if note else []
-            yield report
 
 
 def _settings(settings: Settings | None) -> Settings:
@@ -176,70 +198,79 @@ def files_beside(
     reads = [address.path for address in addresses if not address.is_stream]
     if settings.allow_external:
         for source in sources:
-            # What is wrong with an input is told when it is read.
+            # An input that cannot be read is reported when its job reads it.
             with contextlib.suppress(DwconvError):
                 reads += other_files(source)
     return [*reads, *settings.also_read], list(settings.also_written)
 
 
-def _all_of(
+def _reports(
     failed: Sequence[Report],
-    groups: Sequence[Sequence[Target]] = (),
-    recipe: Recipe | None = None,
-    settings: Settings | None = None,
-    keep_going: bool = False,
-    run: Callable[..., Iterable[list[Report]]] | None = None,
+    groups: Sequence[Sequence[Target]],
+    notes: dict[str, str],
+    recipe: Recipe,
+    settings: Settings,
+    keep_going: bool,
+    run: Callable[..., Iterable[list[Report]]] | None,
 ) -> Generator[Report, None, None]:
-    """The reports of inputs that were not found, and then of what is done with the others."""
+    """The reports of inputs that have `failed` already, and those of the groups, which are filtered meanwhile.
+
+    `notes` are added to the reports of the addresses that they are for.
+    """
     yield from failed
-    if recipe is None or settings is None:
-        return
     jobs = 1 if run else min(settings.jobs, len(groups))
 
     def is_last(reports: list[Report]) -> bool:
         return not keep_going and any(report.cause for report in reports)
 
-    done: Iterable[list[Report]]
+    finished: Iterable[list[Report]]
     if jobs > 1:
         from dwconv_cli.jobs.side_by_side import side_by_side
 
-        # Read once, here: the jobs would each read them, and standard input is there once.
-        # What is wrong with them is every recording's own fault, and told with the first.
+        # Loaded here, once: the jobs share the weights, and standard input can be read only once. An error here is
+        # passed over, because each recording's job meets it again and reports it.
         with contextlib.suppress(DwconvError):
             recipe.load()
         work = partial(_watched, recipe=recipe, settings=settings.shared_out(jobs), keep_going=keep_going)
-        done = side_by_side(work, groups, jobs, is_last)
+        finished = side_by_side(work, groups, jobs, is_last)
     else:
         work_alone = partial(apply_group, recipe=recipe, settings=settings, keep_going=keep_going)
-        done = (run or map)(work_alone, groups)
-    # Not left to the garbage collector: jobs end when nobody asks for more.
-    with contextlib.closing(done) if isinstance(done, Generator) else contextlib.nullcontext():
-        for reports in done:
-            yield from reports
+        finished = (run or map)(work_alone, groups)
+    # Closed here, not by the garbage collector, so that jobs end as soon as nobody asks for more reports.
+    with contextlib.closing(finished) if isinstance(finished, Generator) else contextlib.nullcontext():
+        for reports in finished:
+            for report in reports:
+                if note := notes.pop(report.input["address"], None):
+                    report.notes.append(note)
+                yield report
             if is_last(reports):
                 return
 
 
 def _file_of(target: Target, number: int) -> str | int:
-    """What targets in the same file share, whatever it is called; `number` where there is no file."""
+    """A key that targets in one file share, by whatever path; `number` where there is no file."""
     if target.output is None:
         return number
-    # Only where there are names inside can a file be shared.
+    # Only a file with names inside can be shared.
     return target.output.path if target.output.name is None else real_path(target.output.path)
 
 
 def _watched(
-    group: Sequence[Target], go_on: Callable[[], None], recipe: Recipe, settings: Settings, keep_going: bool
+    group: Sequence[Target],
+    raise_if_unwanted: Callable[[], None],
+    recipe: Recipe,
+    settings: Settings,
+    keep_going: bool,
 ) -> list[Report]:
-    """`apply_group`, given up after a block when `go_on` raises."""
-    tell = settings.progress
+    """:func:`apply_group`, which ends after the block during which `raise_if_unwanted` begins to raise."""
+    progress = settings.progress
 
-    def told(address: str, done: int, total: int) -> None:
-        go_on()
-        if tell is not None:
-            tell(address, done, total)
+    def watched_progress(address: str, done: int, total: int) -> None:
+        raise_if_unwanted()
+        if progress is not None:
+            progress(address, done, total)
 
-    return apply_group(group, recipe, replace(settings, progress=told), keep_going)
+    return apply_group(group, recipe, replace(settings, progress=watched_progress), keep_going)
 
 
 def make_weights(
@@ -263,6 +294,13 @@ def make_weights(
         Layer and weights.
     dict
         Penalties of the regularizers.
+
+    Examples
+    --------
+    >>> from dwconv_cli import Recipe, make_weights
+    >>> made, losses = make_weights(Recipe(options={"kernel_size": 9}, seed=1), channels=6)
+    >>> made.weights.kernel.shape
+    (9, 6, 1)
     """
     instance("recipe", recipe, Recipe)
     channels = None if channels is None else whole_number("channels", channels)
@@ -270,8 +308,9 @@ def make_weights(
         reader = open_reader(recording_at(like, input_format))
         reader.close()
         channels = Axes(len(reader.shape), recipe.data_format()).canonical_shape(reader.shape)[2]
-    # A config that is given is asked for, and no training is to come that would meet its constraints.
-    asked = {key: value for key, value in recipe.given_config.items() if key in _CONSTRAINTS and value}
-    recipe = replace(recipe, options={**asked, **recipe.options})
-    found = recipe.resolve(channels).stored(channels, recipe.options.get("dtype"))
-    return replace(found, notes=list(map(worded, found.notes))), weight_losses(found.layer, found.weights)
+    # The constraints of a config count here as if they were typed: no training follows that would meet them.
+    constraints = {key: value for key, value in recipe.given_config.items() if key in _CONSTRAINTS and value}
+    recipe = replace(recipe, options={**constraints, **recipe.options})
+    resolved = recipe.resolve(channels).stored(channels, recipe.options.get("dtype"))
+    losses = weight_losses(resolved.layer, resolved.weights)
+    return replace(resolved, notes=list(map(worded, resolved.notes))), losses
