@@ -160,14 +160,14 @@ def _check_output(target: Target, job: Job, settings: Settings, names_inside: Na
 
 def _open(group: Sequence[Target], settings: Settings, names_inside: Names) -> Output:
     """The output file of the group, to which is added where every output is a new one in a file that exists."""
-    address = group[0].output
+    first, address = group[0], group[0].output
     if address is None:
         raise LayerError("no output given; say where to write to")
     _check_storage(address, settings)
     if settings.skip_existing:
         group = [target for target in group if not _is_done(target, names_inside)]
-    keep = all([_is_added_to_file(target, settings, names_inside) for target in group])
+    additions = [_is_added_to_file(target, settings, names_inside) for target in group]
     names = frozenset(target.output.name or "" for target in group if target.output and settings.overwrite)
-    if group[0].makes_directory:
+    if first.makes_directory:
         make_directory(os.path.dirname(address.path) or ".")
-    return open_output(address, overwrite=settings.overwrite, keep=keep, replace=names)
+    return open_output(address, overwrite=settings.overwrite, keep=all(additions), replace=names)
