@@ -131,7 +131,7 @@ def _protect(options: InitOptions) -> None:
 
 def _notes(made: Resolved, output: str) -> list[str]:
     """What is to be told, given what a file with the suffix of `output` can hold."""
-    from dwconv_cli.weights.layer_source import lost_note
+    from dwconv_cli.weights.layer_settings import lost_note
     from dwconv_cli.weights.save import keras_name
 
     suffix = output.partition("::")[0].lower()
@@ -141,7 +141,7 @@ def _notes(made: Resolved, output: str) -> list[str]:
     if suffix.endswith(".keras"):
         return made.notes
     # The settings stay as unknown as they were.
-    notes = [note for note in made.notes if note != made.untold]
+    notes = [note for note in made.notes if note != made.defaults_note]
     bare = suffix.endswith((".npy", ".weights.h5")) or output == "-"
     lost = lost_note(made.source, made.layer, output) if bare else None
     return [*notes, lost] if lost else notes

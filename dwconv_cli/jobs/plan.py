@@ -271,7 +271,7 @@ def _outline(recipe: Recipe, data: Part, settings: Settings) -> JobPlan:
         layer,
         None,
         dtypes.output,
-        layer_source=recipe.layer_source(),
+        layer_source=recipe.settings.sources(),
         weights={
             "address": None,
             "kernel_shape": [layer.kernel_size, channels, layer.depth_multiplier],

@@ -1,9 +1,10 @@
-"""A layer and weights that fit each other, and what is to be told of them."""
+"""A layer and weights that fit each other: what a recipe resolves to."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,25 +23,38 @@ class Resolved:
     ----------
     layer : LayerSpec
     weights : Weights
-    entry : dict
-        The report's entry of the weights.
+    address : str or None
+        Where the weights were read.
     notes : list of str
-        What was overridden, changed or left to defaults on the way.
+        What was replaced, changed or left to defaults.
     source : dict
         ``file``, ``typed`` or ``default`` for each setting of the layer.
     config : mapping, optional
-        The settings that a file's or a given config holds, as far as they are known; None without a config.
-    untold : str, optional
+        The known settings under Keras's keys, for a file of weights to hold; None without a config.
+    defaults_note : str, optional
         That one of the notes which names the settings left to defaults.
     """
 
     layer: LayerSpec
     weights: Weights
-    entry: dict[str, Any]
+    address: str | None
     notes: list[str]
     source: dict[str, str]
     config: Mapping[str, Any] | None = None
-    untold: str | None = None
+    defaults_note: str | None = None
+
+    @cached_property
+    def entry(self) -> dict[str, Any]:
+        """The report's entry of the weights."""
+        kernel, bias = self.weights.kernel, self.weights.bias
+        if self.weights.shared:
+            kernel = kernel[:, 0, 0]
+        return {
+            "address": self.address,
+            "kernel_shape": list(kernel.shape),
+            "bias_shape": None if bias is None else list(bias.shape),
+            "sha256": checksum(kernel, bias),
+        }
 
     def stored(self, channels: int | None, dtype: str | None) -> Resolved:
         """As a file is to hold it: a shared kernel for each of `channels` channels, numbers of `dtype`.
@@ -54,26 +68,14 @@ class Resolved:
         if dtype is not None:
             bias = None if weights.bias is None else _cast(weights.bias, dtype)
             weights = Weights(_cast(weights.kernel, dtype), bias, weights.shared)
-        entry = weights_entry(weights, self.entry["address"])
-        return replace(self, weights=weights, entry=entry)
-
-
-def weights_entry(weights: Weights, address: str | None = None) -> dict[str, Any]:
-    """The report's entry of weights."""
-    kernel, bias = weights.kernel[:, 0, 0] if weights.shared else weights.kernel, weights.bias
-    return {
-        "address": address,
-        "kernel_shape": list(kernel.shape),
-        "bias_shape": None if bias is None else list(bias.shape),
-        "sha256": checksum(kernel, bias),
-    }
+        return replace(self, weights=weights)
 
 
 def _cast(array: Array, dtype: str) -> Array:
     if array.dtype.kind == "c" and np.dtype(dtype).kind != "c":
         raise LayerError(f"dtype={dtype} would drop the imaginary part; use complex64 or complex128")
     with np.errstate(all="ignore"):
-        found: Array = array.astype(dtype)
-    if not np.array_equal(np.isfinite(found), np.isfinite(array)):
+        result: Array = array.astype(dtype)
+    if not np.array_equal(np.isfinite(result), np.isfinite(array)):
         raise LayerError(f"the weights are too large for dtype={dtype}; use a wider one")
-    return found
+    return result
