@@ -21,7 +21,7 @@ from recordings import added
 
 from dwconv_cli.errors import InputError, UnsafeFileError
 from dwconv_cli.storage.formats.npy import NpyReader, NpyWriter, header_bytes
-from dwconv_cli.storage.runs import whole
+from dwconv_cli.storage.selections import everything
 from dwconv_cli.storage.source import FileSource, StreamSource
 
 Array = np.ndarray[Any, Any]
@@ -43,7 +43,7 @@ def read(data: bytes, path: Path | None = None) -> Array:
         if reader.sequential and reader.fortran:
             reader.spool()
         out = np.empty(reader.shape, reader.dtype.newbyteorder("="))
-        reader.read(whole(reader.shape), out)
+        reader.read(everything(reader.shape), out)
         reader.finish()
         return out
 

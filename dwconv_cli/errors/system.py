@@ -23,6 +23,11 @@ def reason(error: BaseException) -> str:
     return text.lower() if isinstance(error, OSError) else text
 
 
+def reason_of(number: int) -> str:
+    """The operating system's words for an error number, such as ``errno.ENOSPC``."""
+    return reason(OSError(number, os.strerror(number)))
+
+
 def refusal(path: str, error: BaseException) -> InputError:
     """The error to raise where the file at `path` cannot be opened or looked at, with advice."""
     text = f"{path}: {reason(error)}"

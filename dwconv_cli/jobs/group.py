@@ -16,7 +16,7 @@ from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.storage.address import Address
 from dwconv_cli.storage.formats import array_names, open_output
 from dwconv_cli.storage.protocols import Output
-from dwconv_cli.storage.sink import check_absent, exists, output_errors
+from dwconv_cli.storage.sink import check_absent, existing_output, output_errors
 from dwconv_cli.weights.recipe import Recipe
 
 # What else can be done about an output that exists already.
@@ -124,7 +124,7 @@ def _is_added_to_file(target: Target, settings: Settings, names_inside: Names) -
         check_absent(output.path, settings.overwrite, advice=_PASS_OVER)
         return False
     if not settings.overwrite and output.name in names_inside(output.path, output.format):
-        raise exists(str(output), _PASS_OVER)
+        raise existing_output(str(output), _PASS_OVER)
     return True
 
 
@@ -151,7 +151,7 @@ def _check_output(target: Target, job: Job, settings: Settings, names_inside: Na
     _is_added_to_file(target, settings, names_inside)
     if target.output is None:
         return
-    from dwconv_cli.storage.dry import check_output
+    from dwconv_cli.storage.output_check import check_output
 
     _check_storage(target.output, settings)
     nbytes = (job.report.output or {}).get("nbytes", 0)

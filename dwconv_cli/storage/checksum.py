@@ -8,7 +8,8 @@ import os
 
 from dwconv_cli.errors import InputError
 from dwconv_cli.errors.system import refusal
-from dwconv_cli.storage.source import changed, open_file
+from dwconv_cli.storage.file_state import changed
+from dwconv_cli.storage.source import open_file
 
 
 class Checksum:

@@ -97,7 +97,7 @@ class Format(Protocol):
     ROOT: str | None
 
     def members(self, path: str) -> list[Member]:
-        """What the file at `path` holds under names, in its order."""
+        """What the file at `path` holds under names, in its order; not needed where `ROOT` is None."""
 
     def open_reader(self, path: str, name: str, allow_external: bool) -> Reader:
         """A reader of the array `name` in the file at `path`.
@@ -107,6 +107,3 @@ class Format(Protocol):
 
     def open_output(self, sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> Output:
         """An output into `sink`, with the content of `kept_file` but for the arrays that are `replaced`."""
-
-    def other_files(self, path: str, name: str) -> list[str]:
-        """Paths of the other files in which the numbers of the array `name` lie."""

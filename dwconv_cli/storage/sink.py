@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 
 from dwconv_cli.errors import InputError, OutputError
@@ -100,17 +100,10 @@ class FileSink:
                 raise OutputError(f"{self.name}: {reason(error)}; it needs {size} bytes") from error
 
     def write_at(self, data: memoryview, offset: int) -> None:
-        written = 0
-        while written < len(data):
-            try:
-                if self.sequential:
-                    written += os.write(self.fd, data[written:])
-                else:
-                    written += os.pwrite(self.fd, data[written:], offset + written)
-            except BrokenPipeError:
-                raise
-            except OSError as error:
-                raise OutputError(f"{self.name}: {reason(error)} at byte {offset + written}") from error
+        if self.sequential:
+            write_all(lambda part, _: os.write(self.fd, part), data, offset, self.name)
+        else:
+            write_all(lambda part, position: os.pwrite(self.fd, part, position), data, offset, self.name)
 
     def commit(self) -> None:
         try:
@@ -119,7 +112,7 @@ class FileSink:
             else:
                 self._draft.publish()
         except FileExistsError as error:
-            raise exists(self.name) from error
+            raise existing_output(self.name) from error
         except FileNotFoundError as error:
             raise OutputError(f"{self.name}: its directory was removed meanwhile; run it again") from error
         except ChangedError as error:
@@ -157,15 +150,8 @@ class StreamSink:
     def write_at(self, data: memoryview, offset: int) -> None:
         if offset != self._position:
             raise OutputError(f"{self.name}: cannot go from byte {self._position} to {offset} in a stream")
-        written = 0
-        while written < len(data):
-            try:
-                written += self._stream.write(data[written:])
-            except BrokenPipeError:
-                raise
-            except OSError as error:
-                raise OutputError(f"{self.name}: {reason(error)} at byte {offset + written}") from error
-        self._position += written
+        write_all(lambda part, _: self._stream.write(part), data, offset, self.name)
+        self._position += len(data)
 
     def commit(self) -> None:
         try:
@@ -177,6 +163,26 @@ class StreamSink:
 
     def abort(self) -> None:
         """A stream cannot be taken back; the reader sees it end early."""
+
+
+def write_all(write: Callable[[memoryview, int], int], data: memoryview, offset: int, name: str) -> None:
+    """Call `write` with what is left of `data` and its offset until nothing is left: it may take a part at a time.
+
+    Raises
+    ------
+    OutputError
+        With `name`, and with the place where `write` failed.
+    BrokenPipeError
+        If nobody reads the pipe any more.
+    """
+    written = 0
+    while written < len(data):
+        try:
+            written += write(data[written:], offset + written)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"{name}: {reason(error)} at byte {offset + written}") from error
 
 
 def open_sink(path: str, overwrite: bool = False, adding: bool = False) -> FileSink | StreamSink:
@@ -205,7 +211,7 @@ def output_errors() -> Iterator[None]:
         raise OutputError(f"{error}; write to another file") from error
 
 
-def exists(path: str, advice: str = "write to another name") -> OutputError:
+def existing_output(path: str, advice: str = "write to another name") -> OutputError:
     """The refusal of a target that is there already."""
     return OutputError(f"{path}: exists already; use --overwrite to replace it, or {advice}")
 
@@ -220,7 +226,7 @@ def check_absent(path: str, overwrite: bool, **advice: str) -> None:
     if os.path.isdir(path):
         raise OutputError(f"{path}: is a directory; name a file in it")
     if not overwrite and os.path.lexists(path) and not is_special(path):
-        raise exists(path, **advice)
+        raise existing_output(path, **advice)
 
 
 def is_special(path: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from dwconv_cli.errors import InputError
 from dwconv_cli.errors.system import reason, refusal
 from dwconv_cli.storage.address import STREAM
-from dwconv_cli.storage.file_state import state
+from dwconv_cli.storage.file_state import changed, state_of
 from dwconv_cli.storage.standard_streams import standard_input
 
 
@@ -177,24 +177,6 @@ def open_file(path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise refusal(path, error) from error
-
-
-def state_of(fd: int, name: str) -> tuple[int, ...]:
-    """The :func:`state` of an open file.
-
-    Raises
-    ------
-    InputError
-    """
-    try:
-        return state(os.fstat(fd))
-    except OSError as error:
-        raise refusal(name, error) from error
-
-
-def changed(name: str) -> InputError:
-    """The refusal of an input that did not stay as it was."""
-    return InputError(f"{name}: changed while it was read; try again when nothing writes, moves or links it")
 
 
 def _too_early(name: str, offset: int, missing: int) -> InputError:

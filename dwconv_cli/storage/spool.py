@@ -7,8 +7,9 @@ from typing import Any
 
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.errors.system import reason
+from dwconv_cli.storage.file_state import state_of
 from dwconv_cli.storage.sink import Sink
-from dwconv_cli.storage.source import FileSource, Source, state_of
+from dwconv_cli.storage.source import FileSource, Source
 
 _PIECE = 1 << 20
 

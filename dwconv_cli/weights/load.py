@@ -17,7 +17,7 @@ from dwconv_cli.layer.spec import Weights
 from dwconv_cli.storage.address import Address
 from dwconv_cli.storage.formats import array_names, format_of, open_reader
 from dwconv_cli.storage.resolution import completed
-from dwconv_cli.storage.runs import whole
+from dwconv_cli.storage.selections import everything
 from dwconv_cli.text import counted
 from dwconv_cli.weights.keras_files import is_keras_file
 
@@ -226,7 +226,7 @@ def _read(address: Address) -> tuple[Array, Mapping[str, Any]]:
                 f" {MAX_BYTES >> 20} MiB; a recording goes before the options"
             )
         array = np.empty(reader.shape, reader.dtype.newbyteorder("="))
-        reader.read(whole(reader.shape), array)
+        reader.read(everything(reader.shape), array)
         reader.finish()
         return array, reader.attributes
     finally:

@@ -20,7 +20,7 @@ from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.storage.address import Address
 from dwconv_cli.storage.formats import array_names, format_of, open_output
 from dwconv_cli.storage.protocols import Output, Writer
-from dwconv_cli.storage.runs import whole
+from dwconv_cli.storage.selections import everything
 from dwconv_cli.storage.sink import FileSink
 
 # Keras's own name for the first such layer of a model.
@@ -160,5 +160,5 @@ def _keras_config(layer: LayerSpec, weights: Weights) -> dict[str, Any]:
 
 def _write(output: Output, name: str, array: Array, attributes: Mapping[str, str]) -> None:
     writer: Writer = output.writer(name, array.shape, array.dtype.newbyteorder("="), attributes)
-    writer.write(whole(array.shape), array)
+    writer.write(everything(array.shape), array)
     writer.commit()

@@ -49,8 +49,8 @@ MUTANTS = (
     Mutant("added to a file that changed", DRAFT, {"self._before != state(": "False and self._before != state("},
            "races", 6),
     Mutant("short writes are taken for whole", SINK, {
-        "        while written < len(data):\n            try:\n                if":
-        "        if written < len(data):\n            try:\n                if",
+        "    while written < len(data):\n        try:\n            written += write(":
+        "    if written < len(data):\n        try:\n            written += write(",
     }, "full disk", 30),
     Mutant("HDF5 sees the disk's errors", "storage/hdf5/output_file.py", {
         "                self.error = error\n        self._position": "                raise\n        self._position",

@@ -57,7 +57,8 @@ def _unknown(address: Address, is_output: bool) -> str:
 
 def members(address: Address) -> list[Member]:
     """What the file of `address` holds under names; nothing where a file is one array."""
-    return [] if address.is_stream else format_of(address).members(address.path)
+    module = format_of(address)
+    return [] if module.ROOT is None else module.members(address.path)
 
 
 def array_names(address: Address) -> list[str]:
@@ -84,7 +85,11 @@ def other_files(address: Address) -> list[str]:
     InputError
         If it cannot be opened.
     """
-    return [] if address.name is None else format_of(address).other_files(address.path, address.name)
+    if address.format != "hdf5" or address.name is None:
+        return []
+    from dwconv_cli.storage.formats import hdf5
+
+    return hdf5.other_files(address.path, address.name)
 
 
 def open_output(

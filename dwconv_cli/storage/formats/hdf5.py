@@ -15,10 +15,10 @@ from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.errors.system import reason
 from dwconv_cli.interrupts import undisturbed
 from dwconv_cli.storage import hdf5
+from dwconv_cli.storage.file_state import changed, state_of
 from dwconv_cli.storage.protocols import Member
-from dwconv_cli.storage.runs import Selection, whole
-from dwconv_cli.storage.sink import FileSink, exists, output_errors
-from dwconv_cli.storage.source import changed, state_of
+from dwconv_cli.storage.selections import Selection, everything
+from dwconv_cli.storage.sink import FileSink, existing_output, output_errors
 
 ROOT = "/"
 RANKS = range(1, 4)
@@ -41,16 +41,6 @@ def members(path: str) -> list[Member]:
 def other_files(path: str, name: str) -> list[str]:
     """Paths of the other files in which a dataset lies."""
     return hdf5.other_files(path, name)
-
-
-def open_reader(path: str, name: str, allow_external: bool) -> H5Reader:
-    """A reader of the dataset `name`."""
-    return H5Reader(path, name, allow_external)
-
-
-def open_output(sink: FileSink, kept_file: str | None, replaced: frozenset[str]) -> H5Output:
-    """A new file, or an existing one with datasets added."""
-    return H5Output(sink, kept_file, replaced)
 
 
 @hdf5.rehearsed
@@ -136,32 +126,30 @@ class H5Output:
     ----------
     sink : FileSink
         Of which the descriptor is used.
-    keep : str, optional
+    kept_file : str, optional
         Path of an HDF5 file whose content is carried over.
-    replace : set of str
+    replaced : set of str
         Datasets in it that may be replaced.
     """
 
-    def __init__(
-        self, sink: FileSink, keep: str | None = None, replace: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, sink: FileSink, kept_file: str | None, replaced: frozenset[str]) -> None:
         if sink.sequential:
             raise OutputError(f"{sink.name}: HDF5 cannot be streamed; write .npy there, or to a file")
         self._sink = sink
-        self._replace = replace
-        if keep:
-            with output_errors(), hdf5.open_file(keep):
+        self._replaced = replaced
+        if kept_file:
+            with output_errors(), hdf5.open_file(kept_file):
                 pass
             try:
-                with open(keep, "rb") as old, open(sink.fd, "wb", closefd=False) as new:
+                with open(kept_file, "rb") as old, open(sink.fd, "wb", closefd=False) as new:
                     shutil.copyfileobj(old, new, 1 << 20)
             except OSError as error:
                 raise OutputError(f"{sink.name}: {reason(error)}") from error
         # The groups that are made here, with their attributes; None until an input has given them some.
-        self._groups: dict[str, dict[str, Any] | None] = {} if keep else {"/": None}
+        self._groups: dict[str, dict[str, Any] | None] = {} if kept_file else {"/": None}
         self._output_file = hdf5.OutputFile(sink.fd, sink.name)
         with undisturbed():
-            self._file = hdf5.open_writable(self._output_file, keep is not None)
+            self._file = hdf5.open_writable(self._output_file, kept_file is not None)
 
     @undisturbed()
     def writer(
@@ -175,8 +163,8 @@ class H5Output:
         """A writer of a new dataset `name`, with `attributes` and h5py's storage `options`."""
         final = name
         if hdf5.is_taken(self._file, name):
-            if name not in self._replace:
-                raise exists(f"{self._sink.name}::{name}")
+            if name not in self._replaced:
+                raise existing_output(f"{self._sink.name}::{name}")
             # The dataset that is replaced stays until the new one is complete, which gets its name then.
             name = f"{name}.{os.urandom(6).hex()}"
         new = [path for path in hdf5.ancestors(final)[1:] if path not in self._file]
@@ -215,6 +203,9 @@ class H5Output:
             self._sink.abort()
 
 
+open_reader, open_output = H5Reader, H5Output
+
+
 class H5Writer:
     """Blocks into one dataset."""
 
@@ -245,7 +236,9 @@ class H5Writer:
                 if self._chunk_writer is not None:
                     self._chunk_writer.write(selection, block)
                 else:
-                    self._dataset.write_direct(np.ascontiguousarray(block), whole(block.shape), selection)
+                    self._dataset.write_direct(
+                        np.ascontiguousarray(block), everything(block.shape), selection
+                    )
         self._output.check()
 
     def commit(self) -> None:

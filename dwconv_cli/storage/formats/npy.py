@@ -15,8 +15,7 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
-from dwconv_cli.storage.protocols import Member
-from dwconv_cli.storage.runs import Selection, runs
+from dwconv_cli.storage.selections import Selection, contiguous_runs
 from dwconv_cli.storage.sink import Sink
 from dwconv_cli.storage.source import Source, open_source
 from dwconv_cli.storage.spool import SpooledSink, SpooledSource
@@ -24,16 +23,6 @@ from dwconv_cli.storage.spool import SpooledSink, SpooledSource
 ROOT = None
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 1 << 16
-
-
-def members(path: str) -> list[Member]:
-    """Nothing: the file is one array without a name."""
-    return []
-
-
-def other_files(path: str, name: str) -> list[str]:
-    """None."""
-    return []
 
 
 def open_reader(path: str, name: str, allow_external: bool) -> NpyReader:
@@ -44,11 +33,6 @@ def open_reader(path: str, name: str, allow_external: bool) -> NpyReader:
     except BaseException:
         source.close()
         raise
-
-
-def open_output(sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> NpyOutput:
-    """A new file, or a stream."""
-    return NpyOutput(sink)
 
 
 class NpyReader:
@@ -90,7 +74,7 @@ class NpyReader:
             selection, out = selection[::-1], out.transpose()
         item = self.dtype.itemsize
         direct = out.dtype == self.dtype
-        for offset, index in runs(self._stored, selection):
+        for offset, index in contiguous_runs(self._stored, selection):
             view: Any = (*index, ...)
             target = out[view]
             at = self._offset + offset * item
@@ -143,7 +127,7 @@ class NpyWriter:
         """Put `block` at `selection`; a sequential sink takes blocks in order."""
         self._begin()
         item = self.dtype.itemsize
-        for offset, index in runs(self.shape, selection):
+        for offset, index in contiguous_runs(self.shape, selection):
             piece = np.ascontiguousarray(block[index])
             self._sink.write_at(bytes_of(piece), self._offset + offset * item)
 
@@ -168,7 +152,7 @@ class NpyWriter:
 class NpyOutput:
     """An ``.npy`` file or stream: one array, without a name."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> None:
         self._sink = sink
 
     def writer(
@@ -189,6 +173,9 @@ class NpyOutput:
     def abort(self) -> None:
         """Leave no trace."""
         self._sink.abort()
+
+
+open_output = NpyOutput
 
 
 class GrowingNpyWriter:

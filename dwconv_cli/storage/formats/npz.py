@@ -13,10 +13,11 @@ import numpy as np
 from dwconv_cli.choices import LAYER_CONFIG
 from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
 from dwconv_cli.errors.system import reason
+from dwconv_cli.storage.file_state import changed, state_of
 from dwconv_cli.storage.formats.npy import NpyReader, NpyWriter
 from dwconv_cli.storage.protocols import Member
-from dwconv_cli.storage.sink import Sink, StreamSink, exists, output_errors
-from dwconv_cli.storage.source import StreamSource, changed, state_of
+from dwconv_cli.storage.sink import Sink, StreamSink, existing_output, output_errors
+from dwconv_cli.storage.source import StreamSource
 from dwconv_cli.storage.zips import DAMAGE, open_archive, open_member
 
 ROOT = ""
@@ -51,21 +52,6 @@ def members(path: str) -> list[Member]:
         return [Member(name.removesuffix(".npy")) for name in archive.namelist() if name.endswith(".npy")]
 
 
-def other_files(path: str, name: str) -> list[str]:
-    """None."""
-    return []
-
-
-def open_reader(path: str, name: str, allow_external: bool) -> NpzReader:
-    """A reader of the member `name`."""
-    return NpzReader(path, name)
-
-
-def open_output(sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> NpzOutput:
-    """A new file, or an existing one with members added."""
-    return NpzOutput(sink, kept_file, replaced)
-
-
 class NpzReader(NpyReader):
     """Blocks of one member, in order; its checksum is verified at the end.
 
@@ -74,9 +60,11 @@ class NpzReader(NpyReader):
     path : str
     name : str
         The member, without ``.npy``.
+    allow_external : bool
+        Without effect: a member never lies in another file.
     """
 
-    def __init__(self, path: str, name: str) -> None:
+    def __init__(self, path: str, name: str, allow_external: bool = False) -> None:
         self._opened = contextlib.ExitStack()
         self._archive = self._opened.enter_context(open_zip(path))
         label = f"{path}::{name}"
@@ -122,21 +110,21 @@ class NpzOutput:
     Parameters
     ----------
     sink : Sink
-    keep : str, optional
+    kept_file : str, optional
         Path of an ``.npz`` whose members are carried over.
-    replace : set of str
+    replaced : set of str
         Members in it that may be replaced.
     """
 
-    def __init__(self, sink: Sink, keep: str | None = None, replace: frozenset[str] = frozenset()) -> None:
+    def __init__(self, sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> None:
         self._sink = sink
         self._file = _SinkFile(sink)
         self._archive = zipfile.ZipFile(self._file, "w", allowZip64=True)
-        self._keep = keep
-        self._replace = replace
-        if keep is not None:
+        self._kept_file = kept_file
+        self._replaced = replaced
+        if kept_file is not None:
             try:
-                self._carry_over(keep, lambda name: name not in replace)
+                self._carry_over(kept_file, lambda name: name not in replaced)
             except BaseException:
                 self.abort()
                 raise
@@ -159,17 +147,17 @@ class NpzOutput:
                 f"{MAX_COMMENT}; write an HDF5 file"
             )
         if info.filename in self._archive.NameToInfo:
-            raise exists(f"{self._sink.name}::{name}")
+            raise existing_output(f"{self._sink.name}::{name}")
         stream = self._archive.open(info, "w", force_zip64=True)
         sink = StreamSink(cast("BinaryIO", stream), f"{self._sink.name}::{name}")
         return _MemberWriter(sink, shape, dtype, stream, lambda: self._forget(info))
 
     def commit(self) -> None:
         """Make the file appear."""
-        if self._keep is not None:
-            # What should have been replaced, but could not be.
+        if self._kept_file is not None:
+            # Members whose replacements failed stay as they were.
             written = {name.removesuffix(".npy") for name in self._archive.namelist()}
-            self._carry_over(self._keep, lambda name: name in self._replace - written)
+            self._carry_over(self._kept_file, lambda name: name in self._replaced - written)
         self._archive.close()
         if self._file.error is not None:
             raise self._file.error
@@ -210,6 +198,9 @@ class NpzOutput:
                     raise OutputError(
                         f"{path}::{info.filename}: cannot be carried over: {reason(error)}; write to another file"
                     ) from error
+
+
+open_reader, open_output = NpzReader, NpzOutput
 
 
 class _MemberWriter(NpyWriter):

@@ -30,6 +30,7 @@ import h5py
 from h5py._objects import phil
 
 from dwconv_cli.errors import InputError, OutOfMemoryError
+from dwconv_cli.errors.system import reason
 from dwconv_cli.storage.file_state import state
 from dwconv_cli.storage.hdf5 import blocks
 from dwconv_cli.storage.hdf5.messages import before_each_step
@@ -193,7 +194,7 @@ def rehearse(work: Callable[..., object], path: Any, *args: Any) -> None:
         except OSError as error:
             if not child.distrusts:
                 return
-            raise InputError(f"{where}: no process to try it in: {error.strerror}") from error
+            raise InputError(f"{where}: no process to try it in: {reason(error)}") from error
         died_of = child.call(pickle.dumps((work, status.st_size, child.distrusts, (path, *args))))
         if died_of is None:
             if len(child.passed) >= MAX_REMEMBERED:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dwconv_cli.errors import OutputError
-from dwconv_cli.errors.system import reason
+from dwconv_cli.errors.system import reason, reason_of
 from dwconv_cli.storage.address import Address, real_path
 from dwconv_cli.storage.formats import format_of
 from dwconv_cli.storage.sink import is_special
@@ -42,14 +42,14 @@ def check_output(output: Address, storage: Mapping[str, Any], nbytes: int, makes
         if output.format == "hdf5":
             raise OutputError(f"{output.path}: HDF5 cannot be streamed; write .npy there, or to a file")
         if not os.access(output.path, os.W_OK):
-            raise OutputError(f"{output.path}: {os.strerror(errno.EACCES).lower()}")
+            raise OutputError(f"{output.path}: {reason_of(errno.EACCES)}")
         return
     folder = _folder(output.path, makes_directory)
     # Compressed data may need less.
     if output.format != "hdf5":
         room = os.statvfs(folder)
         if nbytes > room.f_bavail * room.f_frsize:
-            raise OutputError(f"{output.path}: {os.strerror(errno.ENOSPC).lower()}; it needs {nbytes} bytes")
+            raise OutputError(f"{output.path}: {reason_of(errno.ENOSPC)}; it needs {nbytes} bytes")
         return
     from dwconv_cli.storage.formats.hdf5 import check_name
     from dwconv_cli.storage.hdf5 import with_plugin

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 Selection = tuple[slice, ...]
 
 
-def runs(shape: tuple[int, ...], selection: Selection) -> Iterator[tuple[int, tuple[int, ...]]]:
+def contiguous_runs(shape: tuple[int, ...], selection: Selection) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Contiguous runs of `selection` in a row-major array of `shape`, in the order they lie.
 
     Parameters
@@ -38,6 +38,6 @@ def runs(shape: tuple[int, ...], selection: Selection) -> Iterator[tuple[int, tu
         yield start + sum(i * stride for i, stride in zip(index, strides, strict=False)), index
 
 
-def whole(shape: tuple[int, ...]) -> Selection:
+def everything(shape: tuple[int, ...]) -> Selection:
     """The selection of everything."""
     return tuple(slice(0, n) for n in shape)
