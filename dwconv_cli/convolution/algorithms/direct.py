@@ -63,10 +63,10 @@ class Direct:
         self.kernel = kernel
         self.compiled = EXTENSION is not None and kernel.dtype.kind == "f"
         self.last = problem.data_format == "channels_last"
-        lanes = problem.channels * problem.depth_multiplier
-        self._together = _steps_of_a_row(lanes, kernel.itemsize) if self.last else 1
+        width = problem.channels * problem.depth_multiplier
+        self._together = _steps_of_a_row(width, kernel.itemsize) if self.last else 1
         #: (K, steps * C * M): in channels_last the weights of some steps stand side by side.
-        self.weights = np.tile(kernel.reshape(len(kernel), lanes), (1, self._together))
+        self.weights = np.tile(kernel.reshape(len(kernel), width), (1, self._together))
 
     def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
         """Compute the outputs from `start` on.
@@ -91,8 +91,8 @@ class Direct:
                 x, self.weights, target, scratch, at, problem.strides, problem.dilation_rate, self.last
             )
         else:
-            lanes = problem.channels * problem.depth_multiplier
-            steps = max(1, NUMPY_TILE_OUTPUTS // lanes // self._together * self._together)
+            width = problem.channels * problem.depth_multiplier
+            steps = max(1, NUMPY_TILE_OUTPUTS // width // self._together * self._together)
             for low in range(0, target.shape[1], steps):
                 self._numpy_tile(x, at + low * problem.strides, target[:, low : low + steps])
         if target is not out:
@@ -135,10 +135,10 @@ class Direct:
         np.multiply(samples[..., None], self.kernel[tap], out=out)
 
 
-def _steps_of_a_row(lanes: int, itemsize: int) -> int:
+def _steps_of_a_row(width: int, itemsize: int) -> int:
     """Steps whose weights stand in one row, so that it fills whole registers; 1 where the row would be too long."""
     register = REGISTER_BYTES // itemsize
-    steps = register // math.gcd(lanes, register)
-    if steps * lanes * itemsize > LONGEST_ROW_BYTES and lanes >= register:
+    steps = register // math.gcd(width, register)
+    if steps * width * itemsize > LONGEST_ROW_BYTES and width >= register:
         return 1
     return steps

@@ -7,32 +7,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is summed, in numbers rather than bytes. Output o reads the steps at + o*strides + k*dilation that exist. */
+/* What is summed; all lengths count numbers, not bytes. Output o reads the steps at + o*strides + k*dilation that exist.
+ * A lane is one output channel, c*M + m, of all channels*multiplier. x... and y... say how far apart the elements of an
+ * axis lie in the data and in the outputs. */
 typedef struct {
     ptrdiff_t batch, steps, outputs, channels, multiplier, taps;
     ptrdiff_t at, strides, dilation;
     ptrdiff_t xbatch, xstep, xchannel, ybatch, ystep, ylane;
-    ptrdiff_t wrow;    /* numbers of a tap's weights */
-    ptrdiff_t scratch; /* numbers of scratch */
+    ptrdiff_t wrow;    /* weights of one tap */
+    ptrdiff_t scratch; /* length of scratch */
     int last;          /* channels_last */
 } problem;
 
-/* Vectors of sums that stay in registers together, and vectors of a line of the cache. */
-#define SUMS 12
-#define COLUMNS (LINE / BYTES)
-/* Taps that span so many bytes collide in the cache, as was measured, and it pays to pack their steps first. */
-#define FAR (BYTES == 64 ? 12 << 10 : 32 << 10)
-/* Bytes of a line of the cache, and of packed steps that stay in the first cache. */
-#define LINE 64
-#define NEAR (1 << 14)
+/* Vectors of sums that stay in registers together, and vectors that make a line of the cache. */
+#define SUM_VECTORS 12
+#define LINE_VECTORS (LINE_BYTES / BYTES)
+/* Where the taps of an output span so many bytes, their steps evict each other from the first cache: by measurements, it
+ * is faster to pack them into scratch first. */
+#define FAR_BYTES (BYTES == 64 ? 12 << 10 : 32 << 10)
+/* A line of the cache, and what the packed steps of a tile may take of the first cache. */
+#define LINE_BYTES 64
+#define NEAR_BYTES (1 << 14)
 
 static inline ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
-/* Steps of one phase that an output reads beyond its own. */
+/* An output reads so many steps of one phase of the strides after the step of its own number. */
 static inline ptrdiff_t reach(const problem *p) { return (p->taps - 1) * p->dilation / p->strides; }
 
-/* The taps [begin, end) of output `o` that fall on steps, for the others are padding; and the end of the outputs that
- * have the same ones, before `count`. */
+/* Find the taps [begin, end) of output `o` that fall on steps; the others fall on padding. Return the end of the outputs,
+ * at most `count`, that have the same range of taps. */
 static ptrdiff_t taps_of(const problem *p, ptrdiff_t o, ptrdiff_t count, ptrdiff_t *begin, ptrdiff_t *end)
 {
     const ptrdiff_t step = p->at + o * p->strides, left = p->steps - step, spare = left - (p->taps - 1) * p->dilation;
@@ -50,11 +53,12 @@ static problem part_of(const problem *p, ptrdiff_t low, ptrdiff_t most)
     return part;
 }
 
-/* Outputs for which the steps of `lanes` numbers that they read stay near in scratch, or a few times the taps' reach. */
+/* Outputs of a tile, whose steps of `lanes` numbers are packed together: as many as stay in the first cache, but at least a
+ * few times the reach, since a tile packs the steps of its reach again; and no more than scratch holds. */
 static ptrdiff_t tile_of(const problem *p, ptrdiff_t lanes, ptrdiff_t size)
 {
     const ptrdiff_t most = p->scratch / lanes / p->strides - reach(p);
-    const ptrdiff_t near = NEAR / size / lanes / p->strides - reach(p);
+    const ptrdiff_t near = NEAR_BYTES / size / lanes / p->strides - reach(p);
     return smaller(most, near > 4 * reach(p) ? near : 4 * reach(p) + 16);
 }
 
@@ -87,7 +91,7 @@ static ptrdiff_t tile_of(const problem *p, ptrdiff_t lanes, ptrdiff_t size)
 
 typedef void (*kernel)(const problem *, const void *, const void *, void *, void *, ptrdiff_t *);
 
-/* The best first. */
+/* The fastest first. */
 static const struct {
     const char *name;
     kernel f32, f64;
@@ -100,7 +104,7 @@ static const struct {
 };
 enum { COUNT = sizeof(ALL) / sizeof(ALL[0]) };
 
-/* What runs: the best until somebody chooses. */
+/* What runs. The baseline runs everywhere, until choose() is called. */
 static int chosen = COUNT - 1;
 
 static int supported(int i)
@@ -121,7 +125,7 @@ static PyObject *choose(PyObject *self, PyObject *args)
     return PyErr_Format(PyExc_ValueError, "this processor has no instructions called %s", name);
 }
 
-/* How many numbers apart the elements of an axis lie; -1 if that is no whole number, or negative. */
+/* How many numbers apart the elements of an axis lie; -1 if that is negative or no whole number. */
 static ptrdiff_t apart(const Py_buffer *view, int axis)
 {
     const ptrdiff_t bytes = view->strides[axis];
@@ -129,7 +133,7 @@ static ptrdiff_t apart(const Py_buffer *view, int axis)
     return bytes < 0 || bytes % view->itemsize ? -1 : bytes / view->itemsize;
 }
 
-/* A buffer of `axes` axes of float or double, of the type of the first one, aligned. */
+/* Get an aligned buffer of `axes` axes, of float or double. The first buffer sets `type`, which the others must have. */
 static int get(PyObject *object, Py_buffer *view, int axes, int flags, char *type)
 {
     if (PyObject_GetBuffer(object, view, PyBUF_STRIDES | PyBUF_FORMAT | flags) == 0) {
@@ -146,7 +150,7 @@ static int get(PyObject *object, Py_buffer *view, int axes, int flags, char *typ
     return -1;
 }
 
-/* NULL, or what is wrong: all that is read or written must lie inside the buffers. */
+/* Fill in the problem. Return NULL, or what is wrong: nothing outside of the buffers may be read or written. */
 static const char *fill(problem *p, const Py_buffer *x, const Py_buffer *w, const Py_buffer *y, const Py_buffer *scratch)
 {
     const ptrdiff_t limit = PTRDIFF_MAX >> 16;

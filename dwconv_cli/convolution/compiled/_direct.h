@@ -25,14 +25,15 @@
 
 typedef T F(vector) __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
 
-/* `columns` vectors of each of `rows` rows: y[r*yrow + j] = sum_k x[r*xrow + offsets[k] + j] * w[k*wrow + j].
- * If `splat`, one weight serves all j. `rows`, `columns` and `splat` are constants wherever this is called. */
-TARGET INLINE void F(block)(const T *x, ptrdiff_t xrow, const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow,
+/* Sum `columns` vectors of each of `rows` rows, in registers: y[r*yrow + j] = sum_k x[r*xrow + offsets[k] + j] * w[k*wrow + j].
+ * If `splat`, one weight serves all j. `rows`, `columns` and `splat` are constants at every call, so that the compiler
+ * unrolls the inner loops. */
+TARGET INLINE void F(in_registers)(const T *x, ptrdiff_t xrow, const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow,
                             ptrdiff_t taps, T *y, ptrdiff_t yrow, const int rows, const int columns, const int splat)
 {
-    F(vector) sums[SUMS];
+    F(vector) sums[SUM_VECTORS];
     const F(vector) zero = {0};
-    for (int i = 0; i < rows * columns; i++) sums[i] = -zero; /* Any first product added to it stays as it is. */
+    for (int i = 0; i < rows * columns; i++) sums[i] = -zero; /* -0 + p is p, for p = -0 too. */
     for (ptrdiff_t k = 0; k < taps; k++, w += wrow) {
         const T *a = x + offsets[k], weight = splat ? w[0] : 0;
         for (int c = 0; c < columns; c++, a += V) {
@@ -47,32 +48,37 @@ TARGET INLINE void F(block)(const T *x, ptrdiff_t xrow, const ptrdiff_t *offsets
         for (int r = 0; r < rows; r++) STORE(y + r * yrow + c * V) = sums[c * rows + r];
 }
 
-/* `rows` rows of `lanes` numbers each, in columns of a line of the cache where they are as wide. */
-TARGET INLINE void F(sums)(const T *x, ptrdiff_t xrow, const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow,
+/* Sum `rows` rows of `lanes` numbers each: a line of the cache at a time where the rows are as wide, else a vector. */
+TARGET INLINE void F(in_rows)(const T *x, ptrdiff_t xrow, const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow,
                            ptrdiff_t taps, T *y, ptrdiff_t yrow, ptrdiff_t rows, ptrdiff_t lanes, const int splat)
 {
-    const ptrdiff_t wide = splat || lanes < COLUMNS * V ? V : COLUMNS * V, most = wide == V ? SUMS : SUMS / COLUMNS;
+    const ptrdiff_t line = LINE_VECTORS * V, wide = splat || lanes < line ? V : line;
+    const ptrdiff_t most = wide == V ? SUM_VECTORS : SUM_VECTORS / LINE_VECTORS;
     for (ptrdiff_t r = 0, together; r < rows; r += together) {
         together = lanes >= V && rows - r >= most ? most : 1;
         for (ptrdiff_t j = 0, at; j < lanes; j += lanes < V ? 1 : wide) {
-            /* The last column begins where it still fits; what it shares with the one before comes out the same. */
+            /* The last column begins where it just fits. It computes again what it shares with the column before. */
             at = lanes < V ? j : smaller(j, lanes - wide);
             const T *a = x + r * xrow + at, *b = splat ? w : w + at;
             T *to = y + r * yrow + at;
             if (lanes < V) {
                 *to = a[offsets[0]] * b[0];
                 for (ptrdiff_t k = 1; k < taps; k++) *to = *to + a[offsets[k]] * b[k * wrow];
-            } else if (wide == V && together > 1) F(block)(a, xrow, offsets, b, wrow, taps, to, yrow, SUMS, 1, splat);
-            else if (wide == V) F(block)(a, xrow, offsets, b, wrow, taps, to, yrow, 1, 1, splat);
-            else if (together > 1) F(block)(a, xrow, offsets, b, wrow, taps, to, yrow, SUMS / COLUMNS, COLUMNS, splat);
-            else F(block)(a, xrow, offsets, b, wrow, taps, to, yrow, 1, COLUMNS, splat);
+            } else if (wide == V && together > 1)
+                F(in_registers)(a, xrow, offsets, b, wrow, taps, to, yrow, SUM_VECTORS, 1, splat);
+            else if (wide == V)
+                F(in_registers)(a, xrow, offsets, b, wrow, taps, to, yrow, 1, 1, splat);
+            else if (together > 1)
+                F(in_registers)(a, xrow, offsets, b, wrow, taps, to, yrow, SUM_VECTORS / LINE_VECTORS, LINE_VECTORS, splat);
+            else
+                F(in_registers)(a, xrow, offsets, b, wrow, taps, to, yrow, 1, LINE_VECTORS, splat);
         }
     }
 }
 
-/* Outputs [0, count) whose steps lie `xstep` apart and whose results `ystep`; `x` and `y` are those of output 0.
- * The weights of `together` neighbouring steps, `lanes` numbers each, stand side by side. If `splat`, a step is one
- * number and all steps share its weight. Outputs that share a range of taps are summed together. */
+/* Sum the outputs [0, count), a stretch of outputs with the same range of taps at a time. `x` and `y` are those of output
+ * 0; the steps of neighbouring outputs lie `xstep` apart, their results `ystep`. The weights of `together` neighbouring
+ * outputs, `lanes` numbers each, stand side by side. If `splat`, a step is one number and all steps share one weight. */
 TARGET INLINE void F(stretches)(const problem *p, ptrdiff_t count, const T *x, ptrdiff_t xstep,
                                 const ptrdiff_t *offsets, const T *w, ptrdiff_t wrow, T *y, ptrdiff_t ystep,
                                 ptrdiff_t lanes, ptrdiff_t together, const int splat)
@@ -88,14 +94,17 @@ TARGET INLINE void F(stretches)(const problem *p, ptrdiff_t count, const T *x, p
                 for (ptrdiff_t j = 0; j < lanes; j++) to[s * ystep + j] = 0;
             continue;
         }
-        F(sums)(a, together * xstep, offset, b, wrow, number, to, together * ystep, steps / together, together * lanes, splat);
-        /* What is left: with one weight for all, the last steps again as far as they fill a vector. */
+        F(in_rows)(a, together * xstep, offset, b, wrow, number, to, together * ystep, steps / together, together * lanes,
+                   splat);
+        /* The outputs left over. With one weight for all, some before them are computed again, so that they fill a vector. */
         const ptrdiff_t left = splat && steps >= V && rest ? V : rest;
-        if (left) F(sums)(a + (steps - left) * xstep, 0, offset, b, wrow, number, to + (steps - left) * ystep, 0, 1, left * lanes, splat);
+        if (left)
+            F(in_rows)(a + (steps - left) * xstep, 0, offset, b, wrow, number, to + (steps - left) * ystep, 0, 1,
+                       left * lanes, splat);
     }
 }
 
-/* `n` steps that lie `apart` into steps side by side, each of their channels `copies` times. */
+/* Copy `n` steps of `width` channels, which lie `apart`, side by side, each channel `copies` times. */
 TARGET INLINE void F(copy)(const T *from, ptrdiff_t apart, T *to, ptrdiff_t n, ptrdiff_t width, const ptrdiff_t copies)
 {
     for (ptrdiff_t i = 0; i < n; i++, from += apart)
@@ -103,16 +112,16 @@ TARGET INLINE void F(copy)(const T *from, ptrdiff_t apart, T *to, ptrdiff_t n, p
             for (ptrdiff_t m = 0; m < copies; m++) *to++ = from[c];
 }
 
-/* The steps that the outputs of `p` read, into `to`: `width` channels from `x` on, each as often as the depth multiplier
- * says, the steps of one phase of the strides after those of another, `plane` numbers apart. Padding is not written, since
- * nothing reads it. Where tap k of an output lies, from where its first tap lies, goes into `offsets`. */
+/* Pack the steps that the outputs of `p` read into `to`: `width` channels from `x` on, each `copies` times. The steps of
+ * each phase of the strides stand together, those of the next phase `plane` numbers later. Padding is not written, since
+ * nothing reads it. offsets[k] becomes the distance from the first tap of an output to its tap k. */
 TARGET static void F(pack)(const problem *p, const T *x, ptrdiff_t width, ptrdiff_t copies, T *to, ptrdiff_t *offsets)
 {
     const ptrdiff_t most = p->outputs + reach(p), lanes = width * copies, plane = most * lanes, apart = p->strides * p->xstep;
     for (ptrdiff_t k = 0; k < p->taps; k++) {
         const ptrdiff_t step = k * p->dilation, phase = step % p->strides;
         offsets[k] = phase * plane + step / p->strides * lanes;
-        if (k >= p->strides || (k && phase == 0)) continue; /* All phases that are read are there. */
+        if (k >= p->strides || (k && phase == 0)) continue; /* The steps of this phase are packed already. */
         const ptrdiff_t first = p->at + phase, left = p->steps - first;
         const ptrdiff_t begin = first < 0 ? (p->strides - 1 - first) / p->strides : 0;
         const ptrdiff_t steps = (left <= 0 ? 0 : smaller(most, (left - 1) / p->strides + 1)) - begin;
@@ -129,21 +138,21 @@ TARGET static void F(pack)(const problem *p, const T *x, ptrdiff_t width, ptrdif
     }
 }
 
-/* One recording; `offsets` has room for the taps' offsets and, behind them, for the weights of one channel. */
+/* Sum one recording; `offsets` has room for the taps' offsets and, behind them, for the weights of one lane. */
 TARGET static void F(direct)(const problem *p, const void *xs, const void *ws, void *ys, void *room, ptrdiff_t *offsets)
 {
     const ptrdiff_t size = sizeof(T), copies = p->last ? p->multiplier : 1, lanes = p->channels * p->multiplier;
-    const int far = p->last && p->taps * p->xstep * size >= FAR && lanes * size > LINE;
+    const int far = p->last && p->taps * p->xstep * size >= FAR_BYTES && lanes * size > LINE_BYTES;
     const int apart = p->strides > 1 || (p->last && p->xstep != p->channels);
     const int packed = copies > 1 || far || (apart && !(p->last && lanes >= V));
-    /* In channels_last, panels of one line of the cache, or of as many channels as make whole lines. */
+    /* What is packed in channels_last: strips of channels that make one line of the cache, or some whole lines. */
     ptrdiff_t width = p->last && !packed ? p->channels : 1;
-    while (p->last && width < p->channels && width * copies * size % LINE) width++;
+    while (p->last && width < p->channels && width * copies * size % LINE_BYTES) width++;
     const ptrdiff_t tile = packed ? tile_of(p, width * copies, size) : p->outputs;
     const T *const w = ws;
     T *const y = ys, *const scratch = room, *const weights = (T *)(offsets + p->taps);
     for (ptrdiff_t k = 0; k < p->taps; k++) offsets[k] = k * p->dilation * p->xstep;
-    if (tile < 1) /* One number after the other, since the steps of a tile do not fit scratch. */
+    if (tile < 1) /* The steps of one output do not fit scratch: sum one lane after the other, unpacked. */
         for (ptrdiff_t j = 0; j < lanes; j++)
             F(stretches)(p, p->outputs, (const T *)xs + p->at * p->xstep + j / p->multiplier * p->xchannel,
                          p->strides * p->xstep, offsets, w + j, p->wrow, y + j * p->ylane, p->ystep, 1, 1, 0);
