@@ -286,7 +286,7 @@ def test_headers_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("read or drawn")
 
     monkeypatch.setattr(NpyReader, "read", refuse)
-    monkeypatch.setattr("dwconv_cli.weights.recipe.initialized", refuse)
+    monkeypatch.setattr("dwconv_cli.weights.fresh.initialized", refuse)
     recipe = Recipe(options={"kernel_size": 3})
     found = describe(f"{place}/rec.npy", recipe=recipe)
     assert (found["kind"], found["output"]["shape"]) == ("data", [6, 6])
