@@ -21,7 +21,6 @@ from dwconv_cli.cli.recipes import recipe_of
 if TYPE_CHECKING:
     from dwconv_cli.cli.progress import Progress
     from dwconv_cli.jobs.ending import Ending
-    from dwconv_cli.jobs.naming import Target
     from dwconv_cli.jobs.report import Report
     from dwconv_cli.jobs.settings import Settings
     from dwconv_cli.weights.recipe import Recipe
@@ -99,10 +98,13 @@ def _ending(options: ApplyOptions) -> Ending | None:
 def _live(
     recipe: Recipe, settings: Settings, options: ApplyOptions, ending: Ending | None, log: Log
 ) -> Generator[Report, None, None]:
-    """The one report of a stream of headerless samples; what is to be refused is refused before it is asked for."""
+    """The one report of a stream of headerless samples."""
+    from dwconv_cli.jobs.live import Raw, filter_live
     from dwconv_cli.jobs.naming import targets
     from dwconv_cli.jobs.pipeline import files_beside
     from dwconv_cli.storage.address import Address
+    from dwconv_cli.storage.sink import open_sink
+    from dwconv_cli.storage.standard_streams import standard_input
 
     path, source = options.output or "-", Address("-")
     if options.channels is None and not options.quiet:
@@ -112,21 +114,6 @@ def _live(
             f"-o {path}: a stream of unknown length goes to an .npy file, or as samples to '-o -'"
         )
     (target,) = targets([source], path, None, None, *files_beside(recipe, settings, [source]))
-    return _filtered(target, options, recipe, settings, ending, log)
-
-
-def _filtered(
-    target: Target,
-    options: ApplyOptions,
-    recipe: Recipe,
-    settings: Settings,
-    ending: Ending | None,
-    log: Log,
-) -> Generator[Report, None, None]:
-    from dwconv_cli.jobs.live import Raw, filter_live
-    from dwconv_cli.storage.sink import open_sink
-    from dwconv_cli.storage.standard_streams import standard_input
-
     raw = Raw(options.raw or "", options.channels or 1, options.block_steps or 1)
     sink = open_sink("-" if target.output is None else target.output.path, settings.overwrite)
     yield filter_live(standard_input(), sink, target, raw, recipe, settings, ending, log.note)

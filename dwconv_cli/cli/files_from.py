@@ -1,20 +1,38 @@
-"""Inputs that stand in a file, for ``--files-from``."""
+"""What is read besides recordings and weights: lists of inputs and configs, from files or standard input."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator
-from typing import BinaryIO
 
 # Linux takes paths of 4096 bytes; the rest is for a name inside.
 _LONGEST = 1 << 16
 _MOST_BYTES = 1 << 28
-_NUL = b"\0"
+
+
+def content_of(path: str, limit: int) -> tuple[bytes, str]:
+    """The bytes of a file, or of standard input for ``-``, but for what exceeds `limit` + 1; and its name for messages.
+
+    Raises
+    ------
+    InputError
+    """
+    from dwconv_cli.errors import InputError
+    from dwconv_cli.errors.system import reason
+
+    name = "standard input" if path == "-" else path
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read(limit + 1), name
+        with open(path, "rb") as file:
+            return file.read(limit + 1), name
+    except OSError as error:
+        raise InputError(f"{name}: {reason(error)}") from error
 
 
 def listed_in(path: str | None, null: bool) -> list[str] | None:
-    """Addresses from a file, one a line; blank lines mean nothing.
+    """Addresses from a file, one a line, or each ended by NUL; blank lines mean nothing.
 
     Raises
     ------
@@ -24,52 +42,23 @@ def listed_in(path: str | None, null: bool) -> list[str] | None:
     if path is None:
         return None
     from dwconv_cli.errors import InputError
-    from dwconv_cli.errors.system import reason
 
-    name = "standard input" if path == "-" else path
-    try:
-        if path == "-":
-            return list(_addresses(sys.stdin.buffer, name, null))
-        with open(path, "rb") as file:
-            return list(_addresses(file, name, null))
-    except OSError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{name}: {reason(error)}") from error
-
-
-def _addresses(file: BinaryIO, name: str, null: bool) -> Iterator[str]:
-    from dwconv_cli.errors import InputError
-
-    for number, line in enumerate(_entries(file, name, _NUL if null else b"\n"), 1):
-        if len(line) > _LONGEST:
+    content, name = content_of(path, _MOST_BYTES)
+    addresses = []
+    end = b"\0" if null else b"\n"
+    for entry in re.finditer(b"[^%b]+" % end, content):
+        # Lines of other systems end in a carriage return, too.
+        address = entry[0] if null else entry[0].rstrip(b"\r")
+        if len(address) > _LONGEST or b"\0" in address:
+            number = content.count(end, 0, entry.start()) + 1
+            if len(address) <= _LONGEST:
+                raise InputError(f"{name}: line {number} holds a NUL; with -0 addresses end in NUL")
             advice = ", and leave out -0 if each has a line" if null else ""
             raise InputError(
                 f"{name}: entry {number} is longer than {_LONGEST} bytes; name a list of addresses{advice}"
             )
-        # Lines of other systems end in a carriage return, too.
-        address = line if null else line.rstrip(b"\r\n")
-        if _NUL in address:
-            raise InputError(f"{name}: line {number} holds a NUL; with -0 addresses end in NUL")
         if address.strip():
-            yield os.fsdecode(address)
-
-
-def _entries(file: BinaryIO, name: str, end: bytes) -> Iterator[bytes]:
-    """Pieces that end in `end`, without it; one that is too long is given up in its middle."""
-    from dwconv_cli.errors import InputError
-
-    rest, size = b"", 0
-    while chunk := file.read(_LONGEST):
-        size += len(chunk)
-        if size > _MOST_BYTES:
-            raise InputError(f"{name}: is longer than {_MOST_BYTES} bytes; split the list")
-        if not rest and chunk == end * len(chunk):
-            # So many empty entries would take minutes one by one.
-            continue
-        *whole, rest = (rest + chunk).split(end)
-        yield from whole
-        if len(rest) > _LONGEST:
-            break
-    if rest:
-        yield rest
+            addresses.append(os.fsdecode(address))
+    if len(content) > _MOST_BYTES:
+        raise InputError(f"{name}: is longer than {_MOST_BYTES} bytes; split the list")
+    return addresses

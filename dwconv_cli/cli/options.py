@@ -109,7 +109,7 @@ class LayerOptions:
         otherwise="linear",
     )
     activity_regularizer: str | None = option(
-        "--activity-regularizer NAME", "Penalty on the output, for the report", otherwise="none"
+        "--activity-regularizer NAME", "Penalty on the output, for the report"
     )
     depthwise_initializer: str | None = option(
         "--depthwise-initializer NAME", "How a fresh kernel is made", otherwise="glorot_uniform"
@@ -118,15 +118,11 @@ class LayerOptions:
         "--bias-initializer NAME", "How a fresh bias is made", otherwise="zeros"
     )
     depthwise_regularizer: str | None = option(
-        "--depthwise-regularizer NAME",
-        "Penalty on the kernel, for the report, e.g. 'l2(0.01)'",
-        otherwise="none",
+        "--depthwise-regularizer NAME", "Penalty on the kernel, for the report, e.g. 'l2(0.01)'"
     )
-    bias_regularizer: str | None = option(
-        "--bias-regularizer NAME", "Penalty on the bias, for the report", otherwise="none"
-    )
+    bias_regularizer: str | None = option("--bias-regularizer NAME", "Penalty on the bias, for the report")
     depthwise_constraint: str | None = option(
-        "--depthwise-constraint NAME", "Projection of the kernel, e.g. 'max_norm(2)'", otherwise="none"
+        "--depthwise-constraint NAME", "Projection of the kernel, e.g. 'max_norm(2)'"
     )
     bias_constraint: str | None = option("--bias-constraint NAME", "Projection of the bias", otherwise="none")
     dtype: str | None = option(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dwconv_cli.cli.declaring import option_name
+from dwconv_cli.cli.files_from import content_of
 from dwconv_cli.cli.options import LayerOptions, WeightsOptions
 from dwconv_cli.layer.keys import INITIALIZER_KEYS, OPTION_KEYS
 
@@ -126,20 +126,11 @@ def load_config(path: str) -> dict[str, Any]:
         If it cannot be read, or is not a JSON object.
     """
     from dwconv_cli.errors import InputError
-    from dwconv_cli.errors.system import reason
     from dwconv_cli.layer.keras_json import load_json
     from dwconv_cli.layer.keras_models import is_model, pick_layer
 
     path, layer = _config_place(path)
-    name = "standard input" if path == "-" else path
-    try:
-        if path == "-":
-            text = sys.stdin.buffer.read(_MAX_CONFIG + 1)
-        else:
-            with open(path, "rb") as file:
-                text = file.read(_MAX_CONFIG + 1)
-    except OSError as error:
-        raise InputError(f"{name}: {reason(error)}") from error
+    text, name = content_of(path, _MAX_CONFIG)
     config = load_json(text, name)
     if not isinstance(config, dict):
         raise InputError(f"{name}: a layer's config is a JSON object")

@@ -1,4 +1,4 @@
-"""Values of options that are more than a word or a number."""
+"""Values of options that are more than a word or a number; each function raises ``click.BadParameter``."""
 
 from __future__ import annotations
 
@@ -17,52 +17,30 @@ _COMPRESSIONS = {
 
 
 def steps_of(text: str) -> slice:
-    """The slice that a text such as ``100:200`` stands for.
-
-    Raises
-    ------
-    click.BadParameter
-    """
-    start, colon, stop = text.partition(":")
-    try:
-        if colon:
-            return slice(int(start) if start.strip() else None, int(stop) if stop.strip() else None)
-    except ValueError:
-        pass
-    raise click.BadParameter(
-        f"{text!r} is not START:STOP in whole steps, e.g. 100:200 or :500", param_hint="--slice"
-    )
+    """The slice that a text such as ``100:200`` stands for."""
+    match = re.fullmatch(r"\s*([-+]?\d+)?\s*:\s*([-+]?\d+)?\s*", text)
+    if not match:
+        raise click.BadParameter(f"{text!r} is not START:STOP in whole steps, e.g. 100:200 or :500")
+    return slice(*(None if end is None else int(end) for end in match.groups()))
 
 
 def size(text: str) -> int:
-    """The bytes that a text such as ``64MiB`` stands for.
-
-    Raises
-    ------
-    click.BadParameter
-    """
+    """The bytes that a text such as ``64MiB`` stands for."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
     if not match:
-        raise click.BadParameter(f"{text!r} is not a size such as 64MiB or 1GB", param_hint="--memory-limit")
+        raise click.BadParameter(f"{text!r} is not a size such as 64MiB or 1GB")
     number, letter, binary = match.groups()
     unit = 1024 if binary or not text.strip().lower().endswith("b") else 1000
     count = int(min(float(number) * unit ** " kmgt".index(letter or " "), 2.0**64))
     if count >= 1 << 63:
-        raise click.BadParameter(f"{text!r} is more than any machine has", param_hint="--memory-limit")
+        raise click.BadParameter(f"{text!r} is more than any machine has")
     if count < 1 << 20:
-        raise click.BadParameter(
-            f"{text!r} is less than 1MiB, which nothing fits in", param_hint="--memory-limit"
-        )
+        raise click.BadParameter(f"{text!r} is less than 1MiB, which nothing fits in")
     return count
 
 
 def compression_of(text: str) -> tuple[str, int | None]:
-    """The compression that a text such as ``gzip:4`` stands for: its name, and its level if there is one.
-
-    Raises
-    ------
-    click.BadParameter
-    """
+    """The compression that a text such as ``gzip:4`` stands for: its name, and its level if there is one."""
     name, colon, level = text.partition(":")
     levels = _COMPRESSIONS.get(name)
     if levels is None or (colon and level not in map(str, levels)):
@@ -75,31 +53,19 @@ def compression_of(text: str) -> tuple[str, int | None]:
 
 
 def chunks_of(text: str) -> tuple[int, ...]:
-    """The shape of chunks that a text such as ``1000,6`` stands for.
-
-    Raises
-    ------
-    click.BadParameter
-    """
+    """The shape of chunks that a text such as ``1000,6`` stands for."""
     try:
-        return tuple(int(side) for side in text.split(","))
+        return tuple(map(int, text.split(",")))
     except ValueError:
         raise click.BadParameter(f"{text!r} is not like 1000,6", param_hint="--chunks") from None
 
 
 def shape_of(text: str) -> tuple[int, ...]:
-    """The shape that a text such as ``4,10,12`` stands for.
-
-    Raises
-    ------
-    click.BadParameter
-    """
+    """The shape that a text such as ``4,10,12`` stands for."""
     try:
-        shape = tuple(int(side) for side in text.strip(" ()[]").removesuffix(",").split(","))
+        shape = tuple(map(int, text.strip(" ()[]").removesuffix(",").split(",")))
     except ValueError:
         shape = ()
     if not shape or min(shape) < 1 or max(shape) >= 1 << 63:
-        raise click.BadParameter(
-            f"{text!r} is not a shape of whole numbers from 1 on, e.g. 4,10,12", param_hint="--input-shape"
-        )
+        raise click.BadParameter(f"{text!r} is not a shape of whole numbers from 1 on, e.g. 4,10,12")
     return shape
