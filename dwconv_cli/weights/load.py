@@ -1,8 +1,8 @@
-"""Kernels and biases from files, whatever their layout."""
+"""Kernels and biases from files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from dwconv_cli.storage.selections import everything
 from dwconv_cli.text import counted
 from dwconv_cli.weights.keras_files import is_keras_file
 
-# More than a million taps for eight channels in float64.
+# The largest array that is taken for weights. Eight channels in float64 may have more than a million taps.
 MAX_BYTES = 64 << 20
 
 
@@ -32,7 +32,7 @@ class LoadedWeights:
     Parameters
     ----------
     address : str
-        Where they came from.
+        Where they were read.
     kernel : ndarray
         In the file's shape and dtype.
     bias : ndarray, optional
@@ -41,7 +41,7 @@ class LoadedWeights:
     config : mapping, optional
         The layer's Keras config, where the file has it.
     note : str, optional
-        What to tell of where they came from.
+        What the file leaves open about them.
     """
 
     address: str
@@ -52,23 +52,24 @@ class LoadedWeights:
     note: str | None = None
 
     def fit(self, channels: int | None = None, depth_multiplier: int | None = None) -> Weights:
-        """The weights in Keras's layout.
+        """The weights in Keras's layout, checked against the data's channels and the layer's multiplier if these are known.
 
         Parameters
         ----------
         channels : int, optional
-            Of the data; a torch kernel's first axis is ``channels * depth_multiplier``, so it needs one of the two.
+            Of the data. The first axis of torch's kernels is ``channels * depth_multiplier``, so one of the two is
+            needed to tell them apart; without both the multiplier is 1.
         depth_multiplier : int, optional
 
         Raises
         ------
         ShapeError
-            If the kernel cannot be of this layout.
+            If the kernel cannot be of this layout, or does not fit.
         """
-        channels = None if channels is None else whole_number("channels", channels)
-        depth_multiplier = (
-            None if depth_multiplier is None else whole_number("depth_multiplier", depth_multiplier)
-        )
+        if channels is not None:
+            channels = whole_number("channels", channels)
+        if depth_multiplier is not None:
+            depth_multiplier = whole_number("depth_multiplier", depth_multiplier)
         kernel, shape = self.kernel, self.kernel.shape
         if self.layout == "torch":
             kernel = _from_torch(kernel, channels, depth_multiplier, self.address)
@@ -80,16 +81,17 @@ class LoadedWeights:
             raise ShapeError(
                 f"{self.address}: the kernel {shape} has depth multiplier {multiplier}, not {depth_multiplier}"
             )
-        if channels is not None and not weights.shared and weights.kernel.shape[1] != channels:
+        if channels is None:
+            return weights
+        if not weights.shared and weights.kernel.shape[1] != channels:
             error = ShapeError(self._misfit(channels))
             error.kernel_channels = weights.kernel.shape[1]
             raise error
-        if channels is not None and self.bias is not None:
-            wanted = (channels * weights.kernel.shape[2],)
-            if self.bias.shape != wanted:
-                raise ShapeError(
-                    f"{self.address}: the bias has shape {self.bias.shape}, the layer needs {wanted}"
-                )
+        outputs = (channels * multiplier,)
+        if self.bias is not None and self.bias.shape != outputs:
+            raise ShapeError(
+                f"{self.address}: the bias has shape {self.bias.shape}, the layer needs {outputs}"
+            )
         return weights
 
     def _misfit(self, channels: int) -> str:
@@ -107,7 +109,7 @@ class LoadedWeights:
 
 
 def load_kernel(kernel: Location, bias: Location | None = None, layout: str = "keras") -> LoadedWeights:
-    """A kernel from one array, and maybe a bias from another.
+    """A kernel from one array, and a bias from another if there is one.
 
     Parameters
     ----------
@@ -125,8 +127,8 @@ def load_kernel(kernel: Location, bias: Location | None = None, layout: str = "k
     address = Address.parse(kernel)
     if is_keras_file(address.path):
         raise InputError(f"{kernel}: a Keras file holds layers, no bare kernel; give it with --weights")
-    loaded_bias = None if bias is None else _read(Address.parse(bias))[0]
-    return LoadedWeights(location("kernel", kernel), _read(address)[0], loaded_bias, layout)
+    bias_array = None if bias is None else _read(Address.parse(bias))[0]
+    return LoadedWeights(location("kernel", kernel), _read(address)[0], bias_array, layout)
 
 
 def load_weights(
@@ -142,12 +144,12 @@ def load_weights(
     Parameters
     ----------
     address : str or path
-        ``kernel`` and maybe ``bias`` in an ``.npz`` or in an HDF5 group, maybe with the layer's config that
-        :func:`~dwconv_cli.save_weights` left there; or a layer of a Keras file.
+        An ``.npz`` or an HDF5 group of ``kernel`` and optionally ``bias``, with the layer's config if
+        :func:`~dwconv_cli.save_weights` wrote it there; or a layer of a Keras file.
     layout : str
-        Of the kernel, ``keras`` or ``torch``; a Keras file's is known.
+        ``keras`` or ``torch``; kernels of Keras files are ``keras`` in any case.
     given_format : str, optional
-        Where the suffix does not tell.
+        ``npz`` or ``hdf5``, if the suffix says neither.
     assume_depthwise : bool
         Take layers of somebody's own class, whose code no file holds, for DepthwiseConv1D layers.
     model : object
@@ -161,6 +163,12 @@ def load_weights(
     ------
     InputError
         If the file cannot be read, or holds no kernel, or several layers and none is named.
+
+    Examples
+    --------
+    >>> np.savez("smooth.npz", kernel=np.array([0.25, 0.5, 0.25]))
+    >>> load_weights("smooth.npz").fit(channels=6).for_channels(6).kernel.shape
+    (3, 6, 1)
     """
     address, layout = location("address", address), one_of("layout", layout, KERNEL_LAYOUTS)
     place = Address.parse(address, given_format)
@@ -171,10 +179,8 @@ def load_weights(
         address = str(Address(place.path, layer.path))
         return LoadedWeights(address, layer.kernel, layer.bias, config=layer.config, note=note)
     names = array_names(place)
-    prefix = (place.name or "").strip("/")
-    prefix = f"{prefix}/" if prefix else ""
-    by_key = {name.lstrip("/"): name for name in names}
-    if f"{prefix}kernel" not in by_key:
+    group = _group(place, names)
+    if "kernel" not in group:
         if format_of(place).ROOT is None:
             raise InputError(
                 f"{address}: this file holds one array, not kernel and bias together; give a kernel with --kernel"
@@ -182,14 +188,21 @@ def load_weights(
         shown = ", ".join(names[:20]) or "nothing"
         advice = f"; give a bare kernel with --kernel, e.g. {Address(place.path, names[0])}" if names else ""
         raise InputError(f"{address}: no array 'kernel' there (found: {shown}){advice}")
-    kernel, attributes = _read(replace(place, name=by_key[f"{prefix}kernel"]))
-    name = by_key.get(f"{prefix}bias")
-    bias = None if name is None else _read(replace(place, name=name))[0]
+    kernel, attributes = _read(replace(place, name=group["kernel"]))
+    bias = _read(replace(place, name=group["bias"]))[0] if "bias" in group else None
     return LoadedWeights(address, kernel, bias, layout, _config(attributes, address))
 
 
+def _group(place: Address, names: Iterable[str]) -> dict[str, str]:
+    """Names of the arrays in the group that an address names, by their names within it."""
+    group = (place.name or "").strip("/")
+    prefix = f"{group}/" if group else ""
+    paths = {name.lstrip("/"): name for name in names}
+    return {path.removeprefix(prefix): name for path, name in paths.items() if path.startswith(prefix)}
+
+
 def _config(attributes: Mapping[str, Any], address: str) -> dict[str, Any] | None:
-    """The layer's config that :func:`~dwconv_cli.save_weights` left beside a kernel."""
+    """The layer's config that :func:`~dwconv_cli.save_weights` wrote beside a kernel."""
     text = attributes.get(LAYER_CONFIG)
     if not isinstance(text, str | bytes):
         return None
@@ -200,18 +213,15 @@ def _config(attributes: Mapping[str, Any], address: str) -> dict[str, Any] | Non
 
 
 def holds_pair(address: Location) -> bool:
-    """Whether `address` names what holds a kernel and maybe a bias: a Keras file, or a file or group of arrays."""
+    """Whether `address` names a Keras file, or a file or group with an array ``kernel``, and not one array."""
     place = Address.parse(address)
     if place.is_stream:
         return False
-    if is_keras_file(place.path):
-        return True
-    wanted = f"{(place.name or '').strip('/')}/kernel".strip("/")
-    return wanted in [name.strip("/") for name in array_names(place)]
+    return is_keras_file(place.path) or "kernel" in _group(place, array_names(place))
 
 
 def _read(address: Address) -> tuple[Array, Mapping[str, Any]]:
-    """A whole small array, and its attributes.
+    """An array of weights, and its attributes.
 
     Raises
     ------
@@ -235,7 +245,7 @@ def _read(address: Address) -> tuple[Array, Mapping[str, Any]]:
 
 def checksum(kernel: Array, bias: Array | None) -> str:
     """SHA-256 of kernel and bias: their bytes, little-endian, row-major."""
-    import hashlib  # a hundredth of a second, only for those who ask
+    import hashlib  # here, because it takes a hundredth of a second to load
 
     digest = hashlib.sha256()
     for array in (kernel, bias):
@@ -245,6 +255,7 @@ def checksum(kernel: Array, bias: Array | None) -> str:
 
 
 def _from_torch(kernel: Array, channels: int | None, multiplier: int | None, address: str) -> Array:
+    """A kernel (C*M, 1, K) as (K, C, M)."""
     if kernel.ndim != 3 or kernel.shape[1] != 1 or not kernel.size:
         raise ShapeError(f"{address}: a torch kernel has shape (C*M, 1, K), found {kernel.shape}")
     outputs = kernel.shape[0]

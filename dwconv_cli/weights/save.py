@@ -1,4 +1,4 @@
-"""Kernels and biases into files."""
+"""Kernels and biases into files, with the config of their layer where the format can hold it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dwconv_cli.storage.protocols import Output, Writer
 from dwconv_cli.storage.selections import everything
 from dwconv_cli.storage.sink import FileSink
 
-# Keras's own name for the first such layer of a model.
+# Keras's own name for the first DepthwiseConv1D of a model.
 _NAME = "depthwise_conv1d"
 
 
@@ -42,20 +42,21 @@ def save_weights(
     Parameters
     ----------
     address : str or path
-        ``.npz`` and HDF5 files hold ``kernel`` and ``bias``, in the group named after ``::``, which is added to a
-        file that exists;
-        ``.npy`` holds the kernel alone; ``.weights.h5`` and ``.keras`` are for Keras, with a model of this one layer.
+        ``.npz`` and HDF5 files hold ``kernel`` and ``bias``, in the group that is named after ``::``; a group is added
+        to a file that exists. ``.npy`` holds the kernel alone. ``.weights.h5`` and ``.keras`` hold a Keras model of
+        this one layer.
     weights : Weights
     layer : LayerSpec, optional
-        The layer they belong to; Keras's files need it, and ``.npz`` and HDF5 files keep it.
+        The layer they belong to; Keras's files need it, and ``.npz`` and HDF5 files hold its config.
     config : mapping, optional
-        Those settings of the layer that are known, under Keras's keys, where it is not all of `layer`. ``.npz`` and
-        HDF5 files keep them with the kernel, and :func:`~dwconv_cli.load_weights` finds them there.
+        The known settings of the layer, under Keras's keys, where they are not all of `layer`. ``.npz`` and HDF5 files
+        hold them instead, and :func:`~dwconv_cli.load_weights` reads them.
     layout : str
-        ``keras`` for (K, C, M), ``torch`` for (C*M, 1, K); Keras's files know but their own.
+        ``keras`` for (K, C, M), ``torch`` for (C*M, 1, K); Keras's files hold only ``keras``.
     overwrite : bool
+        Replace a file, or an array in a group, that exists.
     output_format : str, optional
-        Where the suffix does not tell.
+        ``npy``, ``npz`` or ``hdf5``, if the suffix says none of them.
 
     Raises
     ------
@@ -63,6 +64,14 @@ def save_weights(
         If the format cannot hold them.
     OutputError
         If the file exists already or cannot be written.
+
+    Examples
+    --------
+    >>> layer = LayerSpec(kernel_size=3, padding="same")
+    >>> save_weights("smooth.npz", Weights([0.25, 0.5, 0.25]), layer, overwrite=True)
+    >>> from dwconv_cli import load_weights
+    >>> load_weights("smooth.npz").config["padding"]
+    'same'
     """
     address, layout = location("address", address), one_of("layout", layout, KERNEL_LAYOUTS)
     instance("weights", weights, Weights)
@@ -91,12 +100,12 @@ def save_weights(
     group = (place.name or "").strip("/")
     arrays = {f"{group}/{name}" if group else name: array for name, array in arrays.items()}
     adding = bool(group) and os.path.isfile(place.path)
-    there = [name.strip("/") for name in array_names(place)] if adding else []
-    if weights.bias is None and f"{group}/bias" in there:
+    existing = [name.strip("/") for name in array_names(place)] if adding else []
+    if weights.bias is None and f"{group}/bias" in existing:
         raise OutputError(f"{address}: there is a bias, and these weights have none; write to another name")
     if config is None and layer is not None:
         config = to_config(layer)
-    beside = {LAYER_CONFIG: json.dumps(config)} if config else {}
+    attributes = {LAYER_CONFIG: json.dumps(config)} if config else {}
     output = open_output(
         place,
         overwrite=overwrite,
@@ -105,7 +114,7 @@ def save_weights(
     )
     try:
         for name, array in arrays.items():
-            _write(output, name, array, beside if name.endswith("kernel") else {})
+            _write(output, name, array, attributes if name.endswith("kernel") else {})
         output.commit()
     except BaseException:
         output.abort()
@@ -113,13 +122,14 @@ def save_weights(
 
 
 def keras_name(layer: LayerSpec) -> str:
-    """The name that Keras 3 takes for a layer: it refuses ``/``, which Keras 2 did not."""
+    """A name for the layer in a Keras file; ``/`` is replaced, since Keras 2 allows it in names and Keras 3 does not."""
     return (layer.name or _NAME).replace("/", "_")
 
 
 def _save_for_keras(
     place: Address, weights: Weights, layer: LayerSpec | None, known: Mapping[str, Any], overwrite: bool
 ) -> None:
+    """Write ``.keras`` or ``.weights.h5``; of the `known` settings ``trainable`` goes into the former."""
     from dwconv_cli.weights.keras_files.write import write_keras, write_weights_h5
 
     if layer is None:
@@ -129,8 +139,8 @@ def _save_for_keras(
     if weights.shared:
         raise LayerError(f"{place}: Keras's kernel is (K, C, M); give --channels C")
     if place.path.lower().endswith(".keras"):
-        kept = {"trainable": known["trainable"]} if "trainable" in known else {}
-        config = {**_keras_config(layer, weights), **kept, "name": keras_name(layer)}
+        trainable = {key: known[key] for key in ("trainable",) if key in known}
+        config = {**_keras_config(layer, weights), **trainable, "name": keras_name(layer)}
         write = write_keras
     else:
         write, config = write_weights_h5, {"padding": layer.padding, "name": keras_name(layer)}
@@ -146,15 +156,15 @@ def _save_for_keras(
 
 
 def _keras_config(layer: LayerSpec, weights: Weights) -> dict[str, Any]:
-    """The layer as Keras has it, of a policy under which no weight is rounded."""
-    # How weights were made is nothing that Keras needs where it has the weights.
+    """The layer's config, with a dtype policy under which Keras rounds no weight."""
+    # Keras does not need the initializers, because it reads the weights.
     foreign: dict[str, Any] = {
         key: None for key in INITIALIZER_KEYS if not INITIALIZERS.in_keras(getattr(layer, key))
     }
-    kept = replace(layer, use_bias=weights.bias is not None, **foreign)
+    layer = replace(layer, use_bias=weights.bias is not None, **foreign)
     stored = weights.kernel.dtype.name
     mixed = layer.dtype == "float16" and stored != "float16"
-    config: dict[str, Any] = serialized(kept, "mixed_float16" if mixed else layer.dtype or stored)["config"]
+    config: dict[str, Any] = serialized(layer, "mixed_float16" if mixed else layer.dtype or stored)["config"]
     return config
 
 
