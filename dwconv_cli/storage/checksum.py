@@ -1,4 +1,4 @@
-"""Whether a file's content is the same after it was read as before, whatever its times say."""
+"""Whether a file has the same content after it was read as before, even if its times did not change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dwconv_cli.storage.source import open_file
 
 
 class Checksum:
-    """The content of a file, read whole now and again by :meth:`verify`.
+    """The checksum of a file's content, which is read to its end now and again by :meth:`verify`.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Checksum:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        # Looked at first: to open a pipe waits for its writer.
+        # Asked before the file is opened, because opening a pipe waits for somebody who writes to it.
         if os.path.exists(path) and not os.path.isfile(path):
             raise InputError(
                 f"{path}: is no file that can be read again for its checksum; leave out --checksum"
@@ -45,7 +45,7 @@ class Checksum:
         Raises
         ------
         InputError
-            If it is another one, or another file has the name.
+            If it has changed, or another file has the name now.
         """
         try:
             same = os.path.samestat(os.stat(self._path), os.fstat(self._fd))

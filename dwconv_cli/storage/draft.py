@@ -1,4 +1,4 @@
-"""A file that is being made: unseen beside its target until one step gives it the target's name."""
+"""A file that is being made: a hidden file beside its target, until one step gives it the target's name."""
 
 from __future__ import annotations
 
@@ -7,34 +7,33 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from dwconv_cli.interrupts import critical_section, unfinished_files
 from dwconv_cli.storage.file_state import state
 
-# What link() and renameat2() say where the file system, or the kernel, does not have them.
-_UNKNOWN = (errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-# Linux's flag for: fail if the new name exists.
+# Errors of link() and renameat2() where the file system or the kernel does not have them.
+_UNSUPPORTED = (errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+# Linux's flag RENAME_NOREPLACE: fail if the new name exists.
 _NO_REPLACE = 1
 
 
 class ChangedError(Exception):
-    """The file whose content was carried over is another one now."""
+    """The file whose content was carried over has changed since."""
 
 
 class Draft:
     """A new file in the folder of its target.
 
-    Everything is done relative to the open folder, so that the file stays with it if somebody renames it meanwhile.
+    All names are looked up in the open folder, so that the file stays in it if somebody renames the folder meanwhile.
 
     Parameters
     ----------
     target : str
-        Without symbolic links.
+        A path without symbolic links.
     replace : bool
-        Whether an existing target may be replaced; the new file has its mode from the start.
+        Whether an existing target may be replaced; the new file then has the target's mode from the start.
     keep : bool
         Whether the content of an existing target is carried over, so that it may not change before :meth:`publish`.
 
@@ -52,13 +51,13 @@ class Draft:
         folder, self._base = os.path.split(target)
         self._replace = replace
         self._name: str | None = None
-        self.fd = self._kept = -1
+        self.fd = self._old = -1
         self._folder, self._listed = _opened_folder(folder)
         try:
             if keep:
                 # It stays open, so that no other file can get its inode.
-                self._kept = os.open(self._base, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
-            self._before = None if self._kept < 0 else state(os.fstat(self._kept))
+                self._old = os.open(self._base, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
+            self._before = None if self._old < 0 else state(os.fstat(self._old))
             self._create()
         except BaseException:
             self.discard()
@@ -72,14 +71,14 @@ class Draft:
         ------
         FileExistsError
             If somebody else's file has the name and may not be replaced.
-        formats.draft.ChangedError
+        ChangedError
             If the file whose content was carried over has changed.
         OSError
         """
         assert self._name is not None
         if self._replace:
-            # The target may have been made private since.
-            self._take_mode()
+            # The target may have become private since the draft was made.
+            self._copy_mode()
         os.fsync(self.fd)
         self._close()
         if self._before is not None:
@@ -108,10 +107,10 @@ class Draft:
     @critical_section
     def _create(self) -> None:
         # The random part keeps concurrent runs apart; 200 bytes leave room for it in a name of 255.
-        kept = os.fsdecode(os.fsencode(self._base)[:200])
+        base = os.fsdecode(os.fsencode(self._base)[:200])
         mode = 0o600 if self._replace and self._mode() is not None else 0o666
         while self.fd < 0:
-            self._name = f".{kept}.{os.urandom(6).hex()}.tmp"
+            self._name = f".{base}.{os.urandom(6).hex()}.tmp"
             # Entered before the file is created, since a signal may come at any time.
             unfinished_files.add((self._folder, self._name))
             try:
@@ -123,7 +122,7 @@ class Draft:
                 self._forget()
                 raise
         if self._replace:
-            self._take_mode()
+            self._copy_mode()
 
     def _mode(self) -> int | None:
         """The mode of the target, if it is there."""
@@ -132,29 +131,30 @@ class Draft:
         except FileNotFoundError:
             return None
 
-    def _take_mode(self) -> None:
+    def _copy_mode(self) -> None:
+        """Give the draft the mode of its target."""
         mode = self._mode()
         if mode is not None and mode != stat.S_IMODE(os.fstat(self.fd).st_mode):
             os.fchmod(self.fd, mode)
 
     def _rename_to_new(self, name: str) -> None:
-        """Rename the temporary file to a name that is free, and never have anything else appear under it."""
+        """Rename the temporary file in one step that fails if another file has the target's name."""
         folder = self._folder
         try:
             rename_no_replace(folder, name, self._base)
             return
         except OSError as error:
-            if error.errno not in _UNKNOWN:
+            if error.errno not in _UNSUPPORTED:
                 raise
         try:
             os.link(name, self._base, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError as error:
-            if error.errno not in _UNKNOWN:
+            if error.errno not in _UNSUPPORTED:
                 raise
         else:
             os.unlink(name, dir_fd=folder)
             return
-        # Neither is there, as on some memory cards. Runs of ours keep out of each other's way by the lock.
+        # Some memory cards have neither. There it takes two steps, and a lock keeps out other runs of dwconv.
         self._lock()
         try:
             os.stat(self._base, dir_fd=folder, follow_symlinks=False)
@@ -164,7 +164,7 @@ class Draft:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
     def _lock(self) -> None:
-        """Keep other runs from publishing in this folder until it is closed; not all file systems can do it."""
+        """Keep other runs from publishing in this folder until it is closed, if the file system has locks."""
         with contextlib.suppress(OSError):
             fcntl.flock(self._folder, fcntl.LOCK_EX)
 
@@ -179,37 +179,35 @@ class Draft:
             os.close(fd)
 
     def _release(self) -> None:
-        for fd in (self._kept, self._folder):
+        for fd in (self._old, self._folder):
             if fd >= 0:
                 with contextlib.suppress(OSError):
                     os.close(fd)
-        self._kept = self._folder = -1
+        self._old = self._folder = -1
 
 
 def _opened_folder(path: str) -> tuple[int, bool]:
-    """A folder to work in, and whether it may be read: one may write into a folder that one may not list."""
+    """Open a folder to write into. The second value is False if it may be written to but not listed."""
     flags = os.O_DIRECTORY | os.O_CLOEXEC
     try:
         return os.open(path, os.O_RDONLY | flags), True
     except PermissionError:
-        # Linux opens it all the same, but not for what would write it to the disk.
+        # Linux opens it with O_PATH all the same; such a descriptor cannot be synchronised with the disk.
         if not hasattr(os, "O_PATH"):
             raise
         return os.open(path, os.O_PATH | flags), False
 
 
 @cache
-def _renameat2() -> Callable[..., int] | None:
-    """The C library's function, where it has it."""
-    try:
+def _renameat2() -> Any:
+    """The C library's function, or None where it has none."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
         import ctypes
 
         function: Any = ctypes.CDLL(None, use_errno=True).renameat2
-    except (ImportError, OSError, AttributeError):
-        return None
-    function.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
-    found: Callable[..., int] = function
-    return found
+        function.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+        return function
+    return None
 
 
 def rename_no_replace(folder: int, old: str, new: str) -> None:
@@ -218,7 +216,7 @@ def rename_no_replace(folder: int, old: str, new: str) -> None:
     Raises
     ------
     OSError
-        One of `_UNKNOWN` where it cannot be done.
+        One of `_UNSUPPORTED` where the system cannot do it.
     """
     function = _renameat2()
     if function is None:

@@ -9,9 +9,10 @@ from dwconv_cli.errors.system import refusal
 
 
 def state(status: os.stat_result) -> tuple[int, ...]:
-    """What shows that a file is still the same one and was not changed by ordinary means.
+    """Numbers that stay as they are while a file is the same one and nobody changes it.
 
-    The time of its change of status cannot be put back, but other names and permissions change it too.
+    Among them is the time of its last change of status. No program can set it back, but a new name or other
+    permissions change it too.
     """
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
@@ -30,5 +31,5 @@ def state_of(fd: int, name: str) -> tuple[int, ...]:
 
 
 def changed(name: str) -> InputError:
-    """The refusal of an input that did not stay as it was."""
+    """The error to raise for an input that did not stay as it was."""
     return InputError(f"{name}: changed while it was read; try again when nothing writes, moves or links it")

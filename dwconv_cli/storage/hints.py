@@ -1,16 +1,23 @@
-"""What to type instead, where the suffix of a path tells no format."""
+"""What to type instead of an address whose suffix tells no format."""
 
 from __future__ import annotations
 
 import os
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": None}
+# Characters that are read of the first line, since a file without line breaks may be large.
 _LONGEST_LINE = 1 << 16
 _MODELS = (".keras",)
 
 
 def one_colon(path: str, suffixes: tuple[str, ...] = ()) -> str | None:
-    """The address that somebody meant who typed one colon between a file and a name in it."""
+    """The address with two colons that somebody probably meant who typed one; None if no part of it is a file.
+
+    Examples
+    --------
+    >>> one_colon("rec.h5:/imu/acc", (".h5",))
+    'rec.h5::/imu/acc'
+    """
     head, colon, name = path.partition(":")
     while colon:
         is_file = os.path.splitext(head)[1].lower() in (*suffixes, *_MODELS) or os.path.isfile(head)
@@ -22,7 +29,7 @@ def one_colon(path: str, suffixes: tuple[str, ...] = ()) -> str | None:
 
 
 def advice_for(path: str) -> str | None:
-    """What to do with a file of a format that is well known, but not read."""
+    """What to do with a Keras model or a text file, which are no formats of recordings."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix in _MODELS:
         return "a Keras model is no array of numbers; give it as weights"

@@ -1,7 +1,7 @@
 """Wildcards in paths and in names inside files: ``*``, ``?`` and ``[…]`` stay within one level, ``**`` crosses levels.
 
-However many stars there are, matching a name takes time that grows with the square of its length at most, and a
-walk enters no directory twice: a list of inputs may come from anybody.
+A list of inputs may come from anybody, so no pattern takes unreasonable time: matching a name takes at most time that
+grows with the square of the name's length, however many stars there are, and a walk enters no directory twice.
 """
 
 from __future__ import annotations
@@ -21,12 +21,18 @@ def has_wildcards(text: str) -> bool:
 
 
 def name_pattern(pattern: str) -> re.Pattern[str]:
-    """A pattern over ``/``-separated names, for ``fullmatch``; a leading ``/`` may be left out on either side.
+    """A regular expression for ``fullmatch`` over ``/``-separated names, which may leave out a leading ``/``.
 
-    Between two stars of one level the first place that fits is as good as any other, and so is the first place for
-    all that stands between two ``**``. So only the last star of each kind ever has to go back.
+    The text between two ``*`` may stand at the first place that fits, since a later place leaves less for what
+    follows. The same is true of all that stands between two ``**``. So these places are fixed by atomic groups
+    ``(?>…)``, and a failed match tries again only the text behind the last ``*`` and the last ``**``.
+
+    Examples
+    --------
+    >>> bool(name_pattern("imu/*").fullmatch("/imu/acc")), bool(name_pattern("*").fullmatch("/imu/acc"))
+    (True, False)
     """
-    # Between "**": between "*": a piece of fixed length.
+    # A list for each stretch between two "**"; in it, the expression for each stretch between two "*".
     units = [[""]]
     end = 0
     pattern = pattern.lstrip("/")
@@ -54,7 +60,7 @@ def name_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _one_of(inside: str) -> str:
-    """What stands between brackets, for :mod:`re`, to which ``[``, ``&&``, ``--`` and the like mean other things."""
+    """The expression for a pair of brackets; characters that mean something else to :mod:`re` are escaped."""
     others = inside[:1] in ("!", "^") and len(inside) > 1
     characters = inside[others:]
     ranges = ""
@@ -62,7 +68,7 @@ def _one_of(inside: str) -> str:
         if len(characters) > 2 and characters[1] == "-":
             low, high = characters[0], characters[2]
             characters = characters[3:]
-            # As in a shell, there is nothing between z and a.
+            # A range such as z-a is empty, as in a shell.
             ranges += f"{_escaped(low)}-{_escaped(high)}" if low <= high else ""
         else:
             ranges += _escaped(characters[0])
@@ -77,18 +83,18 @@ def _escaped(character: str) -> str:
 
 
 def matching_paths(pattern: str) -> list[str]:
-    """Paths that match `pattern`, sorted. Hidden ones match only where the pattern has the dot.
+    """Paths that match `pattern`, sorted. Hidden files match only where the pattern has the dot.
 
-    What cannot be listed is passed over, as by a shell. Symbolic links are followed, but no directory is entered
-    again through one.
+    Directories that may not be listed are passed over, as a shell does. Symbolic links are followed, but a directory
+    that was entered is not entered again through one.
     """
     parts = [part for part in pattern.split("/") if part]
-    # "**/**" is one "**".
+    # "**/**" matches the same as "**".
     parts = [part for n, part in enumerate(parts) if part != _RECURSIVE or parts[n - 1 : n] != [_RECURSIVE]]
     patterns = [name_pattern(part) if has_wildcards(part) else None for part in parts]
     paths: list[str] = []
     entered: set[tuple[int, int, frozenset[int]]] = set()
-    # Directories to look into, each with the parts that may come next.
+    # Directories to look into, each with the indexes of the parts of the pattern that may come next.
     stack = [("/" if pattern.startswith("/") else "", frozenset({0}))]
     while stack:
         folder, places = stack.pop()
@@ -99,8 +105,8 @@ def matching_paths(pattern: str) -> list[str]:
             if not rest:
                 continue
             with contextlib.suppress(OSError, ValueError):
-                found = os.stat(path)
-                key = (found.st_dev, found.st_ino, rest)
+                status = os.stat(path)
+                key = (status.st_dev, status.st_ino, rest)
                 if not (is_link and key in entered):
                     entered.add(key)
                     stack.append((path + "/", rest))
@@ -110,10 +116,10 @@ def matching_paths(pattern: str) -> list[str]:
 def _steps(
     folder: str, places: frozenset[int], parts: list[str], patterns: list[re.Pattern[str] | None]
 ) -> Iterator[tuple[str, bool, frozenset[int]]]:
-    """What in a folder may be part of a match: path, whether it is a link, and the parts that may come next."""
+    """What in a folder may be part of a match: its path, whether it is a link, and which parts may come next."""
     places = _with_skipped(places, parts)
     if len(places) == 1 and patterns[place := min(places)] is None:
-        # A folder that may not be listed may be passed through.
+        # No wildcard here, so the folder need not be listed, which may be forbidden.
         path = folder + parts[place]
         if os.path.lexists(path):
             yield path, os.path.islink(path), frozenset({place + 1})
@@ -134,5 +140,5 @@ def _steps(
 
 
 def _with_skipped(places: frozenset[int], parts: list[str]) -> frozenset[int]:
-    """`places`, and what comes after each ``**`` among them, which may stand for nothing."""
+    """`places`, and the place after each ``**`` among them, because ``**`` matches no directory at all, too."""
     return places | {n + 1 for n in places if n < len(parts) and parts[n] == _RECURSIVE}

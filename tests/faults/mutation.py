@@ -29,7 +29,7 @@ MUTANTS = (
     Mutant("no fsync of the folder", DRAFT, {"            os.fsync(self._folder)\n": "            pass\n"},
            "crash points", 1),
     Mutant("written in place", DRAFT, {
-        '            self._name = f".{kept}.{os.urandom(6).hex()}.tmp"\n': "            self._name = self._base\n",
+        '            self._name = f".{base}.{os.urandom(6).hex()}.tmp"\n': "            self._name = self._base\n",
         "os.O_CREAT | os.O_EXCL |": "os.O_CREAT |",
         "            self._rename_to_new(self._name)\n": "            pass\n",
     }, "crash points", 3, ("npy", "npy over another")),
