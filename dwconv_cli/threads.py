@@ -1,4 +1,4 @@
-"""Work shared out over threads, and BLAS kept to one thread in each."""
+"""Work shared out over threads, and the linear algebra of BLAS kept to one thread in each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def keep_blas_single() -> None:
-    """Tell a BLAS that is not loaded yet to use one thread; then nothing needs to be told at every call."""
+    """Keep a BLAS that is not loaded yet to one thread for good; then :data:`one_blas_thread` has nothing to set."""
     for variable in _BLAS_VARIABLES:
         os.environ[variable] = "1"
 
@@ -38,23 +38,22 @@ def run_all(work: Callable[[T], object], items: Iterable[T], threads: int) -> No
     ----------
     work : callable
     items : iterable
-        Shared out one by one, so that a slow item delays nobody else's.
+        Each thread takes the next one when it is done with the one before, so that a slow item holds up one thread only.
     threads : int
     """
-    listed = list(items)
-    threads = min(threads, len(listed))
-    # next() on a list's iterator is one step for all threads.
-    left = iter(listed)
+    items = list(items)
+    # Threads may share it, since next() on the iterator of a list is atomic.
+    left = iter(items)
 
     def run() -> None:
         for item in left:
             work(item)
 
-    others = [submit(run) for _ in range(threads - 1)]
+    others = [submit(run) for _ in range(min(threads, len(items)) - 1)]
     try:
         run()
     finally:
-        # Nobody else may begin an item once one has failed.
+        # Once an item has failed, the other threads must not begin another one.
         for _ in left:
             pass
         for other in others:
@@ -62,40 +61,35 @@ def run_all(work: Callable[[T], object], items: Iterable[T], threads: int) -> No
 
 
 class OneBlasThread:
-    """BLAS on one thread while anybody is inside: its sums must not depend on how many there are.
+    """A context manager: while any thread is inside, BLAS uses one thread for each of its calls.
 
-    The threads here are busy already, and a context manager of a few microseconds is what a small call can afford.
-    Where there is no memory for as many buffers of BLAS as threads would come inside, they take turns.
+    With more, the bits of its sums would depend on their number. Besides, the threads here keep the processors busy.
+    Each thread inside needs a buffer of BLAS. Where there is no memory for another buffer, threads take turns.
     """
 
     def __init__(self) -> None:
         self._turn = threading.Condition()
         self._inside = 0
-        self._most = 0
-        self._before: list[int] = []
+        self._most_inside = 0
+        self._limit: Any = None
 
     def __enter__(self) -> None:
         with self._turn:
-            # BLAS keeps its buffers, so that only a thread more than ever before needs another one.
-            while self._inside >= self._most and not has_room((self._inside + 1) * BLAS_BYTES):
+            # BLAS keeps its buffers. Only if more threads come inside than ever before, another one is needed.
+            while self._inside >= self._most_inside and not has_room((self._inside + 1) * BLAS_BYTES):
                 if not self._inside:
                     raise OutOfMemoryError(f"out of memory for a buffer of BLAS; {MORE_SPACE}")
                 self._turn.wait()
-            if self._inside == 0 and not _told():
-                self._before = [library.get_num_threads() for library in _libraries()]
-                for library, number in zip(_libraries(), self._before, strict=True):
-                    if number != 1:
-                        library.set_num_threads(1)
+            if self._inside == 0 and not _single_by_environment():
+                self._limit = _blas_libraries().limit(limits=1)
             self._inside += 1
-            self._most = max(self._most, self._inside)
+            self._most_inside = max(self._most_inside, self._inside)
 
     def __exit__(self, *exc: object) -> None:
         with self._turn:
             self._inside -= 1
-            if self._inside == 0 and not _told():
-                for library, number in zip(_libraries(), self._before, strict=True):
-                    if number != 1:
-                        library.set_num_threads(number)
+            if self._inside == 0 and not _single_by_environment():
+                self._limit.restore_original_limits()
             self._turn.notify()
 
 
@@ -103,16 +97,16 @@ one_blas_thread = OneBlasThread()
 
 
 @cache
-def _told() -> bool:
-    # By keep_blas_single, or by the user; BLAS read it when it was loaded.
+def _single_by_environment() -> bool:
+    # keep_blas_single() or the user has set them. BLAS reads them once, when it is loaded.
     return all(os.environ.get(variable) == "1" for variable in _BLAS_VARIABLES)
 
 
 @cache
-def _libraries() -> list[Any]:
+def _blas_libraries() -> Any:
     from threadpoolctl import ThreadpoolController
 
-    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+    return ThreadpoolController().select(user_api="blas")
 
 
 def submit(function: Callable[..., R], *args: Any) -> Future[R]:
@@ -138,5 +132,5 @@ def pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(available(), "dwconv")
 
 
-# A forked child has the pool but not its threads.
+# A forked child has the pool of its parent, but none of its threads.
 os.register_at_fork(after_in_child=pool.cache_clear)

@@ -114,11 +114,10 @@ def channel_stats(reader: Reader, axes: Axes, steps: slice) -> list[dict[str, An
         chunks=axes.canonical_shape(reader.chunks) if reader.chunks else (1, 1, 1),
     )
     for lane in lanes((batch, steps.stop - steps.start, channels), storage, BLOCK_ITEMS):
-        recordings, width = (part.stop - part.start for part in (lane.batch, lane.channels))
         for block_steps in lane.blocks(steps):
-            block = axes.empty((recordings, block_steps.stop - block_steps.start, width), dtype)
+            block = axes.empty((lane.recordings, block_steps.stop - block_steps.start, lane.width), dtype)
             reader.read(axes.arrange(lane.batch, block_steps, lane.channels), axes.restore(block))
-            stats.add(block.reshape(-1, width), lane.channels)
+            stats.add(block.reshape(-1, lane.width), lane.channels)
     reader.finish()
     return stats.result()
 

@@ -22,15 +22,19 @@ class Lane(NamedTuple):
     block_steps: int
 
     @property
-    def block_samples(self) -> int:
-        """Samples of a block."""
-        recordings, width = self.batch.stop - self.batch.start, self.channels.stop - self.channels.start
-        return int(recordings * width * self.block_steps)
+    def recordings(self) -> int:
+        """Number of recordings."""
+        return int(self.batch.stop - self.batch.start)
+
+    @property
+    def width(self) -> int:
+        """Number of channels."""
+        return int(self.channels.stop - self.channels.start)
 
     def blocks(self, steps: slice) -> Iterator[slice]:
         """Cut `steps` into blocks.
 
-        Where there are several, they end at multiples of :attr:`block_steps`, or a chunk would be read twice.
+        Where there are several, they end at multiples of :attr:`block_steps`, so that no chunk is read twice.
         """
         whole = steps.stop - steps.start <= self.block_steps
         start = steps.start
@@ -41,7 +45,7 @@ class Lane(NamedTuple):
 
 
 class Storage(NamedTuple):
-    """How an array lies in its file, as far as cutting it cares.
+    """What decides how an array in a file is cut into blocks.
 
     Parameters
     ----------
@@ -68,9 +72,9 @@ def lanes(
     shape : (int, int, int)
     storage : Storage
     block_items : int
-        About how many numbers a block may hold; at least one step of one storage chunk is taken.
+        About how many numbers a block may hold; a block holds at least one storage chunk.
     whole_steps : bool
-        Blocks hold all steps of a recording, however many.
+        Each block holds all steps of its recordings, however many.
     """
     batch, steps, channels = shape
     if 0 in shape:
@@ -96,12 +100,12 @@ def lanes(
             )
 
 
-def _multiple(wanted: int, side: int, most: int) -> int:
-    """The largest multiple of `side` up to `wanted`, but at least one `side` and at most `most`."""
-    return min(most, max(1, wanted // side) * side)
+def _multiple(number: int, side: int, most: int) -> int:
+    """The largest multiple of `side` up to `number`, but at least one `side`, and at most `most`."""
+    return min(most, max(1, number // side) * side)
 
 
-def in_order(lane: Lane, shape: tuple[int, int, int], channels_first: bool, rows: int = 1) -> bool:
+def in_order(lane: Lane, shape: tuple[int, int, int], channels_first: bool, multiplier: int = 1) -> bool:
     """Whether the blocks of `lane`, one after another, run through a row-major array without a jump.
 
     Parameters
@@ -111,13 +115,12 @@ def in_order(lane: Lane, shape: tuple[int, int, int], channels_first: bool, rows
         Of the whole data: (batch, steps, channels).
     channels_first : bool
         The array is (batch, channels, steps) rather than (batch, steps, channels).
-    rows : int
+    multiplier : int
         Channels in the array for each channel of `shape`.
     """
     _, steps, channels = shape
-    recordings = lane.batch.stop - lane.batch.start
-    width = lane.channels.stop - lane.channels.start
     whole = lane.block_steps >= steps
-    if channels_first:
-        return (whole and (recordings == 1 or width == channels)) or bool(recordings * width * rows == 1)
-    return recordings == 1 or whole
+    if not channels_first:
+        return whole or lane.recordings == 1
+    one_row = lane.recordings * lane.width * multiplier == 1
+    return one_row or (whole and (lane.recordings == 1 or lane.width == channels))

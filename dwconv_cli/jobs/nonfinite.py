@@ -1,4 +1,4 @@
-"""Counting NaN and Inf at the price of one pass where there are none."""
+"""Counting NaN and Inf. Where there are none, which is the usual case, the numbers are read once and nothing is written."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 
-# Numbers of a row that are worth a call of their own.
-LONG = 1 << 10
+# Rows with fewer numbers are not worth a call of their own.
+LEAST_ROW_SIZE = 1 << 10
 
 
 def count_nonfinite(block: Array) -> int:
-    """How many of the numbers of `block`, shape (B, n, C) in either layout, are NaN or Inf."""
+    """How many numbers of `block` are NaN or Inf; its shape is (B, n, C), in the memory layout of either data format."""
     if block.dtype.kind not in "fc":
         return 0
     with np.errstate(all="ignore"):
-        if all(_finite(item) for item in block):
+        if all(_is_finite(recording) for recording in block):
             return 0
     return int(block.size - np.count_nonzero(np.isfinite(block)))
 
 
-def _finite(item: Array) -> bool:
-    """Whether the sum of the squares is finite, which takes neither memory nor a second pass; False if in doubt."""
-    if item.itemsize < 4:
+def _is_finite(recording: Array) -> bool:
+    """Whether the sum of the squares is finite, so that all numbers are; False where that is not known.
+
+    A sum that overflows does not tell. float16 and rows that are short or have gaps are not summed, since that is slow.
+    """
+    if recording.itemsize < 4:
         return False
-    rows = item.reshape(1, -1) if item.flags.c_contiguous else item.T
-    if rows.strides[1] != rows.itemsize or rows.shape[1] < LONG:
+    rows = recording.reshape(1, -1) if recording.flags.c_contiguous else recording.T
+    if rows.strides[1] != rows.itemsize or rows.shape[1] < LEAST_ROW_SIZE:
         return False
     return all(np.isfinite(np.dot(row, row)) for row in rows.view(rows.real.dtype))

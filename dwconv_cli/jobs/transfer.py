@@ -13,7 +13,7 @@ from dwconv_cli.convolution.blockwise import BlockwiseConvolution
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.convolution.scratch import ArrayPool
 from dwconv_cli.errors import OutOfMemoryError
-from dwconv_cli.jobs.blocks import Storage, in_order, lanes
+from dwconv_cli.jobs.blocks import Lane, Storage, in_order, lanes
 from dwconv_cli.jobs.read_ahead import DEPTH, ahead, behind
 from dwconv_cli.jobs.tally import Tally
 from dwconv_cli.layer.axes import Axes
@@ -28,21 +28,18 @@ BLOCKS_OVERLAPPED, BLOCKS_ONE_BY_ONE = 2 * DEPTH + 3, 2
 
 
 class _Block(NamedTuple):
-    """Steps that were read; they stand in `buffer` behind room for the halo of `blockwise`."""
+    """Steps of a lane that were read; they stand in `buffer` behind room for the halo of `blockwise`."""
 
+    lane: Lane
     blockwise: BlockwiseConvolution
-    batch: slice
-    channels: slice
     buffer: Array
     last: bool
 
 
 class _Outputs(NamedTuple):
-    """The outputs that a block completes, and their place in the whole output."""
+    """Outputs (batch, steps, channels), and their place in the writer's array."""
 
-    batch: slice
-    steps: slice
-    channels: slice
+    place: tuple[slice, ...]
     array: Array
 
 
@@ -100,7 +97,10 @@ class Transfer:
             chunks=axes.canonical_shape(reader.chunks) if reader.chunks else (1, 1, 1),
         )
         self._lanes = list(lanes(self._shape, storage, samples, conv.needs_all_steps))
-        block_bytes = max((lane.block_samples for lane in self._lanes), default=0) * bytes_per_sample
+        block_samples = max(
+            (math.prod((lane.recordings, lane.width, lane.block_steps)) for lane in self._lanes), default=0
+        )
+        block_bytes = block_samples * bytes_per_sample
         if conv.needs_all_steps and BLOCKS_ONE_BY_ONE * block_bytes > memory:
             needed = BLOCKS_ONE_BY_ONE * block_bytes >> 20
             raise OutOfMemoryError(
@@ -133,41 +133,38 @@ class Transfer:
         """All blocks of the recording, in the order in which it lies."""
         _, steps, channels = self._shape
         for lane in self._lanes:
-            conv = self._conv if lane.channels == slice(0, channels) else self._conv.part(lane.channels)
-            batch = lane.batch.stop - lane.batch.start
-            blockwise = BlockwiseConvolution(conv, batch, steps, self._output_pool.take)
+            conv = self._conv if lane.width == channels else self._conv.part(lane.channels)
+            blockwise = BlockwiseConvolution(conv, lane.recordings, steps, self._output_pool.take)
             for block in lane.blocks(self._steps):
-                buffer = self._input_pool.take(
-                    (batch, blockwise.halo + block.stop - block.start, conv.channels)
-                )
+                shape = (lane.recordings, blockwise.halo + block.stop - block.start, lane.width)
+                buffer = self._input_pool.take(shape)
                 place = self._axes.arrange(lane.batch, block, lane.channels)
                 with np.errstate(all="ignore"):
                     self._reader.read(place, self._axes.restore(buffer[:, blockwise.halo :]))
-                last = block.stop == self._steps.stop
-                yield _Block(blockwise, lane.batch, lane.channels, buffer, last)
+                yield _Block(lane, blockwise, buffer, block.stop == self._steps.stop)
 
     def _filter(self, blocks: Iterable[_Block], write: Callable[[_Outputs], object]) -> None:
         """Compute the outputs of each block and hand them to `write`."""
         total, samples_done, outputs_done = math.prod(self._shape), 0, 0
-        for block in blocks:
-            new_samples = block.buffer[:, block.blockwise.halo :]
+        for lane, blockwise, buffer, last in blocks:
+            new_samples = buffer[:, blockwise.halo :]
             self._tally.count_input(new_samples)
-            self._input_pool.give_back(block.blockwise.load(block.buffer))
-            array = block.blockwise.advance(new_samples.shape[1], block.last)
-            if block.last:
-                self._input_pool.give_back(block.buffer)
-            self._tally.count_output(array)
-            channel = block.channels.start * self._multiplier
-            channels = slice(channel, channel + array.shape[2])
-            steps = slice(outputs_done, outputs_done + array.shape[1])
-            write(_Outputs(block.batch, steps, channels, array))
-            outputs_done = 0 if block.last else steps.stop
+            self._input_pool.give_back(blockwise.load(buffer))
+            outputs = blockwise.advance(new_samples.shape[1], last)
+            if last:
+                self._input_pool.give_back(buffer)
+            self._tally.count_output(outputs)
+            stop, channel = outputs_done + outputs.shape[1], lane.channels.start * self._multiplier
+            channels = slice(channel, channel + outputs.shape[2])
+            place = self._output_axes.arrange(lane.batch, slice(outputs_done, stop), channels)
+            write(_Outputs(place, outputs))
+            outputs_done = 0 if last else stop
             samples_done += new_samples.size
             if self._progress is not None:
                 self._progress(samples_done, total)
 
     def _write(self, outputs: _Outputs) -> None:
-        if outputs.array.shape[1]:
-            place = self._output_axes.arrange(outputs.batch, outputs.steps, outputs.channels)
-            self._writer.write(place, self._output_axes.restore(outputs.array))
-        self._output_pool.give_back(outputs.array)
+        place, array = outputs
+        if array.shape[1]:
+            self._writer.write(place, self._output_axes.restore(array))
+        self._output_pool.give_back(array)
