@@ -92,12 +92,7 @@ class ApplyOptions(RunOptions, FilterOptions):
 
     @property
     def storage(self) -> dict[str, Any]:
-        """The storage of HDF5 outputs, under h5py's names.
-
-        Raises
-        ------
-        click.BadParameter
-        """
+        """The storage of HDF5 outputs, under h5py's names."""
         storage: dict[str, Any] = {key: True for key in ("shuffle", "fletcher32") if getattr(self, key)}
         if self.compression is not None:
             storage["compression"], level = compression_of(self.compression)
@@ -122,18 +117,7 @@ DECISIVE = frozenset(item.name for item in fields(ApplyOptions)) - {item.name fo
 
 
 def check(options: ApplyOptions, listed: Sequence[str] | None) -> None:
-    """Refuse options that contradict each other.
-
-    Parameters
-    ----------
-    options : ApplyOptions
-    listed : sequence of str, optional
-        The inputs from ``--files-from``.
-
-    Raises
-    ------
-    click.UsageError
-    """
+    """Refuse options that contradict each other; `listed` are the inputs from ``--files-from``."""
     inputs = (*options.inputs, *(listed or ()))
     output, directory, raw = options.output, options.output_dir, options.raw is not None
     if not options.inputs and listed is None:

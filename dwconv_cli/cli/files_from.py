@@ -12,12 +12,7 @@ _MOST_BYTES = 1 << 28
 
 
 def content_of(path: str, limit: int) -> tuple[bytes, str]:
-    """The bytes of a file, or of standard input for ``-``, but for what exceeds `limit` + 1; and its name for messages.
-
-    Raises
-    ------
-    InputError
-    """
+    """At most `limit` + 1 bytes of a file, or of standard input for ``-``; and its name for messages."""
     from dwconv_cli.errors import InputError
     from dwconv_cli.errors.system import reason
 
@@ -32,13 +27,7 @@ def content_of(path: str, limit: int) -> tuple[bytes, str]:
 
 
 def listed_in(path: str | None, null: bool) -> list[str] | None:
-    """Addresses from a file, one a line, or each ended by NUL; blank lines mean nothing.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or is no such list.
-    """
+    """Addresses from a file, one a line, or each ended by NUL; blank lines mean nothing."""
     if path is None:
         return None
     from dwconv_cli.errors import InputError

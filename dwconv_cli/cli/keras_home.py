@@ -21,13 +21,7 @@ class DataFormat(NamedTuple):
 
 
 def default_data_format() -> DataFormat:
-    """``image_data_format`` of ``$KERAS_HOME/keras.json`` or ``~/.keras/keras.json``, else channels_last.
-
-    Raises
-    ------
-    InputError
-        If the file is there but not as Keras writes it.
-    """
+    """``image_data_format`` of ``$KERAS_HOME/keras.json`` or ``~/.keras/keras.json``, else channels_last."""
     home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
     path = os.path.join(home, "keras.json")
     try:

@@ -20,37 +20,25 @@ if TYPE_CHECKING:
 class Log:
     """A table on standard error, JSON on standard output, JSON into a file; a context manager.
 
-    The file appears when all reports are in it, those of inputs that failed too.
-
-    Parameters
-    ----------
-    options : ApplyOptions
-
-    Raises
-    ------
-    OutputError
-        If the file exists and may not be replaced, or cannot be written.
+    The file appears when all reports are in it, including those of inputs that failed.
     """
 
     def __init__(self, options: ApplyOptions) -> None:
-        self._json = options.as_json
-        self._quiet = options.quiet
-        self._verbose = options.verbose
-        self._path, self._overwrite = options.report_file, options.overwrite
+        self._options = options
         self._sink: FileSink | None = None
         self._end = 0
-        # Many recordings share a layer, and so its notes, which are said once.
-        self._said: set[str] = set()
-        if self._path is not None:
+        # Recordings that share a layer share its notes, which are printed once.
+        self._printed_notes: set[str] = set()
+        if self._options.report_file is not None:
             from dwconv_cli.storage.sink import check_absent
 
-            check_absent(self._path, self._overwrite)
+            check_absent(self._options.report_file, self._options.overwrite)
 
     def __enter__(self) -> Log:
-        if self._path is not None:
+        if self._options.report_file is not None:
             from dwconv_cli.storage.sink import FileSink
 
-            self._sink = FileSink(self._path, self._overwrite)
+            self._sink = FileSink(self._options.report_file, self._options.overwrite)
         return self
 
     def __exit__(
@@ -65,25 +53,25 @@ class Log:
             self._sink.abort()
 
     def add(self, report: Report) -> None:
-        """Tell of one input."""
+        """Print or write the report of one input."""
         entry = report.to_json()
         line = json.dumps(entry)
         if self._sink is not None:
             data = memoryview(f"{line}\n".encode())
             self._sink.write_at(data, self._end)
             self._end += len(data)
-        if self._json:
+        if self._options.as_json:
             with answering():
                 click.echo(line)
-            for note in [] if self._quiet else report.notes:
+            for note in [] if self._options.quiet else report.notes:
                 self.note(note)
-        elif not self._quiet and report.status != "failed":
+        elif not self._options.quiet and report.status != "failed":
             from dwconv_cli.cli.render import report_table
 
-            report_table(entry, sys.stderr, self._verbose)
+            report_table(entry, sys.stderr, self._options.verbose)
 
     def note(self, note: str) -> None:
-        """Say a note now, and not again."""
-        if note not in self._said:
-            self._said.add(note)
+        """Print a note, unless it was printed before."""
+        if note not in self._printed_notes:
+            self._printed_notes.add(note)
             say(note, "note")

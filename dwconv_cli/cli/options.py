@@ -168,11 +168,6 @@ class FilterOptions(LayerOptions, WeightsOptions):
 
 
 def check_stream_format(inputs: Sequence[str], input_format: str | None) -> None:
-    """Refuse a format for standard input that it cannot have.
-
-    Raises
-    ------
-    click.UsageError
-    """
+    """Refuse a format that standard input cannot have."""
     if input_format not in (None, "npy") and "-" in inputs:
         raise click.UsageError("standard input is an .npy stream; leave out --input-format, or name a file")

@@ -30,21 +30,10 @@ def recipe_of(
     ways: Mapping[str, str] = WAYS,
     drawn_seed: int | None = None,
 ) -> Recipe:
-    """The recipe that options amount to.
+    """The recipe that options amount to; refused unless they name exactly one source of weights.
 
-    Parameters
-    ----------
-    layer : LayerOptions
-    source : WeightsOptions
-    ways : mapping
-        What the command calls the options that say where the weights come from.
-    drawn_seed : int, optional
-        For fresh weights, where no seed was typed.
-
-    Raises
-    ------
-    click.UsageError
-        If not exactly one source of weights is named, or an option says nothing about it.
+    `ways` is what the command calls the options for these sources. `drawn_seed` is for fresh weights where no seed was
+    typed.
     """
     way = named_weights(layer, source, ways)
     config = None if layer.config is None else load_config(layer.config)
@@ -83,13 +72,7 @@ def recipe_of(
 
 
 def named_weights(layer: LayerOptions, source: WeightsOptions, ways: Mapping[str, str] = WAYS) -> str | None:
-    """The option that says where the weights come from, if one does.
-
-    Raises
-    ------
-    click.UsageError
-        If several do, or --bias stands alone.
-    """
+    """The option that says where the weights come from, if one does; refused if several do."""
     values = {"kernel": source.kernel, "weights": source.weights, "kernel_size": layer.kernel_size}
     named = [ways[key] for key, value in values.items() if value is not None]
     if len(named) > 1:
@@ -115,15 +98,7 @@ def files_read(layer: LayerOptions) -> list[str]:
 def load_config(path: str) -> dict[str, Any]:
     """A Keras layer config, or a model's, from a JSON file, or from standard input for ``-``.
 
-    Parameters
-    ----------
-    path : str
-        With ``::NAME`` behind it, that layer of a model's config.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or is not a JSON object.
+    With ``::NAME`` behind `path` it is the config of that layer of a model.
     """
     from dwconv_cli.errors import InputError
     from dwconv_cli.layer.keras_json import load_json

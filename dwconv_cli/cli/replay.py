@@ -17,13 +17,7 @@ from dwconv_cli.cli.declaring import as_typed
 
 
 def replay(targets: Sequence[str], input_format: str | None) -> None:
-    """Print the commands that make the HDF5 outputs `targets` again.
-
-    Raises
-    ------
-    InputError
-        If a file does not say how it was made, or says something that dwconv would not have written.
-    """
+    """Print the commands that make the HDF5 outputs `targets` again."""
     from dwconv_cli.cli.render import fit
     from dwconv_cli.jobs.provenance import words_of
     from dwconv_cli.storage.formats import open_reader
@@ -40,13 +34,7 @@ def replay(targets: Sequence[str], input_format: str | None) -> None:
 
 
 def _rebuilt(words: list[str], name: str) -> str:
-    """The command that `words` amount to.
-
-    Raises
-    ------
-    UnsafeFileError
-        If they are no call of ``dwconv apply`` with one input, one output, and options that decide what comes out.
-    """
+    """The command that `words` amount to: a call of ``dwconv apply`` with one input and one output, or it is refused."""
     from dwconv_cli.cli.apply import command as apply
     from dwconv_cli.jobs.provenance import command, unsafe
 

@@ -24,36 +24,14 @@ def check(
     fs: float | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The shape check: what the layer of `recipe` makes of data of `shape`.
-
-    Weights in files are read, since their shapes decide; fresh ones are not made, since theirs are known.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    shape : tuple of int
-        Of rank 1 to 3.
-    dtype : dtype
-        Of the data.
-    where : str
-        Names the data in messages.
-    algorithm : str
-    fs : float, optional
-        Sampling rate in Hz.
-    attributes : mapping, optional
-        Of the data, which may say that its axes lie the other way round.
+    """The shape check: what the layer of `recipe` makes of data of `shape`, which messages call `where`.
 
     Returns
     -------
     dict
         ``output``, ``layer``, ``layer_source``, ``weights``, ``padding``, ``effective_kernel_size``, ``algorithm`` and
-        ``notes`` as in a report; ``receptive_field`` in steps; ``delay`` in ``steps`` and, with `fs`, in ``seconds``:
-        how far an output lags the middle of the steps it is made of.
-
-    Raises
-    ------
-    LayerError, ShapeError, InputError
-        If layer, weights and data do not fit each other, or the weights cannot be read.
+        ``notes`` as in a report; ``receptive_field`` in steps; ``delay`` in ``steps`` and, with the sampling rate `fs`,
+        in ``seconds``: how far an output lags the middle of the steps that it is made of.
     """
     settings = Settings(algorithm=algorithm, dry_run=True)
     try:

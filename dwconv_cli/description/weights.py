@@ -9,7 +9,6 @@ import numpy as np
 from dwconv_cli.description.check import in_time
 from dwconv_cli.description.json_values import json_number
 from dwconv_cli.description.response import Response, response
-from dwconv_cli.jobs.plan import is_fresh
 from dwconv_cli.layer.config import to_config
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.weights.recipe import Recipe
@@ -31,7 +30,7 @@ def describe_weights(recipe: Recipe, fs: float | None = None) -> dict[str, Any]:
     LayerError, ShapeError, InputError
         If the layer is impossible, or the weights cannot be read.
     """
-    fresh = is_fresh(recipe)
+    fresh = recipe.is_fresh
     resolved = recipe.resolve(1 if fresh else None)
     layer, notes = resolved.layer, list(resolved.notes)
     unit = "Hz" if fs else "cycles/step"

@@ -86,12 +86,7 @@ def failure(source: str, error: BaseException, output: Address | None = None) ->
 
 
 def make_directory(path: str) -> None:
-    """Create a directory for outputs, and those above it.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Create a directory for outputs, and those above it."""
     try:
         os.makedirs(path, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -110,13 +105,7 @@ def _names_inside(path: str, format: str | None) -> list[str]:
 
 
 def _is_added_to_file(target: Target, settings: Settings, names_inside: Names) -> bool:
-    """Whether the output is added to a file that exists.
-
-    Raises
-    ------
-    OutputError
-        If the output exists already and may not be replaced.
-    """
+    """Whether the output is added to a file that exists; refused if the output itself exists and may not be replaced."""
     output = target.output
     if output is None or output.is_stream:
         return False

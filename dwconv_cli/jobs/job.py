@@ -54,13 +54,7 @@ class Job:
         self._opened.close()
 
     def storage(self) -> dict[str, Any]:
-        """h5py's options for the output.
-
-        Raises
-        ------
-        ShapeError
-            If the chunks that the settings name do not fit it.
-        """
+        """h5py's options for the output."""
         plan = self._plan
         channels_first, stored = plan.data.axes.channels_first, self._reader.storage
         try:
@@ -77,13 +71,12 @@ class Job:
         writer = output.writer(name, plan.shape, plan.dtype, self._attributes(), self.storage())
         tally = Tally(plan.layer.activity_regularizer, plan.data.batch, self._settings.nan, reader.name)
         progress = self._settings.progress
-        assert plan.convolution is not None
         try:
             self._describe(writer)
             Transfer(
                 reader,
                 writer,
-                plan.convolution,
+                plan.ready(),
                 plan.data.axes,
                 plan.data.steps,
                 tally,

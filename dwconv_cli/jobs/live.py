@@ -69,24 +69,14 @@ def filter_live(
         Reads `source`, and ends it when a signal comes.
     tell : callable, optional
         Called with a note when a signal has ended it.
-
-    Returns
-    -------
-    Report
-
-    Raises
-    ------
-    DwconvError
-        What went wrong.
     """
     started = time.perf_counter()
     plan = plan_stream(recipe, raw.channels, numeric_dtype(raw.dtype, "--raw"), settings)
-    assert plan.convolution is not None
-    blockwise = BlockwiseConvolution(plan.convolution)
+    blockwise = BlockwiseConvolution(plan.ready())
     tally = Tally(plan.layer.activity_regularizer, 1, settings.nan, "standard input")
     writer: Any = output
     if isinstance(output, FileSink):
-        writer = GrowingNpyWriter(output, plan.convolution.output_channels, plan.dtype)
+        writer = GrowingNpyWriter(output, plan.ready().output_channels, plan.dtype)
     unread, step_bytes = bytearray(), plan.data.dtype.itemsize * raw.channels
     steps = outputs_written = 0
 

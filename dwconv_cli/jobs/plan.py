@@ -12,8 +12,8 @@ import numpy as np
 from dwconv_cli.choices import DATA_FORMATS
 from dwconv_cli.convolution.compiled import missing
 from dwconv_cli.convolution.engine import Convolution
-from dwconv_cli.convolution.plan import plan_conv, problem_of
-from dwconv_cli.convolution.precision import backend, precision
+from dwconv_cli.convolution.plan import Plan, plan_conv, problem_of
+from dwconv_cli.convolution.precision import Precision, backend, precision
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.jobs.orientation import attributes_note, shape_note
 from dwconv_cli.jobs.report import Report, array_entry
@@ -21,17 +21,14 @@ from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.jobs.tally import Tally
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
-from dwconv_cli.layer.config import from_config, to_config
+from dwconv_cli.layer.config import to_config
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.weights.recipe import Recipe
 from dwconv_cli.weights.resolved import Resolved
 
 
 class Part(NamedTuple):
-    """The data of a job: ``steps`` of recordings that lie as `axes` say.
-
-    The steps of a stream are ``slice(0, None)`` until its end is known.
-    """
+    """The data of a job; the steps of a stream are ``slice(0, None)`` until its end is known."""
 
     axes: Axes
     batch: int
@@ -40,15 +37,18 @@ class Part(NamedTuple):
     dtype: np.dtype[Any]
 
     @property
-    def length(self) -> int:
-        """Number of steps."""
-        length: int = self.steps.stop - self.steps.start
-        return length
-
-    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of an array of this part alone."""
-        return self.axes.arrange(self.batch, self.length, self.channels)
+        return self.axes.arrange(self.batch, self.steps.stop - self.steps.start, self.channels)
+
+
+class Outline(NamedTuple):
+    """What is known of a convolution whose fresh weights were not drawn."""
+
+    precision: Precision
+    plan: Plan
+    backend: str
+    notes: list[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,57 +59,59 @@ class JobPlan:
     ----------
     data : Part
     layer : LayerSpec
-    convolution : Convolution, optional
-        Layer and weights, ready for the data; None where fresh weights were not drawn.
-    dtype : dtype
-        Of the output.
-    layer_source, weights, algorithm : dict
-        The report's entries of these names.
-    losses : dict, optional
-        The report's entry, without the penalty on the output.
+    convolution : Convolution or Outline
+        Layer and weights, ready for the data, unless the weights are fresh and were not drawn.
+    layer_source, weights, losses : dict
+        The report's entries of these names; the losses without the penalty on the output.
     notes : list of str
         What a careful person should know.
     """
 
     data: Part
     layer: LayerSpec
-    convolution: Convolution | None
-    dtype: np.dtype[Any]
+    convolution: Convolution | Outline
     layer_source: dict[str, str]
     weights: dict[str, Any]
-    algorithm: dict[str, str]
     losses: dict[str, float] | None
     notes: list[str]
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the output.
+    def dtype(self) -> np.dtype[Any]:
+        """Of the output."""
+        return self.convolution.precision.output
 
-        Raises
-        ------
-        ShapeError
-            If the data has too few steps for the layer.
-        """
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the output."""
         return self.layer.output_shape(self.data.shape)
 
     @property
     def padding(self) -> dict[str, int]:
         """Zero steps ``left`` and ``right`` of the data."""
-        left, right = self.layer.pad_amounts(self.data.length)
+        left, right = self.layer.pad_amounts(self.data.steps.stop - self.data.steps.start)
         return {"left": left, "right": right}
+
+    def ready(self) -> Convolution:
+        """The convolution; only an outline has none, and is not run."""
+        assert isinstance(self.convolution, Convolution)
+        return self.convolution
 
     def report(self, source: str | None, output: str | None) -> Report:
         """The report of the job before it runs, with the addresses of its input and output."""
-        nbytes = math.prod(self.shape) * self.dtype.itemsize
+        plan = self.convolution.plan
         return Report(
             input=array_entry(source, self.data.shape, self.data.dtype),
-            output=array_entry(output, self.shape, self.dtype, nbytes),
+            output=array_entry(output, self.shape, self.dtype, math.prod(self.shape) * self.dtype.itemsize),
             layer=to_config(self.layer, self.dtype.name),
             layer_source=self.layer_source,
             weights=self.weights,
             padding=self.padding,
             effective_kernel_size=self.layer.effective_kernel_size,
-            algorithm=self.algorithm,
+            algorithm={
+                "name": plan.algorithm,
+                "reason": plan.reason,
+                "backend": self.convolution.backend,
+            },
             losses=None if self.losses is None else dict(self.losses),
             notes=list(self.notes),
         )
@@ -152,18 +154,18 @@ def plan_job(
     >>> from dwconv_cli import Recipe, Settings
     >>> recipe = Recipe(options={"kernel_size": 3, "padding": "same"})
     >>> plan = plan_job(recipe, (100, 6), np.dtype("float32"), Settings())
-    >>> plan.shape, plan.padding, plan.algorithm["name"]
-    ((100, 6), {'left': 1, 'right': 1}, 'direct')
+    >>> plan.shape, plan.padding, str(plan.dtype)
+    ((100, 6), {'left': 1, 'right': 1}, 'float32')
     """
     axes = Axes(len(shape), recipe.data_format())
     batch, steps, channels = axes.canonical_shape(shape)
     data = Part(axes, batch, steps_of(settings.steps, steps), channels, dtype)
-    if draw or not is_fresh(recipe):
+    if draw or not recipe.is_fresh:
         plan = _ready(_resolved(recipe, channels, steps, axes.rank), data, settings)
     else:
-        plan = _outline(recipe, data, settings)
-    layer = plan.layer
-    doubt = shape_note(data.length, channels, layer.effective_kernel_size, layer.data_format)
+        plan = _outlined(recipe, data, settings)
+    layer, length = plan.layer, data.steps.stop - data.steps.start
+    doubt = shape_note(length, channels, layer.effective_kernel_size, layer.data_format)
     try:
         outputs = math.prod(plan.shape)
     except ShapeError as error:
@@ -184,24 +186,13 @@ def plan_stream(recipe: Recipe, channels: int, dtype: np.dtype[Any], settings: S
     if channels_first:
         resolved = replace(resolved, layer=replace(resolved.layer, data_format="channels_last"))
     plan = _ready(resolved, Part(Axes(2), 1, slice(0, None), channels, dtype), settings)
-    if channels_first and plan.convolution and plan.convolution.needs_all_channels:
+    if channels_first and plan.ready().needs_all_channels:
         raise LayerError("an activation along the steps of channels_first needs a recording, not a stream")
     return plan
 
 
-def is_fresh(recipe: Recipe) -> bool:
-    """Whether the weights of `recipe` are yet to be drawn."""
-    return (recipe.given, recipe.kernel, recipe.weights) == (None, None, None)
-
-
 def steps_of(part: slice, steps: int) -> slice:
-    """The `part` of `steps` steps as a slice with bounds.
-
-    Raises
-    ------
-    ShapeError
-        If it is empty.
-    """
+    """The `part` of `steps` steps as a slice with bounds; refused if it is empty."""
     begin, end, _ = part.indices(steps)
     if end <= begin and part != slice(None):
         stop = "" if part.stop is None else part.stop
@@ -233,52 +224,30 @@ def _resolved(recipe: Recipe, channels: int, steps: int, rank: int) -> Resolved:
 
 def _ready(resolved: Resolved, data: Part, settings: Settings) -> JobPlan:
     """The plan with weights that are there."""
-    layer = resolved.layer
-    conv = Convolution(
-        layer,
-        resolved.weights,
-        data.channels,
-        data.dtype,
-        algorithm=settings.algorithm,
-        threads=settings.threads,
+    layer, weights = resolved.layer, resolved.weights
+    convolution = Convolution(
+        layer, weights, data.channels, data.dtype, algorithm=settings.algorithm, threads=settings.threads
     )
     # Refuses a penalty on the output that does not add up over blocks.
     Tally(layer.activity_regularizer, data.batch)
-    return JobPlan(
-        data,
-        layer,
-        conv,
-        conv.precision.output,
-        layer_source=resolved.source,
-        weights=resolved.entry,
-        algorithm={"name": conv.plan.algorithm, "reason": conv.plan.reason, "backend": conv.backend},
-        losses=weight_losses(layer, resolved.weights),
-        notes=[*resolved.notes, *conv.notes],
-    )
+    losses, notes = weight_losses(layer, weights), [*resolved.notes, *convolution.notes]
+    return JobPlan(data, layer, convolution, resolved.source, resolved.entry, losses, notes)
 
 
-def _outline(recipe: Recipe, data: Part, settings: Settings) -> JobPlan:
+def _outlined(recipe: Recipe, data: Part, settings: Settings) -> JobPlan:
     """The plan with fresh weights that are not drawn, since their shapes and dtype are known without that."""
-    layer = from_config({**recipe.defaults, **recipe.given_config}, **recipe.options)
-    kernel, channels = np.dtype(layer.dtype or "float32"), data.channels
+    layer, channels = recipe.settings.layer(), data.channels
+    kernel = np.dtype(layer.dtype or "float32")
     dtypes = precision(data.dtype, kernel, layer.dtype)
     problem = problem_of(layer, channels, dtypes.compute.name, complex_taps=kernel.kind == "c")
-    plan = plan_conv(problem, settings.algorithm)
+    outline = Outline(dtypes, plan_conv(problem, settings.algorithm), backend(dtypes.compute), [])
     Tally(layer.activity_regularizer, data.batch)
-    default_format = "data_format" not in {**recipe.given_config, **recipe.options}
-    return JobPlan(
-        data,
-        layer,
-        None,
-        dtypes.output,
-        layer_source=recipe.settings.sources(),
-        weights={
-            "address": None,
-            "kernel_shape": [layer.kernel_size, channels, layer.depth_multiplier],
-            "bias_shape": [channels * layer.depth_multiplier] if layer.use_bias else None,
-            "sha256": None,
-        },
-        algorithm={"name": plan.algorithm, "reason": plan.reason, "backend": backend(dtypes.compute)},
-        losses=None,
-        notes=list(recipe.default_notes) if default_format else [],
-    )
+    entry = {
+        "address": None,
+        "kernel_shape": [layer.kernel_size, channels, layer.depth_multiplier],
+        "bias_shape": [channels * layer.depth_multiplier] if layer.use_bias else None,
+        "sha256": None,
+    }
+    notes = [] if "data_format" in recipe.settings.known else list(recipe.default_notes)
+    sources = recipe.settings.sources()
+    return JobPlan(data, layer, outline, sources, entry, None, [*notes, *recipe.settings.notes()])

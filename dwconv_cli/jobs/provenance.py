@@ -26,33 +26,22 @@ def made_by(
     options: Sequence[str],
     layer: Mapping[str, Any],
     sha256: str,
-    before: Mapping[str, Any],
+    attributes: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Attributes of an output.
+    """The attributes that say how an output was made: by these options, with this layer, and weights of this checksum.
 
-    Parameters
-    ----------
-    source, output : str
-        Addresses.
-    options : sequence of str
-        Command-line options that make this output again.
-    layer : mapping
-        The layer's Keras config.
-    sha256 : str
-        Checksum of kernel and bias.
-    before : mapping
-        The input's attributes; if it was made by dwconv itself, its command goes into the history.
+    If dwconv made the input too, as its `attributes` say, the input's command goes into the history.
     """
-    made = {
+    entries = {
         VERSION: __version__,
         COMMAND: command(source, options, output),
         LAYER: json.dumps(layer),
         WEIGHTS: sha256,
     }
-    if isinstance(before.get(COMMAND), str):
-        earlier = before.get(HISTORY)
-        made[HISTORY] = "\n".join([*([earlier] if isinstance(earlier, str) else []), before[COMMAND]])
-    return made
+    commands = [attributes.get(HISTORY), attributes.get(COMMAND)]
+    if isinstance(commands[1], str):
+        entries[HISTORY] = "\n".join(command for command in commands if isinstance(command, str))
+    return entries
 
 
 def command(source: str, options: Sequence[str], output: str) -> str:
@@ -63,17 +52,10 @@ def command(source: str, options: Sequence[str], output: str) -> str:
 
 
 def words_of(attributes: Mapping[str, Any], name: str) -> list[str]:
-    """What follows ``dwconv apply`` in the command that made an output.
+    """What follows ``dwconv apply`` in the command that made an output, as its attributes say.
 
-    The attribute is text out of a file, which anybody may have written: it counts only in the very form in which
-    :func:`command` writes it, so that a shell would read these words and nothing else.
-
-    Raises
-    ------
-    InputError
-        If the attributes do not tell.
-    UnsafeFileError
-        If what they tell is no single command of dwconv's.
+    Anybody may have written the attribute, so it counts only in exactly the form in which :func:`command` writes it:
+    then a shell reads these words and nothing else. Any other form is an UnsafeFileError.
     """
     text = attributes.get(COMMAND)
     if not isinstance(text, str):

@@ -126,6 +126,11 @@ class Recipe:
             decided = self._loaded is not None and "kernel_size" not in self.settings.known
             self.settings.layer(**{"kernel_size": 1} if decided else {})
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the weights are drawn, instead of read or given."""
+        return (self.given, self.kernel, self.weights) == (None, None, None)
+
     def data_format(self) -> str:
         """The data format, which does not depend on the data."""
         if self.given is not None:
