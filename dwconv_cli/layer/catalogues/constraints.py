@@ -1,7 +1,8 @@
 """Catalogue of constraints: Keras's projections of weights.
 
-An entry takes an array and returns a new one of the same dtype. Norms are taken along ``axis``: 0 is the taps of
-each filter in a kernel ``(K, C, M)``.
+A new one is a function with the decorator ``CONSTRAINTS.register``. It takes an array and returns a new one of the same
+dtype, or raises LayerError where it cannot. Norms are taken along ``axis``; axis 0 of a kernel ``(K, C, M)`` is the taps
+of each filter.
 """
 
 from __future__ import annotations
@@ -34,7 +35,13 @@ def _scaled(w: Array, desired: Array, norms: Array) -> Array:
 
 @CONSTRAINTS.register(limits={"max_value": at_least(0)})
 def max_norm(w: Array, max_value: float = 2, axis: int | tuple[int, ...] = 0) -> Array:
-    """Norms of at most `max_value`."""
+    """Norms of at most `max_value`.
+
+    Examples
+    --------
+    >>> max_norm(np.array([6.0, 8.0]), max_value=5).round(3)
+    array([3., 4.])
+    """
     norms = _norms("max_norm", w, axis)
     return _scaled(w, np.clip(norms, 0, max_value), norms)
 
@@ -47,13 +54,7 @@ def min_max_norm(
     rate: float = 1.0,
     axis: int | tuple[int, ...] = 0,
 ) -> Array:
-    """Norms moved by `rate` of the way into the range from `min_value` to `max_value`.
-
-    Raises
-    ------
-    LayerError
-        If the range is empty.
-    """
+    """Norms moved by `rate` of the way into the range from `min_value` to `max_value`."""
     if min_value > max_value:
         raise LayerError(f"constraint min_max_norm: min_value={min_value!r} is above max_value={max_value!r}")
     norms = _norms("min_max_norm", w, axis)
@@ -63,13 +64,7 @@ def min_max_norm(
 
 @CONSTRAINTS.register()
 def non_neg(w: Array) -> Array:
-    """No weight below 0.
-
-    Raises
-    ------
-    LayerError
-        If the weights are complex.
-    """
+    """No weight below 0."""
     if w.dtype.kind == "c":
         raise LayerError(f"constraint non_neg: {w.dtype} weights have no order")
     return np.maximum(w, 0)

@@ -1,7 +1,8 @@
 """Catalogue of regularizers: Keras's penalties on weights or outputs.
 
-An entry takes an array and returns its penalty as a float. Sums are taken in float64, whatever the array's
-dtype. Where a penalty adds up over parts of an array, so do these (not orthogonal_regularizer).
+A new one is a function with the decorator ``REGULARIZERS.register``. It takes an array and returns its penalty as a
+float, with sums in float64 whatever the array's dtype. The penalty of an array is the sum of those of its parts, except
+for orthogonal_regularizer.
 """
 
 from __future__ import annotations
@@ -33,7 +34,13 @@ def _sum_square(x: Array) -> float:
 
 @REGULARIZERS.register(class_name="L1", limits={"l1": at_least(0)})
 def l1(x: Array, l1: float = 0.01) -> float:
-    """``l1 * sum(|x|)``."""
+    """``l1 * sum(|x|)``.
+
+    Examples
+    --------
+    >>> l1(np.array([-1.0, 2.0]), l1=0.5)
+    1.5
+    """
     return l1 * _sum_abs(x)
 
 
@@ -51,13 +58,7 @@ def l1_l2(x: Array, l1: float = 0.0, l2: float = 0.0) -> float:
 
 @REGULARIZERS.register(limits={"factor": at_least(0), "mode": one_of("rows", "columns")})
 def orthogonal_regularizer(x: Array, factor: float = 0.01, mode: str = "rows") -> float:
-    """`factor` times the mean of ``|cosine|`` over pairs of a matrix's rows (or columns).
-
-    Raises
-    ------
-    LayerError
-        If `x` is no matrix, as the kernel and the bias of a depthwise layer never are.
-    """
+    """`factor` times the mean of ``|cosine|`` over pairs of a matrix's rows (or columns); refuses all but matrices."""
     if x.ndim != 2:
         raise LayerError(
             f"regularizer orthogonal_regularizer: it needs a matrix, not an array of shape {x.shape}"

@@ -2,7 +2,8 @@
 
 An entry takes ``shape`` and ``dtype`` and returns a new array. With a seed the numbers are those of Keras's NumPy
 backend, bit for bit in float32; in float64 that backend rounds orthogonal and stft to float32, and these entries do
-not. Without a seed each call draws other numbers.
+not. Without a seed each call draws other numbers. An entry raises LayerError for a shape or for arguments that give no
+such array.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Callable
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.layer.registry import Registry
+
+Shape = tuple[int, ...]
 
 INITIALIZERS: Registry[Callable[..., Array]] = Registry(
     "initializer",

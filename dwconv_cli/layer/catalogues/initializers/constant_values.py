@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS
+from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS, Shape
 from dwconv_cli.layer.registry import Limit
 
 
@@ -20,25 +20,20 @@ def _numbers(value: Any) -> bool:
 
 
 @INITIALIZERS.register("zero")
-def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+def zeros(shape: Shape, dtype: DTypeLike) -> Array:
     """All 0."""
     return np.zeros(shape, dtype)
 
 
 @INITIALIZERS.register("one")
-def ones(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+def ones(shape: Shape, dtype: DTypeLike) -> Array:
     """All 1."""
     return np.ones(shape, dtype)
 
 
 @INITIALIZERS.register(limits={"value": Limit("a number or a list of numbers", _numbers)})
-def constant(shape: tuple[int, ...], dtype: DTypeLike, *, value: complex | tuple[Any, ...] = 0.0) -> Array:
+def constant(shape: Shape, dtype: DTypeLike, *, value: complex | tuple[Any, ...] = 0.0) -> Array:
     """All `value`, or an array that broadcasts to `shape`.
-
-    Raises
-    ------
-    LayerError
-        If it does not broadcast.
 
     Examples
     --------
@@ -55,14 +50,8 @@ def constant(shape: tuple[int, ...], dtype: DTypeLike, *, value: complex | tuple
 
 
 @INITIALIZERS.register("IdentityInitializer")
-def identity(shape: tuple[int, ...], dtype: DTypeLike, *, gain: float = 1.0) -> Array:
-    """`gain` times the identity matrix.
-
-    Raises
-    ------
-    LayerError
-        If `shape` is no matrix's.
-    """
+def identity(shape: Shape, dtype: DTypeLike, *, gain: float = 1.0) -> Array:
+    """`gain` times the identity matrix."""
     if len(shape) != 2:
         raise LayerError(
             f"initializer identity: it makes matrices only, not arrays of shape {shape}; use delta"

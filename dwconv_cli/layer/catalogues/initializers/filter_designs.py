@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.errors.memory import scipy_module
-from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS
+from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS, Shape
 from dwconv_cli.layer.registry import Limit, above, at_least
 from dwconv_cli.threads import one_blas_thread
 
@@ -27,7 +27,7 @@ def _design(**limits: Limit) -> Callable[[Callable[..., Array]], Callable[..., A
 
     def enter(function: Callable[..., Array]) -> Callable[..., Array]:
         @functools.wraps(function)
-        def initializer(shape: tuple[int, ...], dtype: DTypeLike, **arguments: Any) -> Array:
+        def initializer(shape: Shape, dtype: DTypeLike, **arguments: Any) -> Array:
             if len(shape) < 2:
                 raise LayerError(
                     f"initializer {function.__name__}: it designs a kernel (K, C, M), not an array of shape {shape}"
@@ -73,11 +73,6 @@ def firwin(
     pass_zero : bool or str
         Whether frequency 0 passes, or ``lowpass``, ``highpass``, ``bandpass``, ``bandstop``. True for one cutoff;
         required for several, since they may mean either a band-pass or a band-stop.
-
-    Raises
-    ------
-    LayerError
-        If there is no such filter.
     """
     if pass_zero is None and isinstance(cutoff, tuple) and len(cutoff) > 1:
         raise LayerError(
@@ -110,11 +105,6 @@ def savgol(size: int, *, polyorder: int = 3, deriv: int = 0, fs: float = 1.0) ->
         Order of the derivative.
     fs : float
         Samples per unit of time, which the derivative is by.
-
-    Raises
-    ------
-    LayerError
-        If `size` samples do not determine the polynomial, or all its derivatives of that order are zero.
 
     Notes
     -----
@@ -172,11 +162,6 @@ def differentiator(size: int, *, fs: float = 1.0) -> Array:
     size : int
     fs : float
         Samples per unit of time, which the derivative is by.
-
-    Raises
-    ------
-    LayerError
-        If `size` is 1.
 
     Notes
     -----

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS
+from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS, Shape
 from dwconv_cli.layer.registry import Limit, above, at_least, one_of
 from dwconv_cli.threads import one_blas_thread
 
@@ -25,12 +26,7 @@ def _generator(seed: int | None) -> np.random.Generator:
 
 @INITIALIZERS.register("normal", limits={"stddev": at_least(0), "seed": _SEED})
 def random_normal(
-    shape: tuple[int, ...],
-    dtype: DTypeLike,
-    *,
-    mean: float = 0.0,
-    stddev: float = 0.05,
-    seed: int | None = None,
+    shape: Shape, dtype: DTypeLike, *, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None
 ) -> Array:
     """Normal distribution."""
     return _generator(seed).normal(mean, stddev, shape).astype(dtype)
@@ -38,20 +34,9 @@ def random_normal(
 
 @INITIALIZERS.register("uniform", limits={"seed": _SEED})
 def random_uniform(
-    shape: tuple[int, ...],
-    dtype: DTypeLike,
-    *,
-    minval: float = -0.05,
-    maxval: float = 0.05,
-    seed: int | None = None,
+    shape: Shape, dtype: DTypeLike, *, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
 ) -> Array:
-    """Uniform distribution from `minval` to below `maxval`.
-
-    Raises
-    ------
-    LayerError
-        If `minval` is above `maxval`.
-    """
+    """Uniform distribution from `minval` to below `maxval`."""
     if minval > maxval:
         raise LayerError(f"initializer random_uniform: minval={minval!r} is above maxval={maxval!r}")
     return _generator(seed).uniform(minval, maxval, shape).astype(dtype)
@@ -59,12 +44,7 @@ def random_uniform(
 
 @INITIALIZERS.register(limits={"stddev": at_least(0), "seed": _SEED})
 def truncated_normal(
-    shape: tuple[int, ...],
-    dtype: DTypeLike,
-    *,
-    mean: float = 0.0,
-    stddev: float = 0.05,
-    seed: int | None = None,
+    shape: Shape, dtype: DTypeLike, *, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None
 ) -> Array:
     """Normal distribution without what lies more than two deviations from the mean."""
     generator, size = _generator(seed), math.prod(shape)
@@ -77,7 +57,7 @@ def truncated_normal(
 
 
 def compute_fans(
-    shape: tuple[int, ...],
+    shape: Shape,
     input_axes: tuple[int, ...] | None = None,
     output_axes: tuple[int, ...] | None = None,
 ) -> tuple[int, int]:
@@ -88,11 +68,6 @@ def compute_fans(
     shape : tuple of int
     input_axes, output_axes : tuple of int, optional
         Axes whose sizes make up fan-in and fan-out; both or neither.
-
-    Raises
-    ------
-    LayerError
-        If `shape` lacks an axis.
 
     Examples
     --------
@@ -121,7 +96,7 @@ def compute_fans(
     }
 )
 def variance_scaling(
-    shape: tuple[int, ...],
+    shape: Shape,
     dtype: DTypeLike,
     *,
     scale: float = 1.0,
@@ -133,18 +108,7 @@ def variance_scaling(
 ) -> Array:
     """Variance `scale` over a fan of the kernel (He et al. 2015, Glorot and Bengio 2010).
 
-    Parameters
-    ----------
-    shape : tuple of int
-    dtype : dtype
-    scale : float
-    mode : str
-        ``fan_in``, ``fan_out`` or ``fan_avg``.
-    distribution : str
-        ``truncated_normal`` (or ``normal``), ``untruncated_normal`` or ``uniform``.
-    seed : int, optional
-    input_axes, output_axes : tuple of int, optional
-        See :func:`compute_fans`.
+    The fan is that of :func:`compute_fans`; ``normal`` is another name of the distribution ``truncated_normal``.
     """
     fan_in, fan_out = compute_fans(shape, input_axes, output_axes)
     fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}[mode]
@@ -161,23 +125,15 @@ def _register_scaled(name: str, scale: float, mode: str, distribution: str) -> N
     """Enter variance_scaling with these arguments under a name of its own."""
 
     def scaled(
-        shape: tuple[int, ...],
+        shape: Shape,
         dtype: DTypeLike,
         *,
         seed: int | None = None,
         input_axes: tuple[int, ...] | None = None,
         output_axes: tuple[int, ...] | None = None,
     ) -> Array:
-        return variance_scaling(
-            shape,
-            dtype,
-            scale=scale,
-            mode=mode,
-            distribution=distribution,
-            seed=seed,
-            input_axes=input_axes,
-            output_axes=output_axes,
-        )
+        how: dict[str, Any] = {"scale": scale, "mode": mode, "distribution": distribution, "seed": seed}
+        return variance_scaling(shape, dtype, **how, input_axes=input_axes, output_axes=output_axes)
 
     scaled.__name__ = scaled.__qualname__ = name
     scaled.__doc__ = f"variance_scaling(scale={scale}, mode={mode!r}, distribution={distribution!r})."
@@ -190,16 +146,8 @@ for _author, _scale, _mode in (("glorot", 1.0, "fan_avg"), ("he", 2.0, "fan_in")
 
 
 @INITIALIZERS.register("OrthogonalInitializer", limits={"seed": _SEED})
-def orthogonal(
-    shape: tuple[int, ...], dtype: DTypeLike, *, gain: float = 1.0, seed: int | None = None
-) -> Array:
-    """`gain` times a matrix with orthonormal rows or columns, the last axis being its columns (Saxe et al. 2014).
-
-    Raises
-    ------
-    LayerError
-        If `shape` has fewer than two axes.
-    """
+def orthogonal(shape: Shape, dtype: DTypeLike, *, gain: float = 1.0, seed: int | None = None) -> Array:
+    """`gain` times a matrix with orthonormal rows or columns, the last axis being its columns (Saxe et al. 2014)."""
     if len(shape) < 2:
         raise LayerError(f"initializer orthogonal: it needs two axes or more, not shape {shape}")
     rows, columns = math.prod(shape[:-1]), shape[-1]

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.errors.memory import scipy_module
-from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS
+from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS, Shape
 from dwconv_cli.layer.registry import Limit, one_of
 
 
@@ -38,7 +38,7 @@ def _is_window(window: Any) -> bool:
     },
 )
 def stft(
-    shape: tuple[int, ...],
+    shape: Shape,
     dtype: DTypeLike,
     *,
     side: str = "real",
@@ -61,11 +61,6 @@ def stft(
         Divide by the window's L2 norm (``density``) or sum (``spectrum``).
     periodic : bool
         Make the window periodic rather than symmetric.
-
-    Raises
-    ------
-    LayerError
-        If the shape or the window does not fit.
     """
     if len(shape) != 3 or shape[2] < 2:
         raise LayerError(f"initializer stft: it needs a kernel (K, C, M) with M of 2 or more, not {shape}")
