@@ -109,7 +109,7 @@ def _is_added_to_file(target: Target, settings: Settings, names_inside: Names) -
     output = target.output
     if output is None or output.is_stream:
         return False
-    if output.name is None or target.bare or not os.path.exists(output.path):
+    if output.name is None or target.is_whole_file or not os.path.exists(output.path):
         check_absent(output.path, settings.overwrite, advice=_PASS_OVER)
         return False
     if not settings.overwrite and output.name in names_inside(output.path, output.format):

@@ -24,15 +24,15 @@ class Target:
         Complete.
     output : Address or None
         Complete; None where nothing is to be written.
-    bare : bool
-        The output's address named a file only, not a thing inside it.
+    is_whole_file : bool
+        The output takes the place of a whole file, since its address named a file and no thing inside it.
     makes_directory : bool
-        The output's directory comes from a template, and is created if it is not there.
+        The output's directory comes from a template or from ``--output-dir``, and is created where it is missing.
     """
 
     source: Address
     output: Address | None
-    bare: bool = True
+    is_whole_file: bool = True
     makes_directory: bool = False
 
 
@@ -69,13 +69,19 @@ def targets(
     OutputError
         If an output would replace something that the run reads.
     UnsafeFileError
-        If the name of an input, or of something in it, would lead an output elsewhere.
+        If the name of an input, or of something in it, would lead the output out of the template's directory.
+
+    Examples
+    --------
+    >>> (target,) = targets([Address("day1/rec.npy")], "{parent}/{stem}_smooth.h5")
+    >>> str(target.output)
+    'day1/rec_smooth.h5::/rec'
     """
     pairs = [_target(source, output, directory, output_format) for source in sources]
     read_files = ReadFiles(sources, also_read)
     for target in pairs:
         if target.output is not None:
-            read_files.check_output(target.output, target.source, target.bare)
+            read_files.check_output(target.output, target.source, target.is_whole_file)
     owners: dict[tuple[str, str | None], Address] = {}
     for target in pairs:
         if target.output is None:
@@ -102,11 +108,12 @@ def targets(
 
 
 def _key(output: Address) -> tuple[str, str | None]:
+    """What two outputs have in common if they are one, whatever links lead there."""
     return real_path(output.path), output.name
 
 
 def _advice(sources: Sequence[Address], output: str | None, output_format: str | None) -> str:
-    """What to type so that each input has an output of its own; tried here before it is given."""
+    """Advice on how to give each input an output of its own: the first template that does so for these inputs."""
     path = Address.parse(output or "out.npy").path
     suffix = os.path.splitext(path)[1] or "{suffix}"
     if output_format is not None:
@@ -133,6 +140,7 @@ def _advice(sources: Sequence[Address], output: str | None, output_format: str |
 
 
 def _holds_names(path: str, output_format: str | None) -> bool:
+    """Whether an output file can hold several arrays."""
     try:
         return format_of(Address(path, None, output_format), OutputError).ROOT is not None
     except DwconvError:
@@ -140,6 +148,7 @@ def _holds_names(path: str, output_format: str | None) -> bool:
 
 
 def _target(source: Address, output: str | None, directory: str | None, output_format: str | None) -> Target:
+    """An input and its output; see :func:`targets`."""
     if output is None and directory is None:
         return Target(source, None)
     makes_directory = False
@@ -165,8 +174,8 @@ def _target(source: Address, output: str | None, directory: str | None, output_f
                 f"{address}: this format holds one array without a name; leave out ::{address.name}"
             )
         return Target(source, replace(address, name=None), makes_directory=makes_directory)
-    bare = address.name is None
+    is_whole_file = address.name is None
     name = encodable((address.name or source.name or fields_of(source)["stem"]).strip("/"))
     if not root:
         check_inside(name, source)
-    return Target(source, replace(address, name=root + name), bare, makes_directory)
+    return Target(source, replace(address, name=root + name), is_whole_file, makes_directory)

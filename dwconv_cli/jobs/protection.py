@@ -14,14 +14,15 @@ FileId = tuple[int, int]
 
 
 class ReadFiles:
-    """Files that a run reads, by device and inode: whatever they are called, they are the same.
+    """The files that a run reads, by device and inode, so that a file is recognised under any of its names.
 
     Parameters
     ----------
     recordings : iterable of Address
-        Complete. An output may be added to such a file under another name, where a file has names inside.
+        Complete. Where a file holds arrays under names, an output may be added to it under another name.
     others : iterable of str
-        Paths of all else that the run reads, which is protected as a whole. A directory stands for all in it.
+        Paths of all other files that the run reads. Nothing may be added to them. A directory stands for all files
+        in it.
     """
 
     def __init__(self, recordings: Iterable[Address], others: Iterable[str]) -> None:
@@ -51,15 +52,15 @@ class ReadFiles:
             raise _replacing(path, f"the input {next(iter(self._recordings[key].values()))}")
         self._check_others(path, key)
 
-    def check_output(self, output: Address, source: Address, whole: bool) -> None:
-        """Refuse an output that is an input, its own or another's, or in the place of something else that is read.
+    def check_output(self, output: Address, source: Address, is_whole_file: bool) -> None:
+        """Refuse an output in the place of an input, its own or another's, or of anything else that is read.
 
         Parameters
         ----------
         output, source : Address
             Complete.
-        whole : bool
-            The output takes the place of the whole file.
+        is_whole_file : bool
+            Whether the output takes the place of the whole file.
 
         Raises
         ------
@@ -71,7 +72,7 @@ class ReadFiles:
         if names is None:
             return
         own = source.name if source.name in names else next(iter(names))
-        name = own if whole or output.is_stream else output.name
+        name = own if is_whole_file or output.is_stream else output.name
         if name in names:
             same = names[name] == source
             text = "output and input are the same" if same else f"is the input {names[name]}, too"

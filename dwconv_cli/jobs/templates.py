@@ -1,7 +1,7 @@
-"""Output addresses with fields, which are filled from an input's address.
+"""Output addresses with fields such as ``{stem}``, which are filled from an input's address.
 
-A field's value comes from a file's name, or from within a file, so it may be anything. It never leads out of the
-directory that the template names, never makes a relative path absolute, and never means a standard stream.
+The value of a field is a name of a file, or a name from within one, so it may be any text. Here it cannot lead out of
+the directory that the template names, make a relative path absolute, or stand for a standard stream.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def fields_of(source: Address) -> dict[str, str]:
 
 
 def has_fields(template: str) -> bool:
-    """Whether a template has any field, and so is no plain address.
+    """Whether a template has a field; a plain address has none.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def filled_path(template: str, source: Address) -> str:
     """The path that a template gives for an input.
 
     ``{parent}`` at the very start is the input's directory as it was typed, so that outputs can lie beside inputs.
-    Elsewhere it loses what would lead out, as paths in archives do.
+    Elsewhere it loses a leading ``/`` and each ``..``, as paths do when an archive is unpacked.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def filled_path(template: str, source: Address) -> str:
     typed = ""
     if template.startswith(_PARENT):
         template = template.removeprefix(_PARENT)
-        # Joined to other text, "." would make a hidden name.
+        # Directly before other text, "." would make the name of a hidden file.
         typed = "" if fields["parent"] == "." and template[:1] not in ("", "/") else fields["parent"]
     fields["parent"] = _below(fields["parent"])
     fields["dataset"] = fields["dataset"].replace("/", "_")
@@ -97,11 +97,12 @@ def check_inside(name: str, source: Address) -> None:
 
 
 def encodable(name: str) -> str:
-    """A name as a file can hold it: bytes that are no UTF-8, as in names of files, are written like ``\\xff``."""
+    """A name as HDF5 and zip files can hold it: bytes of a file's name that are no UTF-8 become text like ``\\xff``."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _below(parent: str) -> str:
+    """`parent` as a relative path that leads nowhere up."""
     return "/".join(part for part in parent.split("/") if part not in ("", ".", ".."))
 
 
@@ -113,7 +114,7 @@ def _leading_out(source: Address, part: str) -> UnsafeFileError:
 
 
 def _filled(template: str, fields: dict[str, str], source: Address, typed: str = "") -> str:
-    # Parts between slashes; whether a value is in one.
+    # The parts between slashes, each with whether a field's value is in it.
     parts: list[tuple[str, bool]] = [(typed, False)]
     for text, field in _parsed(template):
         for value, is_value in ((text, False), (fields[field] if field else "", field is not None)):
@@ -125,12 +126,18 @@ def _filled(template: str, fields: dict[str, str], source: Address, typed: str =
             raise _leading_out(source, part)
     if parts[-1] == ("", True):
         raise LayerError(f"{source}: has nothing for the end of {template!r}; end it with {{stem}} or a name")
-    # An empty value makes no part: at the start it would make the path absolute.
+    # A part that is an empty value is left out: at the start it would make the path absolute.
     return "/".join(part for part, is_value in parts if part or not is_value)
 
 
 def _parsed(template: str) -> list[tuple[str, str | None]]:
-    """The template's pieces: text, and the field that follows it."""
+    """The template's pieces: text, and the field that follows it, if one does.
+
+    Raises
+    ------
+    LayerError
+        If a field is unknown or has a format, or a brace has no partner.
+    """
     wrong = LayerError(
         f"output {template!r}: a template knows " + " ".join("{" + name + "}" for name in FIELDS)
     )

@@ -1,4 +1,4 @@
-"""Which bytes of a row-major array a selection covers."""
+"""Selections of an array: one slice for each axis, and which stretches of the stored array they cover."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Selection = tuple[slice, ...]
 
 
 def contiguous_runs(shape: tuple[int, ...], selection: Selection) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Contiguous runs of `selection` in a row-major array of `shape`, in the order they lie.
+    """The stretches of a row-major array that `selection` covers without gaps, in the order in which they are stored.
 
     Parameters
     ----------
@@ -21,9 +21,17 @@ def contiguous_runs(shape: tuple[int, ...], selection: Selection) -> Iterator[tu
     Yields
     ------
     offset : int
-        Items before the run.
+        Items of the array before the run.
     index : tuple of int
-        Where the run begins in the selected array: the index on its leading axes. The run fills what is left.
+        Where the run belongs in the selected part: an index for each of the leading axes. The run is all that the
+        part has at this index.
+
+    Examples
+    --------
+    >>> list(contiguous_runs((4, 3), (slice(1, 3), slice(0, 2))))
+    [(3, (0,)), (6, (1,))]
+    >>> list(contiguous_runs((4, 3), (slice(1, 3), slice(0, 3))))
+    [(3, ())]
     """
     bounds = [s.indices(n)[:2] for s, n in zip(selection, shape, strict=True)]
     if any(low >= high for low, high in bounds):

@@ -1,4 +1,4 @@
-"""Bytes out: a file that appears whole or not at all, or a stream."""
+"""Where bytes are written: a file that appears complete or not at all, or a stream."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from dwconv_cli.storage.address import STREAM, real_path
 from dwconv_cli.storage.draft import ChangedError, Draft
 from dwconv_cli.storage.standard_streams import standard_output
 
-# What a reservation says that writing would say too; other file systems do not know reservations.
+# Errors of a reservation that writing would meet too. Any other says that the file system has no reservations.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Bytes.
+# Bytes from which on a file is reserved before it is written.
 WORTH_RESERVING = 8 << 20
 
 
@@ -36,7 +36,7 @@ class Sink(Protocol):
     sequential: bool
 
     def reserve(self, size: int) -> None:
-        """Make sure that `size` bytes will fit, if that can be known."""
+        """Refuse `size` bytes that will not fit, if that can be known."""
 
     def write_at(self, data: memoryview, offset: int) -> None:
         """Write all of `data` at `offset`."""
@@ -45,13 +45,13 @@ class Sink(Protocol):
         """Make the output appear."""
 
     def abort(self) -> None:
-        """Leave things as they were before."""
+        """Leave everything as it was before."""
 
 
 class FileSink:
-    """A new file beside its target, published in one step by :meth:`commit`.
+    """A file that is made beside its target, whose place it takes in one step at :meth:`commit`.
 
-    A symbolic link is written through to its target; devices and FIFOs are streamed into.
+    A symbolic link stays, and the file that it leads to is written. Devices and FIFOs are written in order.
 
     Parameters
     ----------
@@ -59,7 +59,8 @@ class FileSink:
     overwrite : bool
         Whether an existing file may be replaced.
     adding : bool
-        What is in an existing file is carried over, so that it may not change before :meth:`commit`.
+        Whether the caller carries over the content of an existing file, which may then not change before
+        :meth:`commit`.
 
     Raises
     ------
@@ -86,11 +87,11 @@ class FileSink:
 
     @property
     def fd(self) -> int:
-        """The open file."""
+        """The descriptor to write to."""
         return self._stream if self._draft is None else self._draft.fd
 
     def reserve(self, size: int) -> None:
-        """Take room for `size` bytes at once: a full disk shows before the work, and the file system works less."""
+        """Reserve `size` bytes: a full disk shows before the work, and the file system allocates only once."""
         if self._draft is None or size < WORTH_RESERVING:
             return
         try:
@@ -145,7 +146,7 @@ class StreamSink:
         self._position = 0
 
     def reserve(self, size: int) -> None:
-        """Nothing: a stream takes what its reader takes."""
+        """Nothing to reserve: the room is the reader's."""
 
     def write_at(self, data: memoryview, offset: int) -> None:
         if offset != self._position:
@@ -162,7 +163,7 @@ class StreamSink:
             raise OutputError(f"{self.name}: {reason(error)}") from error
 
     def abort(self) -> None:
-        """A stream cannot be taken back; the reader sees it end early."""
+        """Nothing can be taken back: the reader sees the stream end early."""
 
 
 def write_all(write: Callable[[memoryview, int], int], data: memoryview, offset: int, name: str) -> None:
@@ -199,7 +200,7 @@ def open_sink(path: str, overwrite: bool = False, adding: bool = False) -> FileS
 
 @contextlib.contextmanager
 def output_errors() -> Iterator[None]:
-    """Turn what is wrong with a file that is to be added to into errors of the output, which it is.
+    """Raise errors in reading a file that is to be added to as errors of the output.
 
     Raises
     ------
@@ -212,12 +213,12 @@ def output_errors() -> Iterator[None]:
 
 
 def existing_output(path: str, advice: str = "write to another name") -> OutputError:
-    """The refusal of a target that is there already."""
+    """The error to raise for an output that exists already."""
     return OutputError(f"{path}: exists already; use --overwrite to replace it, or {advice}")
 
 
 def check_absent(path: str, overwrite: bool, **advice: str) -> None:
-    """Refuse an existing target early, and a directory always.
+    """Refuse an existing file unless it may be replaced, and a directory always.
 
     Raises
     ------
@@ -230,7 +231,7 @@ def check_absent(path: str, overwrite: bool, **advice: str) -> None:
 
 
 def is_special(path: str) -> bool:
-    """Whether `path` leads to a device, pipe or socket, if need be through links that are no paths (/dev/stdout)."""
+    """Whether `path` leads to a device, pipe or socket, also through a link that is no path, such as /dev/stdout."""
     try:
         mode = os.stat(path).st_mode
     except OSError:

@@ -1,4 +1,7 @@
-"""Bytes in: files by position, streams in order. Nothing is mapped into memory."""
+"""Where bytes are read: files by position, streams in order.
+
+Files are not mapped into memory, since an error of the disk or a file that shrinks would then end the process.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ class Source(Protocol):
         """Fill `buffer` with the bytes at `offset`."""
 
     def finish(self, end: int) -> None:
-        """Check that the source ends at `end` and did not change while it was read."""
+        """Check that the source ends at `end` and has not changed since it was opened."""
 
     def close(self) -> None:
         """Release the source."""
@@ -136,7 +139,7 @@ class StreamSource:
             count = self._stream.readinto(buffer) or 0
         except MemoryError:
             raise
-        # zipfile and the decompressors raise what they like.
+        # zipfile and the decompressors raise many kinds of exceptions.
         except Exception as error:
             raise InputError(f"{self.name}: {reason(error)}") from error
         self._position += count
@@ -144,7 +147,7 @@ class StreamSource:
 
 
 def open_source(path: str) -> Source:
-    """A source over what lies at `path`: by position if it is a regular file, else in order.
+    """The file at `path`, or standard input for ``-``: read by position if it is a regular file, else in order.
 
     Raises
     ------
@@ -167,7 +170,7 @@ def open_source(path: str) -> Source:
 
 
 def open_file(path: str) -> int:
-    """A descriptor to read from.
+    """Open a file for reading, and give its descriptor.
 
     Raises
     ------

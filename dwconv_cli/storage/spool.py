@@ -1,4 +1,4 @@
-"""Streams made random access by way of an unnamed temporary file, for what cannot be done in order."""
+"""Streams that are read or written in any order, by way of a temporary file without a name."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from dwconv_cli.storage.file_state import state_of
 from dwconv_cli.storage.sink import Sink
 from dwconv_cli.storage.source import FileSource, Source
 
+# Bytes that are copied at once.
 _PIECE = 1 << 20
 
 
 class SpooledSource(FileSource):
-    """The bytes ``[start, end)`` of a sequential source, readable by position.
+    """The bytes from `start` to `end` of a sequential source, copied so that they can be read by position.
 
     Parameters
     ----------
     source : Source
-        Read to `end` and checked to end there.
+        It is read to its end, which must be at `end`.
     start, end : int
     """
 
@@ -49,7 +50,7 @@ class SpooledSource(FileSource):
 
 
 class SpooledSink:
-    """A sequential sink that takes bytes in any order and passes them on when all are there.
+    """Takes bytes in any order, and passes them on to a sequential sink at :meth:`commit`.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ class SpooledSink:
 
 
 def _temporary_file() -> Any:
-    import tempfile  # and much that it imports, only for those who spool
+    import tempfile  # slow to import, and seldom needed
 
     return tempfile.TemporaryFile()
 
@@ -96,7 +97,7 @@ def _not_spooled(error: OSError, name: str) -> OutputError:
 
 
 def write_all(fd: int, data: memoryview, offset: int) -> None:
-    """Write all of `data` at `offset`; one write may take a part of it only."""
+    """Write all of `data` at `offset`: one call of pwrite may write a part only."""
     written = 0
     while written < len(data):
         written += os.pwrite(fd, data[written:], offset + written)

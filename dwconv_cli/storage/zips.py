@@ -1,9 +1,9 @@
 """Zip files of unknown origin, read with bounded memory.
 
-Python's `zipfile` reads the directory at once, however long the file says it is, and expands whatever 4 KiB of
-bzip2 or LZMA hold at once, which may be gigabytes. Here a directory has at most ``MAX_DIRECTORY`` bytes, an LZMA
-dictionary ``MAX_DICTIONARY``, and a member is expanded in pieces of the size that is asked for. A member that claims
-more bytes than its compression can make of what is stored is malformed.
+Python's `zipfile` reads the directory of a file at once, however long the file says it is. Under bzip2 and LZMA it
+expands 4 KiB at once, which may become gigabytes. Here a directory may have ``MAX_DIRECTORY`` bytes and an LZMA
+dictionary ``MAX_DICTIONARY``, and a member is expanded in pieces of the size that the caller asks for. A member that
+claims more bytes than its compression could make of the stored ones is refused.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any
 
 MAX_DIRECTORY = 16 << 20
 MAX_DICTIONARY = 64 << 20
-# Every way in which zipfile and the decompressors say that a file is damaged.
+# All exceptions by which zipfile and the decompressors say that a file is damaged.
 DAMAGE = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, ValueError, NotImplementedError, RuntimeError, EOFError,
     OverflowError, struct.error,
 )  # fmt: skip
 
-# How often bytes can repeat what one stored byte says: as measured with zeros, and some room.
+# The most bytes that one stored byte can become: as measured with zeros, and some more.
 _EXPANSION = {
     zipfile.ZIP_STORED: 1,
     zipfile.ZIP_DEFLATED: 1_100,
@@ -36,8 +36,8 @@ _STEP = 1 << 16
 _ENTRY = b"PK\1\2"
 
 
-class _Careful(io.FileIO):
-    """A file that gives no more at once than a directory may have."""
+class _BoundedFile(io.FileIO):
+    """A file that refuses to read more at once than a directory may have."""
 
     def __init__(self, path: str, members: int) -> None:
         super().__init__(path)
@@ -53,9 +53,9 @@ class _Careful(io.FileIO):
 
 
 class _Archive(zipfile.ZipFile):
-    """A zip file that closes what it reads from, which the library's own does only if it opened that."""
+    """A zip file that closes the file it reads from; the library's own class closes only what it opened itself."""
 
-    def __init__(self, file: _Careful) -> None:
+    def __init__(self, file: _BoundedFile) -> None:
         self._file = file
         super().__init__(file)
 
@@ -70,10 +70,10 @@ def open_archive(path: str, members: int) -> zipfile.ZipFile:
     Raises
     ------
     zipfile.BadZipFile
-        If it is none, or its directory is too large.
+        If it is no zip file, or its directory is too large.
     OSError
     """
-    file = _Careful(path, members)
+    file = _BoundedFile(path, members)
     try:
         return _Archive(file)
     except BaseException:
@@ -82,31 +82,31 @@ def open_archive(path: str, members: int) -> zipfile.ZipFile:
 
 
 def open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:
-    """Open a member for reading in order; whoever reads it to its end has its checksum tested.
+    """Open a member for reading in order; its checksum is tested when it was read to its end.
 
     Raises
     ------
     zipfile.BadZipFile
         If it claims more bytes than it can have.
     NotImplementedError
-        If it is compressed in a way that is not known.
+        If its compression is unknown.
     """
     most = _EXPANSION.get(info.compress_type)
     if most is not None and info.file_size > most * info.compress_size + _STEP * (most > 1):
         raise zipfile.BadZipFile(f"claims {info.file_size} bytes, but has {info.compress_size}")
     if info.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         return archive.open(info)
-    return io.BufferedReader(_Expanded(archive, info), _STEP)
+    return io.BufferedReader(_ExpandingReader(archive, info), _STEP)
 
 
-class _Expanded(io.RawIOBase):
+class _ExpandingReader(io.RawIOBase):
     """A member under bzip2 or LZMA."""
 
     def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
         stored: Any = copy.copy(info)
         stored.compress_type, stored.file_size, stored.CRC = zipfile.ZIP_STORED, info.compress_size, None
         self._stored = archive.open(stored)
-        self._left, self._checksum, self._wanted = info.file_size, 0, info.CRC
+        self._remaining, self._checksum, self._expected = info.file_size, 0, info.CRC
         self._expander: Any = bz2.BZ2Decompressor()
         if info.compress_type == zipfile.ZIP_LZMA:
             self._expander = _lzma(self._stored)
@@ -116,11 +116,11 @@ class _Expanded(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        part = self._part(min(len(view), self._left))
+        part = self._part(min(len(view), self._remaining))
         view[: len(part)] = part
-        self._left -= len(part)
+        self._remaining -= len(part)
         self._checksum = zlib.crc32(part, self._checksum)
-        if not self._left and self._checksum != self._wanted:
+        if not self._remaining and self._checksum != self._expected:
             raise zipfile.BadZipFile("bad checksum")
         return len(part)
 
@@ -141,7 +141,7 @@ class _Expanded(io.RawIOBase):
 
 
 def _lzma(stored: Any) -> lzma.LZMADecompressor:
-    # Two bytes of a version, then the length of the properties, which is five (APPNOTE 5.8.8).
+    # Two bytes of a version, two with the length of the properties, then five bytes of properties (APPNOTE 5.8.8).
     head = stored.read(9)
     if len(head) < 9 or head[2:4] != b"\5\0":
         raise lzma.LZMAError("its LZMA properties are damaged")

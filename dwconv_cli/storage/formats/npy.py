@@ -1,7 +1,7 @@
 """``.npy``: NumPy's format, versions 1 to 3, as files and as streams.
 
-The header is checked here rather than by NumPy, before anything is allocated: `numpy.lib.format` says what it
-holds.
+The header is read here and not by NumPy, so that it is checked before any memory is allocated for what it claims. Its
+layout is described in :mod:`numpy.lib.format`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ class NpyReader:
     Parameters
     ----------
     source : Source
-        Positioned at `offset`.
     name : str
         For messages.
 
@@ -64,8 +63,8 @@ class NpyReader:
         self._end = self._offset + math.prod(self.shape) * self.dtype.itemsize
         if source.size is not None and source.size != self._end:
             missing = self._end - source.size
-            found = f"{missing} bytes are missing" if missing > 0 else f"{-missing} bytes follow the array"
-            raise InputError(f"{name}: {found}; its header says {self.shape} {self.dtype}")
+            fault = f"{missing} bytes are missing" if missing > 0 else f"{-missing} bytes follow the array"
+            raise InputError(f"{name}: {fault}; its header says {self.shape} {self.dtype}")
         self.storage = {"format": "npy", "order": "F" if self.fortran else "C"}
 
     def read(self, selection: Selection, out: Array) -> None:
@@ -91,7 +90,7 @@ class NpyReader:
         self.sequential = False
 
     def finish(self) -> None:
-        """Check that nothing follows and nothing changed; call when all was read."""
+        """Check that nothing follows the array and that the file has not changed; call when all was read."""
         self._source.finish(self._end)
 
     def close(self) -> None:
@@ -119,7 +118,7 @@ class NpyWriter:
         self._begun = False
 
     def spool(self) -> None:
-        """Take blocks in any order, before the first one; they are passed on by :meth:`commit`."""
+        """Take blocks in any order, which :meth:`commit` passes on; to be called before the first block."""
         self._sink = SpooledSink(self._sink)
         self.sequential = False
 
@@ -179,17 +178,17 @@ open_output = NpyOutput
 
 
 class GrowingNpyWriter:
-    """Steps into an ``.npy`` file whose length shows at the end, when its header is written.
+    """Steps into an ``.npy`` file whose length is not known before the end, where its header is written.
 
     Parameters
     ----------
     sink : Sink
-        That can go back.
+        It must take bytes out of order.
     channels : int
     dtype : dtype
     """
 
-    # Room for the header of any length that a file can have.
+    # Bytes reserved for the header, which is longer for more steps; enough for any number of them.
     HEADER = 192
 
     def __init__(self, sink: Sink, channels: int, dtype: np.dtype[Any]) -> None:

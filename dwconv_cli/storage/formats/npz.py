@@ -22,7 +22,7 @@ from dwconv_cli.storage.zips import DAMAGE, open_archive, open_member
 
 ROOT = ""
 MAX_MEMBERS = 100_000
-# A layer's config stands in the comment of its kernel, where readers of arrays do not meet it.
+# A layer's config is kept in the comment of its kernel's member, which other programs that read arrays ignore.
 MAX_COMMENT = 65_535
 
 
@@ -53,7 +53,7 @@ def members(path: str) -> list[Member]:
 
 
 class NpzReader(NpyReader):
-    """Blocks of one member, in order; its checksum is verified at the end.
+    """Blocks of one member, read in order; its checksum is verified at the end.
 
     Parameters
     ----------
@@ -137,8 +137,11 @@ class NpzOutput:
         attributes: Any = None,
         options: Any = None,
     ) -> _MemberWriter:
-        """A writer of the member `name`, which keeps of `attributes` the layer's config alone; one at a time."""
-        # A fixed date makes equal content equal files.
+        """A writer of the member `name`, to be finished before the next one is made.
+
+        Of the `attributes` it keeps the layer's config only.
+        """
+        # The date is fixed, so that equal content makes equal files.
         info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
         info.comment = str((attributes or {}).get(LAYER_CONFIG, "")).encode()
         if len(info.comment) > MAX_COMMENT:
@@ -169,19 +172,20 @@ class NpzOutput:
         try:
             self._archive.close()
         except ValueError:
-            # A member was still open.
+            # A member is still open, so that zipfile refuses; the archive must not write to the sink any more.
             self._archive.fp = None
         self._sink.abort()
 
     def _forget(self, info: zipfile.ZipInfo) -> None:
-        """Leave a member out of the directory; its bytes stay behind, unused."""
+        """Leave a member out of the directory; its bytes stay in the file, unused."""
         self._archive.filelist.remove(info)
         del self._archive.NameToInfo[info.filename]
 
-    def _carry_over(self, path: str, wanted: Callable[[str], bool]) -> None:
+    def _carry_over(self, path: str, is_kept: Callable[[str], bool]) -> None:
+        """Copy members from the file at `path`, those for whose names `is_kept` is true."""
         with output_errors(), open_zip(path) as old:
             for info in old.infolist():
-                if not wanted(info.filename.removesuffix(".npy")):
+                if not is_kept(info.filename.removesuffix(".npy")):
                     continue
                 copy = zipfile.ZipInfo(info.filename, info.date_time)
                 copy.compress_type, copy.comment = info.compress_type, info.comment
@@ -227,13 +231,13 @@ class _MemberWriter(NpyWriter):
 
 
 class _SinkFile(io.RawIOBase):
-    """A sink as a file that can only be written to, which zipfile then treats as a pipe."""
+    """A sink as a file without positions, so that zipfile writes to it in order, as to a pipe."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._position = 0
         self.dead = False
-        # After an error of the disk zipfile no longer knows where it stands.
+        # An error of the disk. After one zipfile does not know its position, so the archive cannot be completed.
         self.error: OutputError | None = None
 
     def writable(self) -> bool:
