@@ -5,10 +5,10 @@ Python, such as one between a lock and its release, or out of a method that HDF5
 unfinished files are removed. Python runs the handlers of signals in the main thread only, between two of its
 instructions, while the other threads go on.
 
-    unfinished_files      temporary files that are removed before a signal ends the process
-    critical_section      entered by threads while they create or publish a file; ending waits for them
-    undisturbed           a block of code after which signals act, not within it
-    FirstSignal           a block of code in which the first signal ends a recording, not the process
+    unfinished_files    temporary files that are removed before a signal ends the process
+    file_creation       the lock under which they are created
+    undisturbed         a block of code after which signals act, not within it
+    FirstSignal         a block of code in which the first signal ends a recording, not the process
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ Handler = Callable[[int, FrameType | None], object]
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Those that may end a recording instead.
 RECORDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Seconds that the end of the process waits for threads in the critical section. They need milliseconds, unless they
-# are stuck.
-CRITICAL_SECONDS = 0.5
+# Seconds that the end of the process waits for a thread that creates a file. It needs less than a millisecond, unless
+# the disk hangs.
+CREATION_SECONDS = 0.5
 # Seconds in which the same signal counts once: timeout(1) sends it to the command and to the command's group.
 ECHO_SECONDS = 0.05
 
 # Open folders and the names of temporary files in them. A name is entered before its file is created, so that no
 # signal can come in between.
 unfinished_files: set[tuple[int, str]] = set()
+# Held while a file is entered and created, or another thread could create it just after all files were removed. It is
+# reentrant, since a signal may come while the main thread itself holds it.
+file_creation = threading.RLock()
 
 
 def remove_unfinished_files() -> None:
@@ -46,53 +49,14 @@ def remove_unfinished_files() -> None:
             os.unlink(name, dir_fd=folder)
 
 
-class CriticalSection(contextlib.ContextDecorator):
-    """While a thread is inside, a signal does not end the process; a context manager and decorator.
-
-    Without it another thread could create a temporary file just after the signal's handler has removed it.
-    """
-
-    def __init__(self) -> None:
-        self._inside: set[int] = set()
-        self._shut: threading.Event | None = None
-
-    def __enter__(self) -> None:
-        thread = threading.get_ident()
-        # Register first, then check the flag; shut() does it in the other order, so one of the two always sees the
-        # other.
-        self._inside.add(thread)
-        while (shut := self._shut) is not None:
-            self._inside.discard(thread)
-            shut.wait()
-            self._inside.add(thread)
-
-    def __exit__(self, *exc: object) -> None:
-        self._inside.discard(threading.get_ident())
-
-    @contextlib.contextmanager
-    def shut(self) -> Iterator[None]:
-        """Let no thread in, and wait up to `CRITICAL_SECONDS` until the other threads have left."""
-        shut = self._shut = threading.Event()
-        until = time.monotonic() + CRITICAL_SECONDS
-        while self._inside - {threading.get_ident()} and time.monotonic() < until:
-            time.sleep(0.001)
-        try:
-            yield
-        finally:
-            self._shut = None
-            shut.set()
-
-
-critical_section = CriticalSection()
-
-
 def end_by_signal(number: int, frame: FrameType | None = None) -> NoReturn:
     """Remove the unfinished files and end the process with the exit code of a signal; the command line's handler."""
     for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)
-    with critical_section.shut():
-        remove_unfinished_files()
-        os._exit(128 + number)
+    # Not released again: no other thread may create a file until the process has ended.
+    file_creation.acquire(timeout=CREATION_SECONDS)
+    remove_unfinished_files()
+    os._exit(128 + number)
 
 
 def install_handlers() -> None:

@@ -128,7 +128,7 @@ def test_signals_leave_nothing_behind(place: Path, number: int, code: int, suffi
 def test_nothing_disturbs_the_clearing_up_after_a_signal(
     number: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dwconv_cli.interrupts import end_by_signal
+    from dwconv_cli.interrupts import end_by_signal, file_creation
 
     left: list[int] = []
     monkeypatch.setattr(os, "_exit", left.append)
@@ -137,6 +137,7 @@ def test_nothing_disturbs_the_clearing_up_after_a_signal(
         end_by_signal(number)
         assert [signal.getsignal(known) for known in before] == [signal.SIG_IGN] * 3
     finally:
+        file_creation.release()
         for known, old in before.items():
             signal.signal(known, old)
     assert left == [code]

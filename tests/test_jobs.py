@@ -19,7 +19,7 @@ from helpers_cli import contents, names, npy_bytes, run, run_process, save, star
 from recordings import X, Y
 
 from dwconv_cli import LayerError, LayerSpec, Recipe, Report, Settings, Weights, apply_many
-from dwconv_cli.interrupts import critical_section
+from dwconv_cli.interrupts import SIGNALS, end_by_signal, file_creation
 from dwconv_cli.jobs import job as job_module
 from dwconv_cli.jobs import plan as plan_module
 from dwconv_cli.jobs import settings as settings_module
@@ -392,32 +392,34 @@ def test_nobody_takes_being_unwanted_for_an_error() -> None:
     assert not issubclass(Unwanted, Exception)
 
 
-def test_a_signal_waits_for_a_file_that_is_just_being_made() -> None:
+def test_a_signal_waits_for_a_file_that_is_just_being_created(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
-    inside, leave = threading.Event(), threading.Event()
+    begun, go_on = threading.Event(), threading.Event()
 
-    def make() -> None:
-        with critical_section:
-            inside.set()
-            leave.wait(5)
-            order.append("made")
+    def create(name: str) -> None:
+        with file_creation:
+            begun.set()
+            go_on.wait(5)
+            order.append(name)
 
-    def come_later() -> None:
-        with critical_section:
-            order.append("later")
-
-    first, second = threading.Thread(target=make), threading.Thread(target=come_later)
+    monkeypatch.setattr(os, "_exit", lambda code: order.append("ended"))
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    first, second = (threading.Thread(target=create, args=(name,)) for name in ("first", "second"))
     first.start()
-    inside.wait(5)
-    threading.Timer(0.05, leave.set).start()
-    with critical_section.shut():
-        order.append("removed")
+    begun.wait(5)
+    threading.Timer(0.05, go_on.set).start()
+    try:
+        end_by_signal(signal.SIGTERM)
         second.start()
         time.sleep(0.05)
-        order.append("gone")
+        assert order == ["first", "ended"]
+    finally:
+        file_creation.release()
+        for number, handler in before.items():
+            signal.signal(number, handler)
     first.join(5)
     second.join(5)
-    assert order == ["made", "removed", "gone", "later"]
+    assert order == ["first", "ended", "second"]
 
 
 def test_reports_are_of_python_s_caller_too(place: Path) -> None:

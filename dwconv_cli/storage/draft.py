@@ -10,7 +10,7 @@ import stat
 from functools import cache
 from typing import Any
 
-from dwconv_cli.interrupts import critical_section, unfinished_files
+from dwconv_cli.interrupts import file_creation, unfinished_files
 from dwconv_cli.storage.file_state import state
 
 # Errors of link() and renameat2() where the file system or the kernel does not have them.
@@ -63,7 +63,6 @@ class Draft:
             self.discard()
             raise
 
-    @critical_section
     def publish(self) -> None:
         """Write the file to the disk and give it its target's name.
 
@@ -104,23 +103,23 @@ class Draft:
             self._forget()
         self._release()
 
-    @critical_section
     def _create(self) -> None:
         # The random part keeps concurrent runs apart; 200 bytes leave room for it in a name of 255.
         base = os.fsdecode(os.fsencode(self._base)[:200])
         mode = 0o600 if self._replace and self._mode() is not None else 0o666
         while self.fd < 0:
             self._name = f".{base}.{os.urandom(6).hex()}.tmp"
-            # Entered before the file is created, since a signal may come at any time.
-            unfinished_files.add((self._folder, self._name))
-            try:
-                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-                self.fd = os.open(self._name, flags, mode, dir_fd=self._folder)
-            except FileExistsError:
-                self._forget()
-            except OSError:
-                self._forget()
-                raise
+            with file_creation:
+                # Entered before the file is created, since a signal may come at any time.
+                unfinished_files.add((self._folder, self._name))
+                try:
+                    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                    self.fd = os.open(self._name, flags, mode, dir_fd=self._folder)
+                except FileExistsError:
+                    self._forget()
+                except OSError:
+                    self._forget()
+                    raise
         if self._replace:
             self._copy_mode()
 
