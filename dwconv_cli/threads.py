@@ -124,6 +124,20 @@ def submit(function: Callable[..., R], *args: Any) -> Future[R]:
         return done
 
 
+def started_daemon(function: Callable[[], None], name: str) -> threading.Thread | None:
+    """A thread that calls `function`, and that the interpreter's end does not wait for; None without memory for one.
+
+    It is for work that may wait for a pipe that stays silent. A thread of an executor would keep the command from
+    ending then.
+    """
+    thread = threading.Thread(target=function, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
+
+
 @cache
 def pool() -> ThreadPoolExecutor:
     """The threads that all work shares."""

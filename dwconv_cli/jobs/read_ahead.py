@@ -1,7 +1,6 @@
 """Reading ahead and writing behind: each in a thread of its own, with a few blocks in a queue between the threads.
 
-The threads are daemons, since one may be waiting for a pipe that stays silent. An executor's thread would keep the
-interpreter from exiting then. Where there is no memory for a thread, the caller's thread does the work.
+Where there is no memory for a thread, the caller's thread does the work.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any, TypeVar
+
+from dwconv_cli.threads import started_daemon
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ def ahead(items: Iterable[T]) -> Iterator[Iterable[T]]:
         if errors:
             raise errors[0]
 
-    thread = _started(make, "dwconv-read")
+    thread = started_daemon(make, "dwconv-read")
     if thread is None:
         yield items
         return
@@ -86,7 +87,7 @@ def behind(function: Callable[[T], object]) -> Iterator[Callable[[T], object]]:
             raise errors[0]
         waiting.put(item)
 
-    thread = _started(call, "dwconv-write")
+    thread = started_daemon(call, "dwconv-write")
     if thread is None:
         yield function
         return
@@ -101,16 +102,6 @@ def behind(function: Callable[[T], object]) -> Iterator[Callable[[T], object]]:
     thread.join()
     if errors:
         raise errors[0]
-
-
-def _started(function: Callable[[], None], name: str) -> threading.Thread | None:
-    """A new thread that calls `function`; None if there is no memory for another one."""
-    thread = threading.Thread(target=function, name=name, daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:
-        return None
-    return thread
 
 
 def _drain(items: queue.Queue[Any]) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from dwconv_cli.interrupts import SIGNALS
+from dwconv_cli.threads import started_daemon
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -36,9 +37,6 @@ def side_by_side(
     is_last: Callable[[R], bool],
 ) -> Iterator[R]:
     """Call `work` on items, up to `jobs` at once, and yield the results in the order of the items.
-
-    An executor of :mod:`concurrent.futures` would not do: the interpreter waits for an executor's threads before it
-    exits, and one of them may be waiting for a pipe that stays silent.
 
     Parameters
     ----------
@@ -104,13 +102,8 @@ def side_by_side(
     waiting: deque[Future[R]] = deque()
     try:
         for number in range(min(jobs, len(items))):
-            thread = threading.Thread(target=run, name=f"dwconv-job-{number}", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                # There is no memory for another thread.
-                break
-            threads.append(thread)
+            if thread := started_daemon(run, f"dwconv-job-{number}"):
+                threads.append(thread)
         begun = 0
         for number in range(len(items)):
             while begun < min(len(items), number + jobs + AHEAD):
