@@ -167,16 +167,15 @@ def _recording(recording: Object) -> str:
 
 
 def _storage(storage: Object) -> str:
-    words = [storage["format"]]
-    if storage.get("layout"):
-        words.append(storage["layout"])
-    if storage.get("chunks"):
-        words.append(f"chunks {shape(storage['chunks'])}")
-    if storage.get("filters"):
-        words.append("filters " + " ".join(map(str, storage["filters"])))
-    if storage.get("stored") is not None:
-        words.append(f"{size(storage['stored'])} stored")
-    return ", ".join(words)
+    chunks, filters, stored = (storage.get(key) for key in ("chunks", "filters", "stored"))
+    words = (
+        storage["format"],
+        storage.get("layout"),
+        chunks and f"chunks {shape(chunks)}",
+        filters and f"filters {' '.join(map(str, filters))}",
+        None if stored is None else f"{size(stored)} stored",
+    )
+    return ", ".join(filter(None, words))
 
 
 def _attribute_rows(description: Object) -> list[tuple[str, str]]:
@@ -188,11 +187,8 @@ def _attribute_rows(description: Object) -> list[tuple[str, str]]:
 
 
 def _layer(config: Object) -> str:
-    words = [f"kernel_size {config['kernel_size']}"]
-    for key, default in _LAYER_DEFAULTS.items():
-        if config[key] != default:
-            words.append(f"{key} {_single(config[key])}")
-    return ", ".join(words)
+    keys = ["kernel_size", *(key for key, default in _LAYER_DEFAULTS.items() if config[key] != default)]
+    return ", ".join(f"{key} {_single(config[key])}" for key in keys)
 
 
 def _single(value: Any) -> str:

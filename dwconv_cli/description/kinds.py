@@ -28,7 +28,7 @@ from dwconv_cli.weights.keras_files import is_keras_file, read_layers
 from dwconv_cli.weights.recipe import Recipe
 
 SCHEMA_VERSION = 1
-# Data that is only a shape is taken for Keras's floatx.
+# The dtype of data of which only the shape is given: Keras's default.
 SHAPE_DTYPE = np.dtype(np.float32)
 
 
@@ -57,35 +57,35 @@ def describe(
     Parameters
     ----------
     target : str, path, Address, tuple of int, or None
-        An address without wildcards; or the shape of data that need not exist, taken for float32; or None for the
-        weights of `recipe` themselves.
+        An address without wildcards; or the shape of float32 data that need not exist; or None for the weights of
+        `recipe` themselves.
     recipe : Recipe, optional
-        A layer to hold against the data: nothing is computed, and fresh weights are not even made.
+        A layer that is checked against the data. Nothing is computed, and fresh weights are not made.
     data_format : str, optional
-        Of a recording without `recipe`; by default what its attributes say, where dwconv made it.
+        Of a recording without `recipe`; default: what the attributes of an output of dwconv say.
     default_format : str
-        Where neither `data_format` nor attributes say anything.
+        Of a recording of which neither `data_format` nor attributes say anything.
     stats : bool
         Read the recording once for the statistics of its channels.
     fs : float, optional
-        Sampling rate in Hz; turns steps into seconds, cycles per step into Hz.
+        Sampling rate in Hz. With it, delays are in seconds too, and frequencies in Hz rather than in cycles per step.
     steps : slice
-        Part of a recording to take.
+        Part of a recording.
     algorithm : str
     input_format : str, optional
-        Where the suffix does not tell.
+        Format of a file whose suffix does not tell it.
     allow_external : bool
         Whether HDF5 data may lie in other files.
     kernel_layout : str
-        Of weights found at `target`: ``keras`` or ``torch``.
+        Of weights at `target`: ``keras`` or ``torch``.
     assume_depthwise : bool
-        Take layers of somebody's own class at `target` for DepthwiseConv1D layers.
+        Whether layers of a custom class at `target` are DepthwiseConv1D layers.
 
     Returns
     -------
     dict
-        JSON's types only. ``kind`` is ``data``, ``shape``, ``weights``, ``model``, ``file`` or ``directory``; what
-        stands for the same thing as in a report has the same key.
+        JSON's types only. ``kind`` is ``data``, ``shape``, ``weights``, ``model``, ``file`` or ``directory``. What a
+        report says too has the same key there.
 
     Raises
     ------
@@ -93,6 +93,11 @@ def describe(
         If something cannot be read.
     LayerError, ShapeError
         If the layer is impossible, or does not fit the data.
+
+    Examples
+    --------
+    >>> describe((4, 10, 12), recipe=Recipe(options={"kernel_size": 3}))["output"]["shape"]
+    [4, 8, 12]
     """
     if target is None:
         if recipe is None:
