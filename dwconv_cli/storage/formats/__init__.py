@@ -23,8 +23,8 @@ def format_of(address: Address, error: type[InputError | OutputError] = InputErr
 
     Raises
     ------
-    InputError or OutputError, as `error` says
-        If nothing tells its format, or it is a directory.
+    InputError, OutputError
+        The class `error`, if nothing tells the file's format, or it is a directory.
     """
     if address.is_stream and address.format != "npy":
         stream = "input" if error is InputError else "output"
