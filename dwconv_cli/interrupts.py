@@ -1,9 +1,8 @@
 """What a signal does to this process, and what it must not break off.
 
-SIGINT, SIGTERM and SIGHUP end the command line at once, without an exception: one could come out of any line of
-Python, such as one between a lock and its release, or out of a method that HDF5 calls. Before the process ends, its
-unfinished files are removed. Python runs the handlers of signals in the main thread only, between two of its
-instructions, while the other threads go on.
+SIGINT, SIGTERM and SIGHUP end the command line at once, after its unfinished files are removed. Their handler raises
+no exception, since that could come from any line, such as one between a lock and its release, or from a method that
+HDF5 calls. Python runs handlers in the main thread only, between two instructions, while the other threads go on.
 
     unfinished_files    temporary files that are removed before a signal ends the process
     file_creation       the lock under which they are created
@@ -34,11 +33,11 @@ CREATION_SECONDS = 0.5
 # Seconds in which the same signal counts once: timeout(1) sends it to the command and to the command's group.
 ECHO_SECONDS = 0.05
 
-# Open folders and the names of temporary files in them. A name is entered before its file is created, so that no
-# signal can come in between.
+# Open folders, and the names of temporary files in them. A name is added before its file is created, so that no signal
+# can come in between.
 unfinished_files: set[tuple[int, str]] = set()
-# Held while a file is entered and created, or another thread could create it just after all files were removed. It is
-# reentrant, since a signal may come while the main thread itself holds it.
+# Held while a name is added and its file created, or another thread could create it just after all files were removed.
+# It is reentrant, since a signal may come while the main thread itself holds it.
 file_creation = threading.RLock()
 
 

@@ -22,13 +22,12 @@ from dwconv_cli.text import printable
 from dwconv_cli.threads import keep_blas_single
 from dwconv_cli.version import __version__
 
-# What each command is for. Its module has its name.
+# The commands, each in a module of its name, and what they are for.
 COMMANDS = {
     "apply": "Filter recordings with a DepthwiseConv1D layer.",
     "init-weights": "Make, convert or project the layer's weights.",
     "inspect": "Say what a recording, a kernel or a layer is, and check that they fit.",
 }
-_NO_START = f"out of memory while starting; {MORE_SPACE}"
 COMPLETION = "_DWCONV_COMPLETE"
 
 
@@ -150,12 +149,12 @@ def _run(arguments: list[str]) -> int:
             for line in traceback.format_exc().splitlines():
                 tell(line)
         if code == 5 and isinstance(error, ImportError | SystemError):
-            say(_NO_START)
+            say(f"out of memory while starting; {MORE_SPACE}")
         elif code == 5 and not isinstance(error, DwconvError):
-            smaller = "use a smaller --memory-limit"
-            if arguments[:1] != ["apply"]:
-                smaller = "use a machine with more of it, or smaller weights"
-            say(f"out of memory; {smaller}")
+            advice = "use a machine with more of it, or smaller weights"
+            if arguments[:1] == ["apply"]:
+                advice = "use a smaller --memory-limit"
+            say(f"out of memory; {advice}")
         elif code == 70:
             if isinstance(error, SystemExit):
                 raise
@@ -171,14 +170,13 @@ def _open_closed_streams() -> None:
 
     Standard input is opened for writing and standard output for reading, so that their use fails. Messages vanish.
     """
-    for fd, (name, mode) in enumerate(
-        (("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_RDWR))
-    ):
+    modes = {"stdin": os.O_WRONLY, "stdout": os.O_RDONLY, "stderr": os.O_RDWR}
+    for fd, (name, mode) in enumerate(modes.items()):
         if getattr(sys, name) is None:
-            opened = os.open(os.devnull, mode)
-            if opened != fd:
-                os.dup2(opened, fd)
-                os.close(opened)
+            null = os.open(os.devnull, mode)
+            if null != fd:
+                os.dup2(null, fd)
+                os.close(null)
             setattr(sys, name, os.fdopen(fd, "w" if fd else "r", encoding="utf-8"))
 
 

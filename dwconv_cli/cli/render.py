@@ -25,8 +25,8 @@ Rows = Sequence[Sequence[str]]
 def table(rows: Rows, stream: TextIO, head: Sequence[str] = ()) -> None:
     """Write `rows` in columns; without `head` the first column names what follows it.
 
-    Names and texts may come from files: what is unprintable is escaped. On a terminal the head or the first column
-    is coloured, and without `head` long texts go on below themselves.
+    What is unprintable is escaped, since names and texts may come from files. On a terminal the head or the first
+    column is coloured, and without `head` long texts are wrapped within their column.
 
     Parameters
     ----------
