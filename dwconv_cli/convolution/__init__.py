@@ -1,1 +1,1 @@
-"""The convolution of arrays: planned, computed tile by tile, whole or in blocks. It knows no files."""
+"""The convolution of arrays: its plan, its computation tile by tile, whole or in blocks. Nothing here knows files."""

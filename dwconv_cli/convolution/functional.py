@@ -20,7 +20,7 @@ from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.text import shown
 
-# Bytes of a kernel that is kept for later calls; what is prepared from one is at most a few times as large.
+# A larger kernel is prepared anew for each call; what is prepared from a kernel may take a few times its bytes.
 LARGEST_KEPT_BYTES = 1 << 20
 
 # Dtype, rank and channels of data; dtype, shape and content of an array.
@@ -104,35 +104,38 @@ def depthwise_conv1d(
     elif not isinstance(out, np.ndarray) or not out.flags.writeable:
         raise ShapeError(f"out must be an array that can be written, got {shown(out)}")
     elif out.shape != shape or out.dtype != convolution.precision.output:
-        wanted = f"{shape} {convolution.precision.output}"
-        raise ShapeError(f"out has shape {out.shape} {out.dtype}, the output has {wanted}")
+        raise ShapeError(
+            f"out has shape {out.shape} {out.dtype}, the output has {shape} {convolution.precision.output}"
+        )
     elif np.may_share_memory(out, x):
-        # What is written may still have to be read.
+        # Outputs would overwrite steps that are still to be read.
         x = x.copy()
     convolution.run(axes.canonical(x), left, output_axes.canonical(out), 0)
     return out
 
 
 def _convolution(x: Array, kernel: Array, bias: Array | None, options: tuple[Any, ...]) -> Convolution:
-    """The convolution for `x`, kept from an earlier call where that had the same kernel, bias and options.
+    """The convolution for `x`, from an earlier call if that had the same kernel, bias and options.
 
-    A small call takes longer to prepare than to compute.
+    A small call would otherwise take longer to prepare than to compute.
     """
     channels_axis = -2 if str(options[2]).lower() == "channels_first" else -1
     data = (x.dtype, x.ndim, x.shape[channels_axis] if x.ndim > 1 else 1)
     if kernel.nbytes <= LARGEST_KEPT_BYTES and not kernel.dtype.hasobject:
         key = None if bias is None else (bias.dtype, bias.shape, bias.tobytes())
-        # The text is a part of the key since 1, 1.0 and True are equal, but not all of them are strides.
+        # The key has the options as text too, since 1, 1.0 and True are equal, but not all of them are strides.
         with suppress(TypeError):  # an option that cannot be part of a key, such as a list of one stride
-            return _kept(data, (kernel.dtype, kernel.shape, kernel.tobytes()), key, options, repr(options))
-    return _made(data, kernel, bias, options)
+            return _prepared_once(
+                data, (kernel.dtype, kernel.shape, kernel.tobytes()), key, options, repr(options)
+            )
+    return _prepared(data, kernel, bias, options)
 
 
 @lru_cache(maxsize=32)
-def _kept(
+def _prepared_once(
     data: _Data, kernel: _ArrayKey, bias: _ArrayKey | None, options: tuple[Any, ...], _: str
 ) -> Convolution:
-    return _made(data, _array_of(kernel), None if bias is None else _array_of(bias), options)
+    return _prepared(data, _array_of(kernel), None if bias is None else _array_of(bias), options)
 
 
 def _array_of(key: _ArrayKey) -> Array:
@@ -141,7 +144,7 @@ def _array_of(key: _ArrayKey) -> Array:
     return np.ndarray(shape, dtype, content)
 
 
-def _made(data: _Data, kernel: Array, bias: Array | None, options: tuple[Any, ...]) -> Convolution:
+def _prepared(data: _Data, kernel: Array, bias: Array | None, options: tuple[Any, ...]) -> Convolution:
     dtype, rank, channels = data
     strides, padding, data_format, dilation_rate, activation, output_dtype, algorithm, threads = options
     weights = Weights(kernel, bias)

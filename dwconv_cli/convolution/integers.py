@@ -1,9 +1,10 @@
 """Sums of integers with integer taps: exact, or refused.
 
-A dtype bounds its numbers, and with the taps it bounds every sum. Where float64 holds all integers up to that bound
-the sums are computed in float64, which is exact then. Beyond it they are computed in 64-bit integers. Those wrap around,
-so the numbers themselves must show, tile by tile, that no sum can pass 64 bits. A sum that the output's dtype would round
-is refused, since nobody expects integers to change; whoever asks for a dtype accepts its rounding.
+The dtype of the data bounds its numbers, and with the taps it bounds every sum. Where float64 holds all integers up to
+that bound, the sums are computed in float64, which is exact then. Otherwise they are computed in 64-bit integers. Since
+these wrap around, each tile is checked first: its largest number must rule out a sum that passes 64 bits. A sum that the
+output's dtype would round is refused, since nobody expects integers to change. With ``dtype=`` the user accepts rounding,
+and this module is not used.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ class IntegerSums:
         self._may_round = bound > _holds(output)
         double = np.dtype(np.float64)
         self.in_64_bits = bound > _holds(double)
-        #: The dtype in which data is taken: unsigned numbers stay unsigned, so that their size is known.
+        #: The dtype that data is converted to. Unsigned numbers stay unsigned, so that their size can be checked.
         self.compute = np.dtype(f"{'u' if data.kind == 'u' else 'i'}8") if self.in_64_bits else double
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know of it."""
+        """What a user should know of how the sums are computed."""
         if not self.in_64_bits:
             return []
         return [f"integers are summed exactly, in 64 bits; the output is {self._output}"]
@@ -76,7 +77,7 @@ class IntegerSums:
         rounded = sums.astype(self._output)
         differs = rounded.astype(sums.dtype) != sums
         if differs.any():
-            # Only a sum that float32 cannot hold may be left to a wider dtype.
+            # float64 may hold what float32 cannot; for float64 itself the advice is to accept rounding.
             aim = "hold it" if self._output == np.float32 else "have it rounded"
             raise ShapeError(
                 f"{self._output} cannot hold the sum {int(sums[differs][0])}, and integers are summed exactly; "

@@ -16,7 +16,7 @@ from dwconv_cli.layer.spec import LayerSpec
 # machine. They were fitted to benchmarks/crossing.py on AVX2: the two algorithms are equally fast at about 400 taps in
 # float32 and at 330 in float64, and near that with AVX-512.
 
-# The algorithm that prepares nothing. It is taken unless it costs more than TIE times as much as the cheapest.
+# The algorithm that prepares nothing is chosen unless it costs more than TIE times as much as the cheapest.
 SIMPLEST, TIE = "direct", 1.1
 
 

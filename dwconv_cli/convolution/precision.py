@@ -1,4 +1,4 @@
-"""Which dtype a convolution is computed in, and which it leaves in."""
+"""In which dtype a convolution is computed, and which dtype its output has."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class Precision(NamedTuple):
 def precision(data: DType, kernel: DType, requested: str | None = None) -> Precision:
     """Compute and output dtype for `data` and `kernel`.
 
-    `requested` decides where given. Otherwise it is the promotion of the two, 8- and 16-bit integers and float16
-    counting as float32, longer integers as float64. float16 data comes out as float16, computed in float32.
-    Integers with integers are summed in float64, which is exact unless :mod:`~dwconv_cli.convolution.integers` says otherwise.
+    The output has the dtype `requested`, if there is one. Otherwise it has the promotion of the two, where 8- and 16-bit
+    integers and float16 count as float32, and longer integers as float64. float16 data gives float16 output, computed in
+    float32, unless the kernel is wider. Integers with integers are summed in float64; where that is not exact,
+    :mod:`~dwconv_cli.convolution.integers` changes it.
 
     Raises
     ------

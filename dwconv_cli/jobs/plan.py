@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dwconv_cli.choices import DATA_FORMATS
-from dwconv_cli.convolution.compiled import missing
+from dwconv_cli.convolution.compiled import missing_extension_notes
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.convolution.plan import Plan, plan_conv, problem_of
 from dwconv_cli.convolution.precision import Precision, backend, precision
@@ -170,7 +170,7 @@ def plan_job(
         outputs = math.prod(plan.shape)
     except ShapeError as error:
         raise ShapeError(f"{error}; {doubt}" if doubt else str(error)) from error
-    notes = [*plan.notes, *missing(0 if settings.dry_run else outputs * layer.kernel_size)]
+    notes = [*plan.notes, *missing_extension_notes(0 if settings.dry_run else outputs * layer.kernel_size)]
     if axes.rank > 1:
         notes += filter(None, (doubt, attributes_note(attributes or {}, layer.data_format)))
     return replace(plan, notes=notes)

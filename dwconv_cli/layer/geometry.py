@@ -1,4 +1,4 @@
-"""The integers of a convolution along steps: lengths, padding, and which input an output needs.
+"""Integers of a convolution along the steps: lengths, padding, and which input an output needs.
 
 A *padded* step is counted from the first step of the padded recording: padded step ``left + i`` is step ``i`` of
 the recording. Output ``o`` reads the padded steps ``o*strides + k*dilation_rate`` for ``k`` in ``0 … K-1``.
@@ -50,7 +50,7 @@ def needed_input(
 
 
 def ready_outputs(padded_steps: int, kernel_size: int, strides: int, dilation_rate: int) -> int:
-    """How many outputs, from the first, need none but the first `padded_steps` padded steps."""
+    """How many outputs, from the first on, need nothing beyond the first `padded_steps` padded steps."""
     return max(0, (padded_steps - effective_kernel_size(kernel_size, dilation_rate)) // strides + 1)
 
 
