@@ -55,7 +55,7 @@ _PRODUCTS_OF_A_LONG_JOB = 3 * 10**10
 
 
 def missing_extension_notes(products: int) -> list[str]:
-    """A note for a job of `products` products, if it is long and the extension is missing_extension_notes though not turned off."""
+    """A note for a job of `products` products, if it is long and the extension is missing though not turned off."""
     if EXTENSION is not None or os.environ.get(VARIABLE) == "0" or products < _PRODUCTS_OF_A_LONG_JOB:
         return []
     return [
