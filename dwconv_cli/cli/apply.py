@@ -14,9 +14,9 @@ import click
 from dwconv_cli.cli import say
 from dwconv_cli.cli.apply_options import DECISIVE, ApplyOptions, check
 from dwconv_cli.cli.declaring import as_typed, takes
-from dwconv_cli.cli.files_from import listed_in
 from dwconv_cli.cli.log import Log
 from dwconv_cli.cli.recipes import recipe_of
+from dwconv_cli.cli.side_files import listed_in
 
 if TYPE_CHECKING:
     from dwconv_cli.cli.progress import Progress
@@ -45,7 +45,7 @@ def command(options: ApplyOptions) -> int:
     check(options, listed)
     drawn = None
     if options.seed is None and options.kernel is None and options.weights is None:
-        # Fresh weights that nobody could make again would be lost with this run.
+        # A seed that the report tells, so that the same weights can be drawn again.
         drawn = int.from_bytes(os.urandom(4), "little")
     recipe = recipe_of(options, options, drawn_seed=drawn)
     from dwconv_cli.jobs.pipeline import apply_many
@@ -66,7 +66,7 @@ def command(options: ApplyOptions) -> int:
             keep_going=options.keep_going,
         )
     failed, cause = False, None
-    # Closed, so that no job goes on when its report cannot be written.
+    # Closing ends all jobs when a report cannot be written.
     with log, contextlib.closing(reports):
         for report in reports:
             if progress is not None:
@@ -75,7 +75,7 @@ def command(options: ApplyOptions) -> int:
             if report.cause is None:
                 continue
             if not options.keep_going:
-                # The reports are published before it is raised.
+                # Raised below, after the file of reports is published.
                 cause = report.cause
                 break
             failed = True
@@ -86,7 +86,7 @@ def command(options: ApplyOptions) -> int:
 
 
 def _ending(options: ApplyOptions) -> Ending | None:
-    """What a signal ends, from now on: what comes while the command gets ready belongs to the recording."""
+    """Have a signal end the stream from now on, so that one during start-up ends the recording, not the command."""
     if options.raw is None:
         return None
     from dwconv_cli.jobs.ending import ending_of_standard_input

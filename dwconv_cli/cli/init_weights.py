@@ -23,7 +23,7 @@ _WAYS = {**WAYS, "kernel": "--from", "weights": "--from"}
 
 @dataclass(frozen=True, kw_only=True)
 class _FileOptions:
-    """What is made, and of what."""
+    """The weights to be written, and what they come from."""
 
     output: str = option(
         "-o --output ADDR",
@@ -89,29 +89,29 @@ def command(options: InitOptions) -> int:
     from dwconv_cli.jobs.pipeline import make_weights
     from dwconv_cli.weights.save import save_weights
 
-    made, losses = make_weights(recipe, options.channels, options.like, options.input_format)
+    resolved, losses = make_weights(recipe, options.channels, options.like, options.input_format)
     save_weights(
         output,
-        made.weights,
-        made.layer,
-        config=made.config or {},
+        resolved.weights,
+        resolved.layer,
+        config=resolved.config or {},
         layout=options.output_layout,
         overwrite=options.overwrite,
         output_format=options.output_format,
     )
-    entry, notes = {**made.entry, "address": output}, _notes(made, output)
+    entry, notes = {**resolved.entry, "address": output}, _notes(resolved, output)
     if options.output_layout == "torch":
-        taps, channels, multiplier = made.weights.kernel.shape
+        taps, channels, multiplier = resolved.weights.kernel.shape
         entry["kernel_shape"] = [channels * multiplier, 1, taps]
     if options.as_json:
         from dwconv_cli.layer.config import to_config
 
-        made_of = {"weights": entry, "layer": to_config(made.layer), "losses": losses, "notes": notes}
+        answer = {"weights": entry, "layer": to_config(resolved.layer), "losses": losses, "notes": notes}
         with answering():
-            click.echo(json.dumps(made_of))
+            click.echo(json.dumps(answer))
     elif not options.quiet:
-        bias = "no bias" if entry["bias_shape"] is None else f"bias {_shape(entry['bias_shape'])}"
-        tell(f"{output}: kernel {_shape(entry['kernel_shape'])}, {bias}")
+        bias = "no bias" if entry["bias_shape"] is None else f"bias {tuple(entry['bias_shape'])}"
+        tell(f"{output}: kernel {tuple(entry['kernel_shape'])}, {bias}")
         if losses["total"]:
             tell(f"  penalties: {', '.join(f'{k} {v:.6g}' for k, v in losses.items() if v)}")
         for note in notes:
@@ -120,7 +120,7 @@ def command(options: InitOptions) -> int:
 
 
 def _protect(options: InitOptions) -> None:
-    """Refuse an output in the place of what is read, but for the weights themselves, which may be changed in place."""
+    """Refuse an output that would replace a file that is read, except the weights, which may be changed in place."""
     from dwconv_cli.jobs.protection import ReadFiles
     from dwconv_cli.storage.address import Address
 
@@ -129,21 +129,21 @@ def _protect(options: InitOptions) -> None:
     ReadFiles([], [*reads, *files_read(options)]).check(Address.parse(options.output).path)
 
 
-def _notes(made: Resolved, output: str) -> list[str]:
-    """What is to be told, given what a file with the suffix of `output` can hold."""
+def _notes(resolved: Resolved, output: str) -> list[str]:
+    """Notes on the weights, with regard to what a file with the suffix of `output` can hold."""
     from dwconv_cli.weights.layer_settings import lost_note
     from dwconv_cli.weights.save import keras_name
 
     suffix = output.partition("::")[0].lower()
-    if suffix.endswith((".keras", ".weights.h5")) and made.layer.name and "/" in made.layer.name:
-        renamed = f"the layer is called {keras_name(made.layer)} in {output}, since Keras refuses / in {made.layer.name}"
-        made = replace(made, notes=[*made.notes, renamed])
+    if suffix.endswith((".keras", ".weights.h5")) and resolved.layer.name and "/" in resolved.layer.name:
+        renamed = f"the layer is called {keras_name(resolved.layer)} in {output}, since Keras refuses / in {resolved.layer.name}"
+        resolved = replace(resolved, notes=[*resolved.notes, renamed])
     if suffix.endswith(".keras"):
-        return made.notes
-    # The settings stay as unknown as they were.
-    notes = [note for note in made.notes if note != made.defaults_note]
+        return resolved.notes
+    # Settings that are missing in --from may be missing in a file of weights alone, too.
+    notes = [note for note in resolved.notes if note != resolved.defaults_note]
     bare = suffix.endswith((".npy", ".weights.h5")) or output == "-"
-    lost = lost_note(made.source, made.layer, output) if bare else None
+    lost = lost_note(resolved.source, resolved.layer, output) if bare else None
     return [*notes, lost] if lost else notes
 
 
@@ -161,7 +161,3 @@ def _source(options: InitOptions) -> WeightsOptions:
     if bias and pair:
         raise click.UsageError(f"--bias goes with a bare kernel, and {address} holds its own; leave it out")
     return replace(source, weights=address) if pair else replace(source, kernel=address)
-
-
-def _shape(shape: list[int]) -> str:
-    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"

@@ -20,7 +20,7 @@ from dwconv_cli.layer.keys import OPTION_KEYS
 if TYPE_CHECKING:
     from dwconv_cli.weights.recipe import Recipe
 
-# What says nothing of a recording by itself, as its data format does.
+# Options that mean nothing without a layer; the data format says how a recording is read.
 _NEED_LAYER = (*(name for name in OPTION_KEYS if name != "data_format"), "seed")
 
 

@@ -1,4 +1,4 @@
-"""Keras's own settings file, as far as a layer's defaults depend on it."""
+"""The data format that Keras's own settings file makes the default."""
 
 from __future__ import annotations
 

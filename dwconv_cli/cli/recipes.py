@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dwconv_cli.cli.declaring import option_name
-from dwconv_cli.cli.files_from import content_of
 from dwconv_cli.cli.options import LayerOptions, WeightsOptions
+from dwconv_cli.cli.side_files import config_place, load_config
 from dwconv_cli.layer.keys import INITIALIZER_KEYS, OPTION_KEYS
 
 if TYPE_CHECKING:
     from dwconv_cli.weights.recipe import Recipe
-
-# Bytes of a config at most; a model's config describes all of its layers.
-_MAX_CONFIG = 16 << 20
 
 # Where weights come from, and the options of a command for it.
 WAYS = {"kernel": "--kernel", "weights": "--weights", "kernel_size": "--kernel-size"}
@@ -91,35 +87,8 @@ def files_read(layer: LayerOptions) -> list[str]:
     from dwconv_cli.cli.keras_home import default_data_format
 
     settings = None if layer.data_format else default_data_format().path
-    config = None if layer.config is None else _config_place(layer.config)[0]
+    config = None if layer.config is None else config_place(layer.config)[0]
     return [path for path in (config, settings) if path not in (None, "-")]
-
-
-def load_config(path: str) -> dict[str, Any]:
-    """A Keras layer config, or a model's, from a JSON file, or from standard input for ``-``.
-
-    With ``::NAME`` behind `path` it is the config of that layer of a model.
-    """
-    from dwconv_cli.errors import InputError
-    from dwconv_cli.layer.keras_json import load_json
-    from dwconv_cli.layer.keras_models import is_model, pick_layer
-
-    path, layer = _config_place(path)
-    text, name = content_of(path, _MAX_CONFIG)
-    config = load_json(text, name)
-    if not isinstance(config, dict):
-        raise InputError(f"{name}: a layer's config is a JSON object")
-    if layer is None:
-        return config
-    if not is_model(config):
-        raise InputError(f"{name}: not a model's config, so it has no layer {layer}; leave out ::{layer}")
-    return pick_layer(config, layer, name)
-
-
-def _config_place(text: str) -> tuple[str, str | None]:
-    """The file of a config, and the layer in it."""
-    path, colons, name = text.rpartition("::")
-    return (path, name) if colons and not os.path.exists(text) else (text, None)
 
 
 def _has_kernel_size(config: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""What an output takes over from its input beside its numbers: attributes, dimension labels and scales."""
+"""What an HDF5 output takes over from its input besides the numbers: attributes, dimension labels and scales."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PIECE = 1 << 20
 def carried_attributes(attributes: Mapping[str, Any], strides: int) -> dict[str, Any]:
     """`attributes` for an output that keeps one step of `strides`.
 
-    A sampling rate is divided by `strides`, a sampling period multiplied; all else is as it was.
+    A sampling rate is divided by `strides`, a sampling period is multiplied; other attributes stay as they are.
     """
     if strides == 1:
         return dict(attributes)

@@ -1,4 +1,4 @@
-"""Signs that the axes of a recording lie the other way round than they are read."""
+"""Signs that a recording is read with its axes in the wrong order, and the notes that say so."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from dwconv_cli.choices import DATA_FORMATS
 from dwconv_cli.jobs.provenance import LAYER
 
-# A layer's config takes a few hundred.
+# Longer attributes are not parsed; a layer's config has a few hundred characters.
 _MAX_CONFIG = 64 << 10
 
 
@@ -28,7 +28,7 @@ def stated_format(attributes: Mapping[str, Any]) -> str | None:
 
 
 def attributes_note(attributes: Mapping[str, Any], data_format: str) -> str | None:
-    """What to say where the attributes state another data format than the one that is read."""
+    """A note where the attributes state another data format than the one that is read."""
     stated = stated_format(attributes)
     if stated is None or stated == data_format:
         return None
@@ -36,7 +36,7 @@ def attributes_note(attributes: Mapping[str, Any], data_format: str) -> str | No
 
 
 def shape_note(steps: int, channels: int, span: int, data_format: str) -> str | None:
-    """What to ask where a recording has fewer steps than channels, and than the `span` of the kernel."""
+    """A note where a recording has fewer steps than channels, and fewer than the `span` of the kernel."""
     if steps >= channels or steps >= span:
         return None
     other = next(name for name in DATA_FORMATS if name != data_format)

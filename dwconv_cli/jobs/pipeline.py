@@ -107,24 +107,24 @@ def apply_many(
         An address, or a template; see :func:`~dwconv_cli.jobs.naming.targets`.
     recipe : Recipe
     settings : Settings, optional
-        With several `jobs`, recordings after one that fails may have been filtered already, unreported.
+        With several `jobs`, recordings behind one that fails may have been filtered without a report.
     directory : str or path, optional
-        Instead of `output`.
+        Instead of `output`: a directory for outputs that are named as their inputs.
     keep_going : bool
         Report a recording that fails and go on with the next.
     run : callable, optional
-        Like :func:`map`, instead of the threads that `settings` ask for; a pool's works too.
+        Used like :func:`map`, e.g. the ``map`` of a pool of processes, instead of the threads of `settings`.
 
     Returns
     -------
     generator of Report
-        In the order of the inputs, those for one file together. One that failed has a `cause`, and is the last
-        unless `keep_going`.
+        In the order of the inputs, but with those for one output file together. The report of a recording that
+        failed has a `cause`; it is the last one unless `keep_going`.
 
     Raises
     ------
     DwconvError
-        If inputs cannot be told apart from outputs, before anything is read or written.
+        If an output would replace an input or another output; nothing is read or written then.
 
     Examples
     --------
@@ -276,17 +276,16 @@ def _watched(
 def make_weights(
     recipe: Recipe, channels: int | None = None, like: Location | None = None, input_format: str | None = None
 ) -> tuple[Resolved, dict[str, float]]:
-    """Weights for a number of channels.
+    """Weights for a number of channels: fresh, or read, converted and projected.
 
     Parameters
     ----------
     recipe : Recipe
-        Fresh weights, or where they are taken from.
     channels : int, optional
     like : str or path, optional
         Address of a recording with as many channels.
     input_format : str, optional
-        Of `like`, where its suffix does not tell.
+        Format of `like`, if its suffix does not say it.
 
     Returns
     -------
@@ -298,8 +297,8 @@ def make_weights(
     Examples
     --------
     >>> from dwconv_cli import Recipe, make_weights
-    >>> made, losses = make_weights(Recipe(options={"kernel_size": 9}, seed=1), channels=6)
-    >>> made.weights.kernel.shape
+    >>> resolved, losses = make_weights(Recipe(options={"kernel_size": 9}, seed=1), channels=6)
+    >>> resolved.weights.kernel.shape
     (9, 6, 1)
     """
     instance("recipe", recipe, Recipe)

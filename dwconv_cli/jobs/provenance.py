@@ -1,4 +1,4 @@
-"""How an HDF5 output says what it was made of and how, and how that is read again."""
+"""Attributes that say how an HDF5 output was made, and how they are read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of one input: what came in, what went out, what was done to it."""
+"""The report of one input: its shape, the shape of its output, and what was done to it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Report:
     effective_kernel_size : int
         In steps.
     algorithm : dict
-        ``name`` and ``reason``.
+        ``name``, ``reason`` and ``backend``.
     nonfinite : dict
         Numbers that are NaN or infinite in ``input`` and ``output``.
     losses : dict
@@ -46,7 +46,13 @@ class Report:
     notes : list of str
         What a careful person should know, e.g. an option that overrode the weights' own config.
     cause : BaseException, optional
-        What went wrong, for those who want to raise it; not part of the JSON.
+        The exception of an input that failed, for callers who want to raise it; not part of the JSON.
+
+    Examples
+    --------
+    >>> report = Report(input={"address": "rec.npy"}, notes=["drawn with seed 3"])
+    >>> report.to_json()["status"], report.to_json()["schema_version"]
+    ('planned', 1)
     """
 
     status: str = "planned"
@@ -100,5 +106,5 @@ def schema() -> Mapping[str, Any]:
     from importlib.resources import files
 
     text = files("dwconv_cli.jobs").joinpath("report_schema.json").read_text("utf-8")
-    found: Mapping[str, Any] = json.loads(text)
-    return found
+    content: Mapping[str, Any] = json.loads(text)
+    return content

@@ -29,13 +29,15 @@ class Settings:
     steps : slice
         Part of each recording to take.
     algorithm : str
+        ``auto``, ``direct`` or ``overlap-save``.
     input_format, output_format : str, optional
-        Where suffixes do not tell.
+        Formats of files whose suffix does not say it.
     overwrite : bool
+        Replace outputs that exist.
     skip_existing : bool
         Pass over recordings whose output exists.
     storage : mapping
-        HDF5 storage asked for: ``chunks``, ``compression``, ``compression_opts``, ``shuffle``, ``fletcher32``.
+        Storage of HDF5 outputs: ``chunks``, ``compression``, ``compression_opts``, ``shuffle``, ``fletcher32``.
     allow_external : bool
         Whether HDF5 data may lie in other files.
     dry_run : bool
@@ -51,17 +53,23 @@ class Settings:
     nan : str
         ``propagate``, ``zero`` or ``error``.
     options : sequence of str, optional
-        Command-line options that make these outputs again, for HDF5 outputs to tell.
+        Command-line options that make these outputs again; HDF5 outputs keep them as an attribute.
     also_read, also_written : sequence of str
         Paths of files that the run reads besides recordings and weights, and writes besides outputs. Nothing that
         is read is replaced.
     progress : callable, optional
-        Called with an address, the samples done, and all there are; with several jobs in their threads.
+        Called with an address, the number of samples that are done, and their total. With several jobs it is called
+        in their threads.
 
     Raises
     ------
     LayerError
-        If a setting is none.
+        If a setting has a value that it cannot have.
+
+    Examples
+    --------
+    >>> Settings(steps=slice(100, 200), jobs=4, nan="zero").memory_limit
+    268435456
     """
 
     steps: slice = field(default_factory=lambda: slice(None))

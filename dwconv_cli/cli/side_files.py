@@ -1,14 +1,17 @@
-"""What is read besides recordings and weights: lists of inputs and configs, from files or standard input."""
+"""Files that options name besides recordings and weights: lists of inputs, and configs of layers."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
+from typing import Any
 
 # Linux takes paths of 4096 bytes; the rest is for a name inside.
 _LONGEST = 1 << 16
 _MOST_BYTES = 1 << 28
+# Bytes of a config at most; a model's config describes all of its layers.
+_MAX_CONFIG = 16 << 20
 
 
 def content_of(path: str, limit: int) -> tuple[bytes, str]:
@@ -51,3 +54,30 @@ def listed_in(path: str | None, null: bool) -> list[str] | None:
     if len(content) > _MOST_BYTES:
         raise InputError(f"{name}: is longer than {_MOST_BYTES} bytes; split the list")
     return addresses
+
+
+def load_config(path: str) -> dict[str, Any]:
+    """A Keras layer config, or a model's, from a JSON file, or from standard input for ``-``.
+
+    With ``::NAME`` behind `path` it is the config of that layer of a model.
+    """
+    from dwconv_cli.errors import InputError
+    from dwconv_cli.layer.keras_json import load_json
+    from dwconv_cli.layer.keras_models import is_model, pick_layer
+
+    path, layer = config_place(path)
+    text, name = content_of(path, _MAX_CONFIG)
+    config = load_json(text, name)
+    if not isinstance(config, dict):
+        raise InputError(f"{name}: a layer's config is a JSON object")
+    if layer is None:
+        return config
+    if not is_model(config):
+        raise InputError(f"{name}: not a model's config, so it has no layer {layer}; leave out ::{layer}")
+    return pick_layer(config, layer, name)
+
+
+def config_place(text: str) -> tuple[str, str | None]:
+    """The file of a config, and the layer in it."""
+    path, colons, name = text.rpartition("::")
+    return (path, name) if colons and not os.path.exists(text) else (text, None)
