@@ -14,7 +14,7 @@ import pytest
 from helpers_cli import Array, run, save
 
 from dwconv_cli.errors import LayerError
-from dwconv_cli.layer.config import current, field_of, from_config, serialized, to_config
+from dwconv_cli.layer.config import field_of, from_config, keras_3_config, serialized, to_config
 from dwconv_cli.layer.dtype_policy import weights_dtype
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec
@@ -224,7 +224,7 @@ def test_configs_of_tf_keras_for_keras_3(tmp_path: Path) -> None:
     assert set(raw) == set(shown)
     for path, config in shown.items():
         assert set(raw[path]) - set(config) == {"groups"}
-        assert config == current(raw[path])
+        assert config == keras_3_config(raw[path])
 
 
 @pytest.mark.parametrize(

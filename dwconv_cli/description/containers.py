@@ -10,7 +10,7 @@ from typing import Any
 from dwconv_cli.description.json_values import json_value
 from dwconv_cli.errors import DwconvError, InputError
 from dwconv_cli.errors.system import NOWHERE, is_nowhere, refusal
-from dwconv_cli.layer.config import current
+from dwconv_cli.layer.config import keras_3_config
 from dwconv_cli.layer.dtype_policy import unread_policies
 from dwconv_cli.storage.address import Address
 from dwconv_cli.storage.formats import array_names, format_of, open_reader
@@ -97,7 +97,7 @@ def describe_model(path: str) -> Object:
             "class_name": layer.class_name,
             "dtype": layer.dtype_policy or str(layer.kernel.dtype),
             "weights": weights,
-            "config": None if layer.config is None else json_value(current(layer.config)),
+            "config": None if layer.config is None else json_value(keras_3_config(layer.config)),
             "doubt": None if layer.doubt is Doubt.NONE else layer.doubt.value,
         }
         entries.append(entry)

@@ -93,7 +93,7 @@ def _is_several(value: Any) -> bool:
 
 
 def _activation_policy(value: Any) -> Any:
-    """The policy of a layer that serves as activation, which casts its input, and so the output, to that policy's dtype."""
+    """The policy of a layer that serves as activation; it casts its input, and so the output, to that policy's dtype."""
     if not isinstance(value, Mapping) or not ACTIVATIONS.is_layer(value.get("class_name")):
         return None
     inner = value.get("config")
@@ -125,24 +125,21 @@ def is_known(key: str, value: Any) -> bool:
 
 
 def inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A layer's own config, taken out of the serialized layer if it is in one.
+    """A layer's own config, out of the serialized layer if it is in one.
 
     Raises
     ------
     LayerError
         If it is another layer's.
     """
+    class_name = config.get("class_name") if isinstance(config, Mapping) else None
+    if class_name is not None:
+        if class_name != "DepthwiseConv1D":
+            raise LayerError(f"the config is of a {shown(str(class_name))}, not of a DepthwiseConv1D")
+        config = config.get("config", {})
     if not isinstance(config, Mapping):
         raise LayerError("the layer's config is not an object of keys and values")
-    class_name = config.get("class_name")
-    if class_name is None:
-        return config
-    if class_name != "DepthwiseConv1D":
-        raise LayerError(f"the config is of a {shown(str(class_name))}, not of a DepthwiseConv1D")
-    inner = config.get("config", {})
-    if not isinstance(inner, Mapping):
-        raise LayerError("the layer's config is not an object of keys and values")
-    return inner
+    return config
 
 
 def to_config(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
@@ -195,7 +192,7 @@ def serialized(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
     return keras_object("keras.layers", "DepthwiseConv1D", config)
 
 
-def current(config: Mapping[str, Any]) -> dict[str, Any]:
+def keras_3_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """A layer's config without the keys that Keras 3 refuses."""
     return {key: value for key, value in config.items() if key == "trainable" or key not in _IGNORED}
 

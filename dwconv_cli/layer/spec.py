@@ -18,6 +18,7 @@ from dwconv_cli.layer.arguments import (
     array,
     default,
     dtype_name,
+    instance,
     one_of,
     shape_of,
     whole_number,
@@ -44,11 +45,6 @@ CATALOGUES: dict[str, Registry[Any]] = {
     "activity_regularizer": REGULARIZERS,
     "depthwise_constraint": CONSTRAINTS,
     "bias_constraint": CONSTRAINTS,
-}
-_DEFAULTS = {
-    "activation": Choice("linear"),
-    "depthwise_initializer": Choice("glorot_uniform"),
-    "bias_initializer": Choice("zeros"),
 }
 
 
@@ -127,16 +123,15 @@ class LayerSpec:
             )
         if not isinstance(self.use_bias, bool):
             raise LayerError(f"use_bias must be True or False, got {shown(self.use_bias)}")
-        if self.name is not None and not isinstance(self.name, str):
-            raise LayerError(f"name must be a str, got {shown(self.name)}")
+        if self.name is not None:
+            instance("name", self.name, str)
         for key, catalogue in CATALOGUES.items():
             value = getattr(self, key)
             if isinstance(value, str):
                 put(self, key, catalogue.parse(value))
-            elif value is not None:
-                put(self, key, catalogue.from_config(value))
-            elif key in _DEFAULTS:
-                put(self, key, _DEFAULTS[key])
+            else:
+                # None stands for the field's default.
+                put(self, key, getattr(LayerSpec, key) if value is None else catalogue.from_config(value))
 
     @property
     def effective_kernel_size(self) -> int:
