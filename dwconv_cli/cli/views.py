@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any, TextIO
 
 from dwconv_cli.cli.render import check_rows, note_rows, shape, size, table, title
@@ -29,7 +28,8 @@ _KEYS_OF_ALL_LAYERS = {"name", "trainable", "dtype"}
 
 def show(description: Object, stream: TextIO) -> None:
     """Write a description (as :func:`~dwconv_cli.description.describe` gives it) to `stream`."""
-    _VIEWS[description["kind"]](description, stream)
+    views = {"data": _data, "shape": _shape, "weights": _weights, "model": _model}
+    views.get(description["kind"], _listing)(description, stream)
 
 
 def _data(data: Object, stream: TextIO) -> None:
@@ -144,16 +144,6 @@ def _content(entry: Object) -> tuple[str, str]:
     if entry["shape"] is not None:
         return shape(entry["shape"]), entry["dtype"]
     return "" if entry["arrays"] is None else f"{entry['arrays']} arrays", entry["dtype"] or ""
-
-
-_VIEWS: dict[str, Callable[[Object, TextIO], None]] = {
-    "data": _data,
-    "shape": _shape,
-    "weights": _weights,
-    "model": _model,
-    "file": _listing,
-    "directory": _listing,
-}
 
 
 def _recording(recording: Object) -> str:

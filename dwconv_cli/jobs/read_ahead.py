@@ -61,7 +61,8 @@ def ahead(items: Iterable[T]) -> Iterator[Iterable[T]]:
         until = monotonic() + PATIENCE
         while thread.is_alive() and monotonic() < until:
             # The thread may be waiting for room in the queue.
-            _drain(ready)
+            while not ready.empty():
+                ready.get()
             thread.join(0.01)
 
 
@@ -93,18 +94,14 @@ def behind(function: Callable[[T], object]) -> Iterator[Callable[[T], object]]:
         return
     try:
         yield put
-    except BaseException:
-        _drain(waiting)
-        waiting.put(_END)
-        thread.join(PATIENCE)
+    except BaseException as error:
+        # The thread passes over what waits in the queue, unless it is stuck.
+        errors.append(error)
+        with suppress(queue.Full):
+            waiting.put(_END, timeout=PATIENCE)
+            thread.join(PATIENCE)
         raise
     waiting.put(_END)
     thread.join()
     if errors:
         raise errors[0]
-
-
-def _drain(items: queue.Queue[Any]) -> None:
-    while not items.empty():
-        with suppress(queue.Empty):
-            items.get_nowait()
