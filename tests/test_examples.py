@@ -25,3 +25,8 @@ def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     )
     assert not failures
+
+
+def test_every_public_name_but_the_errors_has_one() -> None:
+    names = [name for name in dwconv_cli.__all__ if not name.endswith(("Error", "__"))]
+    assert not [name for name in names if ">>> " not in str(getattr(dwconv_cli, name).__doc__)]

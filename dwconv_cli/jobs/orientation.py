@@ -8,6 +8,7 @@ from typing import Any
 
 from dwconv_cli.choices import DATA_FORMATS
 from dwconv_cli.jobs.provenance import LAYER
+from dwconv_cli.layer.axes import other_data_format
 
 # Longer attributes are not parsed; a layer's config has a few hundred characters.
 _MAX_CONFIG = 64 << 10
@@ -39,7 +40,7 @@ def shape_note(steps: int, channels: int, span: int, data_format: str) -> str | 
     """A note where a recording has fewer steps than channels, and fewer than the `span` of the kernel."""
     if steps >= channels or steps >= span:
         return None
-    other = next(name for name in DATA_FORMATS if name != data_format)
+    other = other_data_format(data_format)
     return (
         f"{steps} {'step' if steps == 1 else 'steps'} of {channels} channels; is this {other}? "
         f"--data-format {other} reads it so"

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dwconv_cli.choices import DATA_FORMATS
 from dwconv_cli.convolution.compiled import missing_extension_notes
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.convolution.plan import Plan, plan_conv, problem_of
@@ -19,7 +18,7 @@ from dwconv_cli.jobs.orientation import attributes_note, shape_note
 from dwconv_cli.jobs.report import Report, array_entry
 from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.jobs.tally import Tally
-from dwconv_cli.layer.axes import Axes
+from dwconv_cli.layer.axes import Axes, other_data_format
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 from dwconv_cli.layer.config import to_config
 from dwconv_cli.layer.spec import LayerSpec, Weights
@@ -217,7 +216,7 @@ def _resolved(recipe: Recipe, channels: int, steps: int, rank: int) -> Resolved:
     except ShapeError as error:
         if rank == 1 or error.kernel_channels != steps:
             raise
-        other = next(name for name in DATA_FORMATS if name != recipe.data_format())
+        other = other_data_format(recipe.data_format())
         text = str(error).partition("; ")[0]
         raise ShapeError(f"{text}; read as {other} it has {steps}, so say --data-format {other}") from error
 

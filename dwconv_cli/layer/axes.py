@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dwconv_cli.arrays import Array
+from dwconv_cli.choices import DATA_FORMATS
 from dwconv_cli.errors import ShapeError
 
 T = TypeVar("T")
@@ -117,3 +118,8 @@ class Axes:
     def of_output(self, channels: int) -> Axes:
         """The axes of an output of `channels` channels: rank 1 becomes (steps, channels) where there are several."""
         return Axes(2) if self.rank == 1 and channels > 1 else self
+
+
+def other_data_format(data_format: str) -> str:
+    """``channels_first`` for ``channels_last``, and the other way round."""
+    return next(name for name in DATA_FORMATS if name != data_format)

@@ -23,7 +23,7 @@ from dwconv_cli.layer.arguments import (
     shape_of,
     whole_number,
 )
-from dwconv_cli.layer.axes import Axes
+from dwconv_cli.layer.axes import Axes, other_data_format
 from dwconv_cli.layer.catalogues.activations import ACTIVATIONS, output_channels
 from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
@@ -271,7 +271,7 @@ class Weights:
             kernel = np.broadcast_to(self.kernel, (size, channels, multiplier))
             return Weights(kernel, self.bias)
         if own != channels:
-            other = "channels_first" if data_format == "channels_last" else "channels_last"
+            other = other_data_format(data_format)
             raise ShapeError(
                 f"{counted(channels, 'channel')} ({data_format}), but the kernel {self.kernel.shape} is for {own}; "
                 f"try --data-format {other} or another kernel"
