@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
@@ -144,10 +145,12 @@ def _ended(args: list[str], env: Mapping[str, str] | None = None, **options: Any
     return Ran(done.returncode, done.stdout, done.stderr.decode())
 
 
-def start(line: str, before: Iterable[str] = (), **options: Any) -> subprocess.Popen[bytes]:
+def start(
+    line: str, before: Iterable[str] = (), env: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.Popen[Any]:
     """Start the command line as a process, if need be as what another command runs; its errors go into a pipe."""
     args = [*before, *command(line)]
-    return subprocess.Popen(args, env=environment(), **{"stderr": subprocess.PIPE, **options})
+    return subprocess.Popen(args, env=environment(env), **{"stderr": subprocess.PIPE, **options})
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -156,6 +159,15 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come to that"
         time.sleep(0.01)
+
+
+def read_terminal(fd: int) -> bytes:
+    """What comes until nobody writes to a terminal any more, which is an error then."""
+    data = b""
+    with contextlib.suppress(OSError):
+        while part := os.read(fd, 1 << 16):
+            data += part
+    return data
 
 
 def npy_bytes(array: Array, version: tuple[int, int] | None = None) -> bytes:

@@ -2,79 +2,64 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
-import sys
 from pathlib import Path
+from shlex import quote
 
 import h5py
 import numpy as np
 import pytest
-from helpers_cli import run
+from helpers_cli import ROOT, run
 
-ROOT = Path(__file__).parents[1]
 WATCH = ROOT / "sample_data" / "watch.h5"
+LOWPASS = ROOT / "sample_data" / "kernels" / "lowpass.npy"
 
 
-def dwconv(place: Path, *words: str, code: int = 0) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_HOME": str(place)}
-    command = [sys.executable, "-m", "dwconv_cli", *words]
-    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stderr
-    return done.stdout if code == 0 else done.stderr
+def replay(address: str) -> str:
+    """The command that an output tells, without ``dwconv``."""
+    name, _, line = run(f"inspect {quote(address)} --replay").done().out.decode().strip().partition(" ")
+    assert name == "dwconv"
+    return line
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        ["--kernel-size", "5"],
-        ["--kernel-size", "5", "--seed", "3", "--no-bias", "--activation", "leaky_relu(negative_slope=0.1)"],
-        [
-            "-k",
-            str(ROOT / "sample_data/kernels/lowpass.npy"),
-            "--slice",
-            "10:",
-            "--strides",
-            "3",
-            "--padding",
-            "SAME",
-        ],
-        ["--kernel-size", "5", "--dtype", "float64", "--compression", "gzip:9", "--shuffle"],
+        "--kernel-size 5",
+        "--kernel-size 5 --seed 3 --no-bias --activation 'leaky_relu(negative_slope=0.1)'",
+        f"-k {LOWPASS} --slice 10: --strides 3 --padding SAME",
+        "--kernel-size 5 --dtype float64 --compression gzip:9 --shuffle",
     ],
 )
-def test_replay_makes_the_same_output(options: list[str], tmp_path: Path) -> None:
-    dwconv(tmp_path, "apply", f"{WATCH}::/pen/acc", *options, "-o", "a.h5", "-q")
-    (line,) = dwconv(tmp_path, "inspect", "a.h5", "--replay").splitlines()
-    with h5py.File(tmp_path / "a.h5") as file:
+def test_replay_makes_the_same_output(place: Path, options: str) -> None:
+    assert run(f"apply {WATCH}::/pen/acc {options} -o a.h5 -q").code == 0
+    line = replay("a.h5")
+    with h5py.File("a.h5") as file:
         before, attributes = file["pen/acc"][()], dict(file["pen/acc"].attrs)
-    (tmp_path / "a.h5").unlink()
-    words = shlex.split(line)
-    assert words[:2] == ["dwconv", "apply"]
-    dwconv(tmp_path, *words[1:], "-q")
-    with h5py.File(tmp_path / "a.h5") as file:
+    (place / "a.h5").unlink()
+    run(f"{line} -q").done()
+    with h5py.File("a.h5") as file:
         assert np.array_equal(file["pen/acc"][()], before)
         again = dict(file["pen/acc"].attrs)
     # A seed that was drawn comes last, one that was given in its place.
-    commands = [sorted(shlex.split(found.pop("dwconv_command"))) for found in (again, attributes)]
+    commands = [sorted(shlex.split(each.pop("dwconv_command"))) for each in (again, attributes)]
     assert commands[0] == commands[1]
     assert {k: str(v) for k, v in again.items()} == {k: str(v) for k, v in attributes.items()}
 
 
-def test_history_grows(tmp_path: Path) -> None:
+def test_history_grows(place: Path) -> None:
     for source, target in ((f"{WATCH}::/pen/acc", "a.h5"), ("a.h5", "b.h5"), ("b.h5", "c.h5")):
-        dwconv(tmp_path, "apply", source, "--kernel-size", "3", "-o", target, "-q")
-    with h5py.File(tmp_path / "c.h5") as file:
+        assert run(f"apply {source} --kernel-size 3 -o {target} -q").code == 0
+    with h5py.File("c.h5") as file:
         attributes = file["pen/acc"].attrs
         history = str(attributes["dwconv_history"]).splitlines()
         assert [shlex.split(line)[-1] for line in history] == ["a.h5::/pen/acc", "b.h5::/pen/acc"]
         assert shlex.split(str(attributes["dwconv_command"]))[-1] == "c.h5::/pen/acc"
 
 
-def test_what_was_not_made_by_us_says_so(tmp_path: Path) -> None:
-    assert "does not say how it was made" in dwconv(
-        tmp_path, "inspect", f"{WATCH}::/pen/acc", "--replay", code=3
-    )
+def test_what_was_not_made_by_us_says_so() -> None:
+    run(f"inspect {WATCH}::/pen/acc --replay").failed(3, "does not say how it was made")
 
 
 FORGED = {
@@ -106,45 +91,36 @@ FORGED = {
 
 
 @pytest.mark.parametrize("command", FORGED.values(), ids=FORGED)
-def test_forged_commands_are_not_shown(
-    command: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_forged_commands_are_not_shown(place: Path, command: object) -> None:
     with h5py.File("a.h5", "w") as file:
         file["x"] = np.zeros((5, 2), "f4")
         file["x"].attrs["dwconv_command"] = command
-    assert run("inspect", "a.h5", "--replay").failed(3, "a.h5::/x").out == b""
+    assert run("inspect a.h5 --replay").failed(3, "a.h5::/x").out == b""
 
 
-def test_replayed_words_are_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_replayed_words_are_quoted(place: Path) -> None:
     source, output = "a; touch pwned.h5::/$(touch pwned)", "'&& touch pwned #.h5::/`touch pwned`"
     with h5py.File(source.partition("::")[0], "w") as file:
         file["$(touch pwned)"] = np.ones((5, 2), "f4")
-    run("apply", source, "--kernel-size", "2", "--activation", "elu(alpha=2)", "-o", output, "-q").done()
-    line = run("inspect", output, "--replay").done().out.decode()
-    printed = subprocess.run(
-        ["sh", "-c", f"dwconv() {{ printf '%s\\n' \"$@\"; }}; {line}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    words = printed.stdout.splitlines()
+    layer = "--kernel-size 2 --activation 'elu(alpha=2)'"
+    run(f"apply {quote(source)} {layer} -o {quote(output)} -q").done()
+    shell = f"dwconv() {{ printf '%s\\n' \"$@\"; }}; dwconv {replay(output)}"
+    words = subprocess.run(
+        ["sh", "-c", shell], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     assert words[:2] == ["apply", source]
     assert words[-2:] == ["-o", output]
     assert "elu(alpha=2)" in words
-    assert not list(tmp_path.glob("pwned"))
+    assert not list(place.glob("pwned"))
 
 
-def test_names_that_look_like_options_are_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_names_that_look_like_options_are_replayed(place: Path) -> None:
     np.save("-x.npy", np.ones((5, 2), "f4"))
-    run("apply", "--kernel-size", "2", "-o", "a.h5", "-q", "--", "-x.npy").done()
-    line = run("inspect", "a.h5", "--replay").done().out.decode()
+    run("apply --kernel-size 2 -o a.h5 -q -- -x.npy").done()
+    line = replay("a.h5")
     Path("a.h5").unlink()
-    run(*shlex.split(line)[1:], "-q").done()
+    run(f"{line} -q").done()
 
 
-def test_drawn_seed_is_told(tmp_path: Path) -> None:
-    report = dwconv(tmp_path, "apply", f"{WATCH}::/pen/acc", "--kernel-size", "3", "-o", "a.npy", "--json")
-    assert "--seed" in report
+def test_a_seed_that_was_drawn_is_reported(place: Path) -> None:
+    assert b"--seed" in run(f"apply {WATCH}::/pen/acc --kernel-size 3 -o a.npy --json").out

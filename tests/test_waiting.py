@@ -11,20 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers_cli import command, environment, npy_bytes
+from helpers_cli import npy_bytes, save, start
 
 X = np.random.default_rng(0).integers(-9, 9, (300_000, 2)).astype("f4")
 Y = X[1:] + X[:-1]
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    np.save(tmp_path / "x.npy", X)
-    np.save(tmp_path / "k.npy", np.ones(2, "f4"))
-    return tmp_path
+@pytest.fixture(autouse=True)
+def long(place: Path) -> None:
+    """A recording larger than a pipe holds, in the working directory."""
+    save(place / "x.npy", X)
 
 
-def fed(args: list[str], place: Path, data: bytes) -> tuple[int, bytes, bytes]:
+def fed(line: str, data: bytes) -> tuple[int, bytes, bytes]:
     """Run a command whose input comes in pieces through a pipe that is made non-blocking again and again."""
     reading, writing = os.pipe()
 
@@ -37,9 +36,7 @@ def fed(args: list[str], place: Path, data: bytes) -> tuple[int, bytes, bytes]:
                 rest = rest[os.write(writing, rest) :]
         os.close(writing)
 
-    with subprocess.Popen(
-        command(*args), cwd=place, env=environment(), stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:  # fmt: skip
+    with start(line, stdin=reading, stdout=subprocess.PIPE) as process:
         feeder = threading.Thread(target=feed)
         feeder.start()
         out, err = process.communicate(timeout=60)
@@ -51,42 +48,32 @@ def fed(args: list[str], place: Path, data: bytes) -> tuple[int, bytes, bytes]:
 
 
 @pytest.mark.parametrize(
-    "args, data",
-    [
-        (["--raw", "f4", "--channels", "2"], X.tobytes()),
-        ([], npy_bytes(X)),
-        ([], npy_bytes(np.asfortranarray(X))),
-    ],
+    "options, data",
+    [("--raw f4 --channels 2", X.tobytes()), ("", npy_bytes(X)), ("", npy_bytes(np.asfortranarray(X)))],
     ids=["raw", "npy", "npy in columns"],
 )
-def test_recordings(args: list[str], data: bytes, place: Path) -> None:
-    assert fed(["apply", "-", *args, "-k", "k.npy", "-q", "-o", "y.npy"], place, data) == (0, b"", b"")
-    assert np.array_equal(np.load(place / "y.npy"), Y)
+def test_recordings(options: str, data: bytes) -> None:
+    assert fed(f"apply - {options} -k k.npy -q -o y.npy", data) == (0, b"", b"")
+    assert np.array_equal(np.load("y.npy"), Y)
 
 
-def test_lists_and_configs(place: Path) -> None:
-    names = b"x.npy\n" * 40
-    code, out, err = fed(["apply", "--files-from", "-", "-k", "k.npy", "--dry-run", "--json"], place, names)
+def test_lists_and_configs() -> None:
+    code, out, err = fed("apply --files-from - -k k.npy --dry-run --json", b"x.npy\n" * 40)
     assert (code, err, len(out.splitlines())) == (0, b"", 40)
     config = json.dumps({"kernel_size": 2, "padding": "same"}).encode()
-    code, out, err = fed(
-        ["apply", "x.npy", "--config", "-", "-k", "k.npy", "--dry-run", "--json"], place, config
-    )
+    code, out, err = fed("apply x.npy --config - -k k.npy --dry-run --json", config)
     assert (code, err) == (0, b"")
     assert json.loads(out)["output"]["shape"] == list(X.shape)
 
 
 @pytest.mark.parametrize(
-    "args",
-    [["apply", "x.npy", "-k", "k.npy", "-q", "-o", "-"],
-     ["apply", *["x.npy"] * 200, "-k", "k.npy", "--dry-run", "--json"]],
+    "line",
+    ["apply x.npy -k k.npy -q -o -", f"apply {'x.npy ' * 200} -k k.npy --dry-run --json"],
     ids=["recording", "reports"],
-)  # fmt: skip
-def test_outputs(args: list[str], place: Path) -> None:
+)
+def test_outputs(line: str) -> None:
     reading, writing = os.pipe()
-    with subprocess.Popen(
-        command(*args), cwd=place, env=environment(), stdout=writing, stderr=subprocess.PIPE
-    ) as process:
+    with start(line, stdout=writing) as process:
         ended = threading.Thread(target=lambda: (process.wait(), os.close(writing)))
         ended.start()
         out = b""
@@ -102,7 +89,7 @@ def test_outputs(args: list[str], place: Path) -> None:
         assert process.stderr is not None
         assert (process.returncode, process.stderr.read()) == (0, b"")
     os.close(reading)
-    if "-o" in args:
+    if "-o" in line:
         assert out == npy_bytes(Y)
     else:
         assert len([json.loads(line) for line in out.splitlines()]) == 200
