@@ -18,7 +18,7 @@ from dwconv_cli.jobs.transfer import Transfer
 from dwconv_cli.storage.checksum import Checksum
 from dwconv_cli.storage.formats import open_reader
 from dwconv_cli.storage.hdf5_storage import storage_options
-from dwconv_cli.storage.protocols import Output, Writer
+from dwconv_cli.storage.protocols import NewArray, Output, Writer
 from dwconv_cli.weights.recipe import Recipe
 
 
@@ -68,7 +68,7 @@ class Job:
         """Filter the recording into `output` and complete the report."""
         reader, plan, address = self._reader, self._plan, self._target.output
         name = (address.name if address else None) or ""
-        writer = output.writer(name, plan.shape, plan.dtype, self._attributes(), self.storage())
+        writer = output.writer(NewArray(name, plan.shape, plan.dtype, self._attributes(), self.storage()))
         tally = Tally(plan.layer.activity_regularizer, plan.data.batch, self._settings.nan, reader.name)
         progress = self._settings.progress
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -25,6 +26,28 @@ class Member(NamedTuple):
     name: str
     is_array: bool = True
     is_scale: bool = False
+
+
+class NewArray(NamedTuple):
+    """An array that is to be written.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in its file; without effect where a file is one array.
+    shape : tuple of int
+    dtype : dtype
+    attributes : mapping
+        Attributes of an HDF5 dataset. An ``.npz`` member keeps the layer's config of them, an ``.npy`` file nothing.
+    storage : mapping
+        h5py's options for an HDF5 dataset.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    attributes: Mapping[str, Any] = {}
+    storage: Mapping[str, Any] = {}
 
 
 class Reader(Protocol):
@@ -73,15 +96,8 @@ class Writer(Protocol):
 class Output(Protocol):
     """A file to be: it appears whole at :meth:`commit`, or not at all."""
 
-    def writer(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        attributes: Any = None,
-        options: Any = None,
-    ) -> Writer:
-        """A writer of one array of known shape."""
+    def writer(self, array: NewArray) -> Writer:
+        """A writer of one array."""
 
     def commit(self) -> None:
         """Make the file appear."""

@@ -19,7 +19,7 @@ from dwconv_cli.layer.keys import INITIALIZER_KEYS
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.storage.address import Address
 from dwconv_cli.storage.formats import array_names, format_of, open_output
-from dwconv_cli.storage.protocols import Output, Writer
+from dwconv_cli.storage.protocols import NewArray, Output
 from dwconv_cli.storage.selections import everything
 from dwconv_cli.storage.sink import FileSink
 
@@ -169,6 +169,6 @@ def _keras_config(layer: LayerSpec, weights: Weights) -> dict[str, Any]:
 
 
 def _write(output: Output, name: str, array: Array, attributes: Mapping[str, str]) -> None:
-    writer: Writer = output.writer(name, array.shape, array.dtype.newbyteorder("="), attributes)
+    writer = output.writer(NewArray(name, array.shape, array.dtype.newbyteorder("="), attributes))
     writer.write(everything(array.shape), array)
     writer.commit()

@@ -16,7 +16,7 @@ from dwconv_cli.errors.system import reason
 from dwconv_cli.interrupts import undisturbed
 from dwconv_cli.storage import hdf5
 from dwconv_cli.storage.file_state import changed, state_of
-from dwconv_cli.storage.protocols import Member
+from dwconv_cli.storage.protocols import Member, NewArray
 from dwconv_cli.storage.selections import Selection, everything
 from dwconv_cli.storage.sink import FileSink, existing_output, output_errors
 
@@ -152,25 +152,18 @@ class H5Output:
             self._file = hdf5.open_writable(self._output_file, kept_file is not None)
 
     @undisturbed()
-    def writer(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        attributes: Mapping[str, Any] | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> H5Writer:
-        """A writer of a new dataset `name`, with `attributes` and h5py's storage `options`."""
-        final = name
+    def writer(self, array: NewArray) -> H5Writer:
+        """A writer of a new dataset."""
+        name = array.name
         if hdf5.is_taken(self._file, name):
             if name not in self._replaced:
                 raise existing_output(f"{self._sink.name}::{name}")
             # The dataset that is replaced stays until the new one is complete, which gets its name then.
             name = f"{name}.{os.urandom(6).hex()}"
-        new = [path for path in hdf5.ancestors(final)[1:] if path not in self._file]
-        dataset = hdf5.create_dataset(self._file, name, shape, dtype, attributes or {}, options or {})
+        new = [path for path in hdf5.ancestors(array.name)[1:] if path not in self._file]
+        dataset = hdf5.create_dataset(self._file, *array._replace(name=name))
         self._groups |= dict.fromkeys(new)
-        return H5Writer(self, dataset, final)
+        return H5Writer(self, dataset, array.name)
 
     def describe_groups(self, groups: Mapping[str, Mapping[str, Any]]) -> None:
         """Give the groups that were made here the attributes of those of the same name in `groups`."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
+from dwconv_cli.storage.protocols import NewArray
 from dwconv_cli.storage.selections import Selection, contiguous_runs
 from dwconv_cli.storage.sink import Sink
 from dwconv_cli.storage.source import Source, open_source
@@ -154,16 +155,9 @@ class NpyOutput:
     def __init__(self, sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> None:
         self._sink = sink
 
-    def writer(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        attributes: Any = None,
-        options: Any = None,
-    ) -> NpyWriter:
+    def writer(self, array: NewArray) -> NpyWriter:
         """The writer of the one array."""
-        return NpyWriter(self._sink, shape, dtype)
+        return NpyWriter(self._sink, array.shape, array.dtype)
 
     def commit(self) -> None:
         """Make the file appear."""

@@ -15,7 +15,7 @@ from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
 from dwconv_cli.errors.system import reason
 from dwconv_cli.storage.file_state import changed, state_of
 from dwconv_cli.storage.formats.npy import NpyReader, NpyWriter
-from dwconv_cli.storage.protocols import Member
+from dwconv_cli.storage.protocols import Member, NewArray
 from dwconv_cli.storage.sink import Sink, StreamSink, existing_output, output_errors
 from dwconv_cli.storage.source import StreamSource
 from dwconv_cli.storage.zips import DAMAGE, open_archive, open_member
@@ -129,31 +129,22 @@ class NpzOutput:
                 self.abort()
                 raise
 
-    def writer(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        attributes: Any = None,
-        options: Any = None,
-    ) -> _MemberWriter:
-        """A writer of the member `name`, to be finished before the next one is made.
-
-        Of the `attributes` it keeps the layer's config only.
-        """
+    def writer(self, array: NewArray) -> _MemberWriter:
+        """A writer of one member, to be finished before the next one is made."""
         # The date is fixed, so that equal content makes equal files.
-        info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-        info.comment = str((attributes or {}).get(LAYER_CONFIG, "")).encode()
+        info = zipfile.ZipInfo(f"{array.name}.npy", (1980, 1, 1, 0, 0, 0))
+        info.comment = str(array.attributes.get(LAYER_CONFIG, "")).encode()
+        label = f"{self._sink.name}::{array.name}"
         if len(info.comment) > MAX_COMMENT:
             raise OutputError(
-                f"{self._sink.name}::{name}: the layer's config has {len(info.comment)} bytes, and a zip file keeps "
+                f"{label}: the layer's config has {len(info.comment)} bytes, and a zip file keeps "
                 f"{MAX_COMMENT}; write an HDF5 file"
             )
         if info.filename in self._archive.NameToInfo:
-            raise existing_output(f"{self._sink.name}::{name}")
+            raise existing_output(label)
         stream = self._archive.open(info, "w", force_zip64=True)
-        sink = StreamSink(cast("BinaryIO", stream), f"{self._sink.name}::{name}")
-        return _MemberWriter(sink, shape, dtype, stream, lambda: self._forget(info))
+        sink = StreamSink(cast("BinaryIO", stream), label)
+        return _MemberWriter(sink, array.shape, array.dtype, stream, lambda: self._forget(info))
 
     def commit(self) -> None:
         """Make the file appear."""
