@@ -116,7 +116,7 @@ def _live(
     (target,) = targets([source], path, None, None, *files_beside(recipe, settings, [source]))
     raw = Raw(options.raw or "", options.channels or 1, options.block_steps or 1)
     sink = open_sink("-" if target.output is None else target.output.path, settings.overwrite)
-    yield filter_live(standard_input(), sink, target, raw, recipe, settings, ending, log.note)
+    yield filter_live(standard_input().read, sink, target, raw, recipe, settings, ending, log.note)
 
 
 def _settings(options: ApplyOptions, drawn: int | None, progress: Progress | None) -> Settings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dwconv_cli.choices import DATA_FORMATS, DTYPES, FORMAT_NAMES, KERNEL_LAYOUTS
+from dwconv_cli.choices import DTYPES, FORMAT_NAMES, KERNEL_LAYOUTS
 from dwconv_cli.cli import answering, tell
 from dwconv_cli.cli.declaring import flag, option, takes
 from dwconv_cli.cli.options import COUNT, LayerOptions, ReadingOptions, WeightsOptions, choice
@@ -45,12 +45,6 @@ class _FileOptions:
 class InitOptions(LayerOptions, ReadingOptions, _FileOptions):
     """What was typed."""
 
-    data_format: str | None = option(
-        "--data-format",
-        "Order of steps and channels of --like",
-        type=choice(DATA_FORMATS),
-        otherwise="as in keras.json, else channels_last",
-    )
     dtype: str | None = option(
         "--dtype", "Type of the weights", type=choice(DTYPES), otherwise="as --from, else float32"
     )

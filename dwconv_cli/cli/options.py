@@ -94,7 +94,7 @@ class LayerOptions:
     )
     data_format: str | None = option(
         "--data-format",
-        "Order of steps and channels",
+        "Order of steps and channels in recordings",
         type=choice(DATA_FORMATS),
         otherwise="as in keras.json, else channels_last",
     )

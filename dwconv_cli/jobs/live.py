@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -24,13 +24,6 @@ from dwconv_cli.storage.sink import FileSink, StreamSink
 from dwconv_cli.weights.recipe import Recipe
 
 
-class Source(Protocol):
-    """An unbuffered binary stream: a read gives what is there."""
-
-    def read(self, size: int, /) -> bytes | None:
-        """Up to `size` bytes; none at the end."""
-
-
 @dataclass(frozen=True)
 class Raw:
     """How headerless samples lie: of one dtype such as ``f4`` or ``<i2``, the channels of a step one after another.
@@ -44,7 +37,7 @@ class Raw:
 
 
 def filter_live(
-    source: Source,
+    read: Callable[[int], bytes | None],
     output: StreamSink | FileSink,
     target: Target,
     raw: Raw,
@@ -57,7 +50,8 @@ def filter_live(
 
     Parameters
     ----------
-    source : Source
+    read : callable
+        Gives what is there of the stream, up to as many bytes as it is called with, and none at the end.
     output : StreamSink or FileSink
         A stream gets headerless samples, in the output dtype, interleaved as they came; a file becomes ``.npy``.
     target : Target
@@ -66,7 +60,7 @@ def filter_live(
     recipe : Recipe
     settings : Settings
     ending : Ending, optional
-        Reads `source`, and ends it when a signal comes.
+        Reads the stream instead, and ends it when a signal comes.
     tell : callable, optional
         Called with a note when a signal has ended it.
     """
@@ -103,7 +97,7 @@ def filter_live(
             write(blockwise.advance(count))
 
     try:
-        for piece in _pieces(source, ending):
+        for piece in _pieces(read, ending):
             unread += piece
             count = len(unread) // step_bytes
             filter_steps(count - count % raw.block_steps)
@@ -136,13 +130,13 @@ def filter_live(
     return report
 
 
-def _pieces(source: Source, ending: Ending | None) -> Iterator[bytes]:
+def _pieces(read: Callable[[int], bytes | None], ending: Ending | None) -> Iterator[bytes]:
     """What the stream gives, as soon as it is there."""
     try:
         if ending is not None:
             yield from ending.pieces()
         else:
-            while piece := source.read(ASK):
+            while piece := read(ASK):
                 yield piece
     except OSError as error:
         raise InputError(f"standard input: {reason(error)}") from error
