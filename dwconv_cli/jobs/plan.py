@@ -19,6 +19,7 @@ from dwconv_cli.jobs.report import Report, array_entry
 from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.jobs.tally import Tally
 from dwconv_cli.layer.axes import Axes, other_data_format
+from dwconv_cli.layer.catalogues.activations import ACTIVATIONS
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 from dwconv_cli.layer.config import to_config
 from dwconv_cli.layer.spec import LayerSpec, Weights
@@ -227,8 +228,7 @@ def _ready(resolved: Resolved, data: Part, settings: Settings) -> JobPlan:
     convolution = Convolution(
         layer, weights, data.channels, data.dtype, algorithm=settings.algorithm, threads=settings.threads
     )
-    # Refuses a penalty on the output that does not add up over blocks.
-    Tally(layer.activity_regularizer, data.batch)
+    _check_output_functions(layer, convolution.precision.compute)
     losses, notes = weight_losses(layer, weights), [*resolved.notes, *convolution.notes]
     return JobPlan(data, layer, convolution, resolved.source, resolved.entry, losses, notes)
 
@@ -240,7 +240,7 @@ def _outlined(recipe: Recipe, data: Part, settings: Settings) -> JobPlan:
     dtypes = precision(data.dtype, kernel, layer.dtype)
     problem = problem_of(layer, channels, dtypes.compute.name, complex_taps=kernel.kind == "c")
     outline = Outline(dtypes, plan_conv(problem, settings.algorithm), backend(dtypes.compute), [])
-    Tally(layer.activity_regularizer, data.batch)
+    _check_output_functions(layer, dtypes.compute)
     entry = {
         "address": None,
         "kernel_shape": [layer.kernel_size, channels, layer.depth_multiplier],
@@ -250,3 +250,10 @@ def _outlined(recipe: Recipe, data: Part, settings: Settings) -> JobPlan:
     notes = [] if "data_format" in recipe.settings.known else list(recipe.default_notes)
     sources = recipe.settings.sources()
     return JobPlan(data, layer, outline, sources, entry, None, [*notes, *recipe.settings.notes()])
+
+
+def _check_output_functions(layer: LayerSpec, compute: np.dtype[Any]) -> None:
+    """Refuse a penalty on the output that does not add up over blocks, and an activation that has no complex values."""
+    Tally(layer.activity_regularizer, 1)
+    if compute.kind == "c":
+        ACTIVATIONS.function(layer.activation)(np.zeros((1, 2, 2), compute))
