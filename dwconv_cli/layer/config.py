@@ -143,14 +143,7 @@ def inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def to_config(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
-    """`layer` under Keras's keys, with catalogue entries as Keras serializes them.
-
-    Parameters
-    ----------
-    layer : LayerSpec
-    dtype : str, optional
-        The dtype policy to write instead of the layer's dtype.
-    """
+    """`layer` under Keras's keys, with catalogue entries as Keras serializes them; `dtype` replaces the layer's own."""
     config = {name: getattr(layer, name) for name in SETTINGS}
     for key, catalogue in CATALOGUES.items():
         if config[key] is not None:
@@ -164,9 +157,7 @@ def to_config(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
 
 
 def serialized(layer: LayerSpec, dtype: str | None = None) -> dict[str, Any]:
-    """`layer` as ``keras.layers.serialize`` gives it and ``keras.layers.deserialize`` takes it.
-
-    Parameters are those of :func:`to_config`.
+    """`layer` as ``keras.layers.serialize`` gives it and ``keras.layers.deserialize`` takes it; `dtype` as in to_config.
 
     Raises
     ------

@@ -17,13 +17,7 @@ _NESTING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 
 def load_json(text: str | bytes, where: str) -> Any:
-    """Parse JSON.
-
-    Parameters
-    ----------
-    text : str or bytes
-    where : str
-        What the text is called in messages.
+    """Parse JSON, which messages call `where`.
 
     Raises
     ------

@@ -36,14 +36,9 @@ class ListedLayer:
 
 
 def find_layers(model: Any, classes: tuple[str, ...]) -> Iterator[ListedLayer]:
-    """Yield the layers of some classes in a serialized model, in the order in which the model lists them.
+    """Yield the layers of some of Keras's own classes in a serialized model, in the order in which the model lists them.
 
-    Parameters
-    ----------
-    model : object
-        What ``config.json`` or the attribute ``model_config`` holds.
-    classes : tuple of str
-        Names of Keras's own classes. A layer of another origin is yielded if its config is like a DepthwiseConv1D's.
+    Layers of other origin are yielded too, if their config is like a DepthwiseConv1D's.
     """
     if _is_object(model):
         yield from _below(model, (), "", classes)
@@ -90,15 +85,9 @@ def is_model(config: object) -> bool:
 
 
 def pick_layer(model: object, name: str | None, where: str) -> dict[str, Any]:
-    """The config of one DepthwiseConv1D in a model's config.
+    """The config of one DepthwiseConv1D in a model's config, which messages call `where`.
 
-    Parameters
-    ----------
-    model : object
-    name : str or None
-        The layer's name, or its path of names with those of the models around it; None for the only layer.
-    where : str
-        What the config is called in messages.
+    The `name` is the layer's, or its path of names with those of the models around it; None means the only layer.
 
     Raises
     ------

@@ -14,21 +14,9 @@ from dwconv_cli.weights.keras_files.layers import DEPTHWISE, Doubt, KerasLayer
 
 
 def chosen_layer(place: Address, assume_depthwise: bool, model: object) -> tuple[KerasLayer, str | None]:
-    """The layer that an address names, or the only one.
+    """The layer that an address names, or the only one, and a note about it.
 
-    Parameters
-    ----------
-    place : Address
-    assume_depthwise : bool
-        Take layers of somebody's own class for DepthwiseConv1D layers.
-    model : object
-        The model's config for a file that has none.
-
-    Returns
-    -------
-    KerasLayer
-    str or None
-        A note about it.
+    The arguments are those of :func:`~dwconv_cli.load_weights`.
 
     Raises
     ------

@@ -109,14 +109,9 @@ class LoadedWeights:
 
 
 def load_kernel(kernel: Location, bias: Location | None = None, layout: str = "keras") -> LoadedWeights:
-    """A kernel from one array, and a bias from another if there is one.
+    """A kernel from the array at one address, and a bias from the array at another if there is one.
 
-    Parameters
-    ----------
-    kernel, bias : str or path
-        Addresses of arrays.
-    layout : str
-        ``keras`` for (K, C, M), (K, C) and (K,); ``torch`` for (C*M, 1, K).
+    The `layout` of the kernel is ``keras`` for (K, C, M), (K, C) and (K,), or ``torch`` for (C*M, 1, K).
 
     Raises
     ------
@@ -221,13 +216,7 @@ def holds_pair(address: Location) -> bool:
 
 
 def _read(address: Address) -> tuple[Array, Mapping[str, Any]]:
-    """An array of weights, and its attributes.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or is larger than a kernel can be.
-    """
+    """An array of weights, and its attributes; an InputError if it is larger than a kernel can be."""
     reader = open_reader(completed(address))
     try:
         if int(np.prod(reader.shape, dtype=object)) * reader.dtype.itemsize > MAX_BYTES:

@@ -28,7 +28,6 @@ from dwconv_cli.layer.registry.entries import (
 from dwconv_cli.layer.registry.serialized import (
     LAYER_KEYS,
     OWN,
-    check_origin,
     keras_object,
     number,
     read_object,
@@ -88,8 +87,7 @@ class Registry(Generic[F]):
     ) -> Callable[[F], F]:
         """Enter the decorated function under its own name, its Keras class name and `aliases`.
 
-        The other parameters are those of :class:`~dwconv_cli.layer.registry.entries.Entry`; the class name is by
-        default ``CamelCase`` of the function's name.
+        The other parameters are those of `Entry`; the class name is by default ``CamelCase`` of the function's name.
         """
 
         def enter(function: F) -> F:
@@ -199,14 +197,10 @@ class Registry(Generic[F]):
         return isinstance(config, str) or config["module"] != OWN
 
     def to_config(self, choice: Choice) -> dict[str, Any] | str:
-        """`choice` as Keras 3 serializes it.
+        """`choice` as Keras 3 serializes it: an object with all its arguments, or the name of a function with its defaults.
 
-        Returns
-        -------
-        dict or str
-            An object for ``keras.layers.deserialize``, with all its arguments; a plain name for an activation
-            function with its defaults. What Keras has no form for is an object of this package's module,
-            which :meth:`from_config` reads and Keras refuses by name.
+        What Keras has no form for becomes an object of this package's module, which :meth:`from_config` reads and Keras
+        refuses by name.
         """
         entry = self._entries[choice.name]
         values = {**entry.arguments, **dict(choice.arguments)}
@@ -227,13 +221,9 @@ class Registry(Generic[F]):
         return keras_object(OWN, choice.name, config)
 
     def from_config(self, value: Any) -> Choice:
-        """The entry that a Keras config names.
+        """The entry that `value` from a Keras config names: by a name, or by an object as Keras 2 or 3 serializes it.
 
-        Parameters
-        ----------
-        value : str, mapping or Choice
-            A name; an object as Keras 2 or 3 serializes it (for an activation also a function or a layer);
-            or a choice already made.
+        An activation may be serialized as a function or as a layer. A Choice is checked like a config.
 
         Raises
         ------
@@ -242,10 +232,6 @@ class Registry(Generic[F]):
         """
         if isinstance(value, Choice):
             return self.choose(value.name, dict(value.arguments))
-        if isinstance(value, str):
-            if ">" in value:
-                check_origin(self.kind, {"registered_name": value, "module": None}, value)
-            return self.choose(value)
         class_name, config = read_object(self.kind, value)
         if class_name == "Activation" and self.functions and isinstance(config, Mapping):
             inner = config.get("activation")

@@ -27,24 +27,10 @@ class _QuotedNames(ast.NodeTransformer):
 
 
 def read_call(kind: str, text: str) -> tuple[str, list[tuple[str, Any]]]:
-    """A name, and its keys and values in the order in which they are typed.
+    """A name, which messages call a `kind`, and its keys and values in the order in which they are typed.
 
-    Parameters
-    ----------
-    kind : str
-        What the name is called in messages.
-    text : str
-
-    Returns
-    -------
-    str
-    list of (str, value)
-        The key is empty where none is typed; the value is :data:`UNREADABLE` where it is no literal.
-
-    Raises
-    ------
-    LayerError
-        If the text has another form.
+    A key is empty where none is typed; a value is :data:`UNREADABLE` where it is no literal. Text of another form is
+    refused with a LayerError.
 
     Examples
     --------

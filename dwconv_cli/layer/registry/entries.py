@@ -122,18 +122,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Entry:
-    """A function of a catalogue.
+    """A function of a catalogue; its parameters that have a default or are keyword-only are the entry's arguments.
 
-    Parameters
-    ----------
-    function : callable
-        Its parameters that have a default or are keyword-only are the entry's arguments.
-    class_name : str
-        Keras's class name.
-    in_keras : bool
-        Keras has this entry too.
-    limits : mapping of str to Limit
-        Bounds of arguments' values.
+    `class_name` is Keras's name, `in_keras` says whether Keras has this entry too, and `limits` bound the arguments.
     """
 
     function: Callable[..., Any]
@@ -172,20 +163,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class LayerClass:
-    """A class of ``keras.layers`` that does what an entry does, such as ``ReLU``.
+    """A class of ``keras.layers``, such as ``ReLU``, that does what an entry does.
 
-    Parameters
-    ----------
-    entry : str
-        Name of the entry.
-    defaults : mapping
-        The layer's defaults where they differ from the entry's.
-    renames : mapping
-        The layer's names of arguments, old and new, to the entry's.
-    limits : mapping of str to Limit
-        What the layer takes, where that is less than the entry does.
-    current : bool
-        Keras still has the class, so that it can be written.
+    `defaults` are the layer's where they differ from the entry's, `renames` map the layer's names of arguments to the
+    entry's, and `limits` say what the layer takes where that is less than the entry does. Only a `current` class, which
+    Keras 3 has too, can be written.
     """
 
     entry: str

@@ -24,16 +24,18 @@ def keras_object(module: str, class_name: str, config: dict[str, Any]) -> dict[s
 
 
 def read_object(kind: str, value: Any) -> tuple[str, Any]:
-    """The class name and the config of a serialized object; LayerError if `value` is none, or another package's."""
+    """The class name and the config of a serialized object; a name alone has no config.
+
+    Raises
+    ------
+    LayerError
+        If `value` is neither, or another package's object, even if that has a name of the catalogue of this `kind`.
+    """
+    if isinstance(value, str):
+        value = {"class_name": value, **({"registered_name": value, "module": None} if ">" in value else {})}
     class_name = value.get("class_name") if isinstance(value, Mapping) else None
     if not isinstance(class_name, str):
         raise LayerError(f"{kind}: expected a name or a serialized object, got {shown(value)}")
-    check_origin(kind, value, class_name)
-    return class_name, value.get("config")
-
-
-def check_origin(kind: str, value: Mapping[Any, Any], class_name: str) -> None:
-    """Refuse another package's object with a LayerError, even if it has a name of the catalogue of this `kind`."""
     module, registered = value.get("module", "keras"), value.get("registered_name")
     package = registered.partition(">")[0] if isinstance(registered, str) and ">" in registered else OWN
     known = isinstance(module, str) and module.partition(".")[0] in _KERAS_PACKAGES | {OWN}
@@ -41,6 +43,7 @@ def check_origin(kind: str, value: Mapping[Any, Any], class_name: str) -> None:
         own_name = registered if isinstance(registered, str) and registered else class_name
         where = f" of {shown(module)}" if isinstance(module, str) else ""
         raise LayerError(f"{kind} {shown(own_name)}{where}: a custom object, whose code is not in the file")
+    return class_name, value.get("config")
 
 
 def unwrapped(value: Any) -> Any:

@@ -25,15 +25,7 @@ __all__ = ["INITIALIZERS", "compute_fans", "initialized"]
 
 
 def initialized(choice: Choice, shape: tuple[int, ...], dtype: str, seed: int | None) -> Array:
-    """Fresh numbers from a catalogue entry.
-
-    Parameters
-    ----------
-    choice : Choice
-    shape : tuple of int
-    dtype : str
-    seed : int or None
-        For an entry that takes a seed and whose `choice` has none.
+    """Fresh numbers from a catalogue entry; `seed` is for an entry that takes one and whose `choice` has none.
 
     Raises
     ------

@@ -63,7 +63,6 @@ def firwin(
 
     Parameters
     ----------
-    size : int
     cutoff : float or tuple of float
         Band edges in the units of `fs`.
     fs : float
@@ -98,7 +97,6 @@ def savgol(size: int, *, polyorder: int = 3, deriv: int = 0, fs: float = 1.0) ->
 
     Parameters
     ----------
-    size : int
     polyorder : int
         Order of the polynomial, below `size`.
     deriv : int
@@ -159,7 +157,6 @@ def differentiator(size: int, *, fs: float = 1.0) -> Array:
 
     Parameters
     ----------
-    size : int
     fs : float
         Samples per unit of time, which the derivative is by.
 

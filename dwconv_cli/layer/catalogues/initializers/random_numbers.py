@@ -57,17 +57,9 @@ def truncated_normal(
 
 
 def compute_fans(
-    shape: Shape,
-    input_axes: tuple[int, ...] | None = None,
-    output_axes: tuple[int, ...] | None = None,
+    shape: Shape, input_axes: tuple[int, ...] | None = None, output_axes: tuple[int, ...] | None = None
 ) -> tuple[int, int]:
-    """Fan-in and fan-out, ``(C*K, M*K)`` for a kernel ``(K, C, M)``.
-
-    Parameters
-    ----------
-    shape : tuple of int
-    input_axes, output_axes : tuple of int, optional
-        Axes whose sizes make up fan-in and fan-out; both or neither.
+    """Fan-in and fan-out, ``(C*K, M*K)`` for a kernel ``(K, C, M)``, or the sizes of the axes that are given for both.
 
     Examples
     --------

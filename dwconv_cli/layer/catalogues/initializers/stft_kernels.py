@@ -52,7 +52,6 @@ def stft(
     ----------
     shape : (K, C, M)
         Every channel gets the same; Keras makes C = 1 only.
-    dtype : dtype
     side : str
         ``real`` for cosines, ``imag`` for sines.
     window : str, tuple or None
