@@ -70,8 +70,8 @@ def test_suffix(path: str, suffix: str) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two days of recordings."""
+def days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with recordings of two days, and files whose names are patterns."""
     monkeypatch.chdir(tmp_path)
     for day in ("day1", "day2"):
         (tmp_path / day).mkdir()
@@ -89,14 +89,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.save(".hidden.npy", np.zeros(3))
     np.savez("a.npz", acc=np.zeros(3), gyro=np.zeros(3), **{"sub/acc": np.zeros(3)})
     np.savez("one.npz", only=np.zeros(3))
-    return tmp_path
 
 
 ACC = [f"day{d}/rec.h5::/imu/acc" for d in (1, 2)]
 
 
 @pytest.mark.parametrize(
-    "text, found",
+    "text, addresses",
     [
         ("a.npy", ["a.npy"]),
         ("nothing.npy", ["nothing.npy"]),
@@ -119,12 +118,12 @@ ACC = [f"day{d}/rec.h5::/imu/acc" for d in (1, 2)]
         ("-", ["-"]),
     ],
 )
-def test_wildcards(place: Path, text: str, found: list[str]) -> None:
+def test_wildcards(days: None, text: str, addresses: list[str]) -> None:
     # The file decides the order of the names in it.
-    assert sorted(map(str, matching(text).addresses)) == sorted(found)
+    assert sorted(map(str, matching(text).addresses)) == sorted(addresses)
 
 
-def test_files_come_in_order(place: Path) -> None:
+def test_files_come_in_order(days: None) -> None:
     paths = [address.path for address in matching("*.npy").addresses]
     assert paths == sorted(paths)
 
@@ -132,13 +131,13 @@ def test_files_come_in_order(place: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["no*.npy", "no*.h5::/x", "a.npz::no*", "day*/rec.h5::/acc?", "day1/rec.h5::/imu/A*"]
 )
-def test_wildcards_that_match_nothing(place: Path, text: str) -> None:
+def test_wildcards_that_match_nothing(days: None, text: str) -> None:
     with pytest.raises(InputError, match="matches"):
         matching(text)
 
 
 @pytest.mark.parametrize(
-    "text, found",
+    "text, address",
     [
         ("one.npz", "one.npz::only"),
         ("a.npz::acc", "a.npz::acc"),
@@ -147,8 +146,8 @@ def test_wildcards_that_match_nothing(place: Path, text: str) -> None:
         ("-", "-"),
     ],
 )
-def test_complete(place: Path, text: str, found: str) -> None:
-    assert str(recording_at(text)) == found
+def test_complete(days: None, text: str, address: str) -> None:
+    assert str(recording_at(text)) == address
 
 
 @pytest.mark.parametrize(
@@ -166,7 +165,7 @@ def test_complete(place: Path, text: str, found: str) -> None:
         ("nothing.h5", ["nothing.h5", "no such file"]),
     ],
 )
-def test_what_cannot_be_completed_says_why(place: Path, text: str, words: list[str]) -> None:
+def test_what_cannot_be_completed_says_why(days: None, text: str, words: list[str]) -> None:
     with pytest.raises(InputError) as caught:
         recording_at(text)
     for word in words:
@@ -200,10 +199,8 @@ def test_very_many_candidates_are_cut(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def lab(place: Path) -> None:
     """A laboratory's file: recordings, their time stamps as dimension scales, and what is no recording."""
-    monkeypatch.chdir(tmp_path)
-    np.save("k.npy", np.ones(2, "f4"))
     with h5py.File("lab.h5", "w") as file:
         for name in ("acc", "gyro"):
             data = file.create_dataset(f"run1/{name}", data=np.arange(60, dtype="f4").reshape(20, 3))
@@ -214,12 +211,11 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file["run1/rate"] = 50.0
         file["run1/video"] = np.zeros((2, 2, 2, 2))
         file["run2/note"] = "text"
-    return tmp_path
 
 
-def test_wildcards_leave_out_what_is_no_recording_and_say_so(lab: Path) -> None:
-    arguments = ("-k", "k.npy", "-o", "{dataset}.npy", "--overwrite")
-    ran = run("apply", "lab.h5::/run1/**", *arguments, "--json")
+def test_wildcards_leave_out_what_is_no_recording_and_say_so(lab: None) -> None:
+    options = "-k k.npy -o {dataset}.npy --overwrite"
+    ran = run(f"apply lab.h5::/run1/** {options} --json")
     assert ran.code == 0
     assert [report["input"]["address"] for report in ran.reports] == [
         "lab.h5::/run1/acc",
@@ -231,9 +227,9 @@ def test_wildcards_leave_out_what_is_no_recording_and_say_so(lab: Path) -> None:
     ]
     assert ran.err.count("leaves out 5 of 7") == 1
     assert "/run1/note" in ran.err
-    assert "leaves out" in run("apply", "lab.h5::/run1/**", *arguments).err
+    assert "leaves out" in run(f"apply lab.h5::/run1/** {options}").err
     # What matches nothing else, and what is named, is told or taken.
-    run("apply", "lab.h5::/run1/times/*", *arguments).failed(3, "dimension scales", "without wildcards")
-    run("apply", "lab.h5::/run2/*", *arguments).failed(3, "/run2/note")
-    run("apply", "lab.h5::/run1/times/acc", *arguments, "-q").done()
-    assert "leaves out" not in run("apply", "lab.h5::/run1/[ag][cy]*", *arguments).err
+    run(f"apply lab.h5::/run1/times/* {options}").failed(3, "dimension scales", "without wildcards")
+    run(f"apply lab.h5::/run2/* {options}").failed(3, "/run2/note")
+    run(f"apply lab.h5::/run1/times/acc {options} -q").done()
+    assert "leaves out" not in run(f"apply lab.h5::/run1/[ag][cy]* {options}").err
