@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers_cli import run, run_process, run_python, run_shell, save
 
-from dwconv_cli.cli.render import fit, report_table, size, table, title
+from dwconv_cli.cli.render import byte_count, fit, report_table, table, title
 from dwconv_cli.jobs.report import schema
 
 KERAS = Path(__file__).parent / "golden" / "keras" / "keras3"
@@ -300,7 +300,7 @@ def test_fit_and_size() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     assert fit("é▁█\u202e\udcff", stream) == "\\xe9_#\\u202e\\udcff"
     assert fit("é▁█", io.StringIO()) == "é▁█"
-    assert [size(n) for n in (0, 10239, 10240, 11 << 20)] == [
+    assert [byte_count(n) for n in (0, 10239, 10240, 11 << 20)] == [
         "0 bytes",
         "10239 bytes",
         "10240 bytes (10.0 KiB)",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from textwrap import wrap
@@ -20,6 +19,7 @@ _NUMBER = re.compile(r"[-+]?\d[\d.e+-]*")
 _ASCII_SPARKS = str.maketrans(SPARKS, "_.:-=+*#")
 
 Rows = Sequence[Sequence[str]]
+Object = dict[str, Any]
 
 
 def table(rows: Rows, stream: TextIO, head: Sequence[str] = ()) -> None:
@@ -42,6 +42,8 @@ def table(rows: Rows, stream: TextIO, head: Sequence[str] = ()) -> None:
     right = [bool(head) and all(map(_NUMBER.fullmatch, column)) for column in zip(*cells, strict=True)]
     colour = has_colour(stream)
     if colour and not head:
+        import shutil
+
         names = max(len(name) for name, _ in cells)
         room = max(20, shutil.get_terminal_size().columns - 2 * INDENT - names)
         cells = [
@@ -86,43 +88,43 @@ def fit(text: str, stream: TextIO) -> str:
     return printable(text, encoding)
 
 
-def report_table(report: dict[str, Any], stream: TextIO, verbose: bool = False) -> None:
+def report_table(report: Object, stream: TextIO, verbose: bool = False) -> None:
     """Write a report (as its JSON object) as a table: what became of one input."""
     source, output = report["input"].get("address"), (report.get("output") or {}).get("address")
     title(f"{source or '-'}{f' -> {output}' if output else ''}: {report['status']}", stream)
+    nonfinite, losses, error = (report.get(key) or {} for key in ("nonfinite", "losses", "error"))
     rows = check_rows(report, verbose)
-    nonfinite, losses = report.get("nonfinite") or {}, report.get("losses") or {}
     if any(nonfinite.values()):
         rows.append(("NaN or Inf", f"{nonfinite['input']} in, {nonfinite['output']} out"))
     if any(losses.values()):
         rows.append(("losses", ", ".join(f"{name} {value:.6g}" for name, value in losses.items() if value)))
     if report.get("seconds") is not None:
         rows.append(("time", f"{report['seconds']:.3g} s"))
-    if report.get("error"):
-        rows.append(("error", report["error"]["message"]))
-    table([*rows, *note_rows(report)], stream)
+    if error:
+        rows.append(("error", error["message"]))
+    table(rows + note_rows(report), stream)
 
 
-def check_rows(report: dict[str, Any], verbose: bool = True) -> list[tuple[str, str]]:
+def check_rows(report: Object, verbose: bool = True) -> list[tuple[str, str]]:
     """What a layer makes of some data, as a report or a description says it."""
-    rows = []
-    source, output = report["input"], report.get("output") or {}
-    padding, algorithm = report.get("padding"), report.get("algorithm")
-    if "shape" in source:
-        rows.append(("input", f"{shape(source['shape'])} {source['dtype']}"))
-    if "shape" in output:
-        rows.append(("output", f"{shape(output['shape'])} {output['dtype']}, {size(output['nbytes'])}"))
-    if padding:
-        rows.append(("padding", f"{padding['left']} left, {padding['right']} right"))
-    if report.get("effective_kernel_size"):
-        rows.append(("effective kernel size", str(report["effective_kernel_size"])))
-    if algorithm:
-        reason = f": {algorithm['reason']}" if verbose else ""
-        rows.append(("algorithm", f"{algorithm['name']} ({algorithm['backend']}){reason}"))
-    return rows
+    keys = ("input", "output", "padding", "delay", "algorithm")
+    source, output, padding, delay, algorithm = (report.get(key) or {} for key in keys)
+    size, field = report.get("effective_kernel_size"), report.get("receptive_field")
+    reason = f": {algorithm['reason']}" if algorithm and verbose else ""
+    rows = {
+        "input": "shape" in source and f"{shape(source['shape'])} {source['dtype']}",
+        "output": "shape" in output
+        and f"{shape(output['shape'])} {output['dtype']}, {byte_count(output['nbytes'])}",
+        "padding": padding and f"{padding['left']} left, {padding['right']} right",
+        "effective kernel size": size and str(size),
+        "receptive field": field and f"{field} steps",
+        "delay": delay and duration(delay),
+        "algorithm": algorithm and f"{algorithm['name']} ({algorithm['backend']}){reason}",
+    }
+    return [(name, text) for name, text in rows.items() if text]
 
 
-def note_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
+def note_rows(report: Object) -> list[tuple[str, str]]:
     """Notes of a report or a description."""
     return [("note", note) for note in report.get("notes") or ()]
 
@@ -132,7 +134,13 @@ def shape(sides: Iterable[int]) -> str:
     return str(tuple(sides))
 
 
-def size(nbytes: int) -> str:
+def duration(delay: Object) -> str:
+    """A number of steps, and of seconds where the sampling rate is known."""
+    words = f"{delay['steps']:.6g} steps"
+    return words if delay["seconds"] is None else f"{words} ({delay['seconds']:.6g} s)"
+
+
+def byte_count(nbytes: int) -> str:
     """A number of bytes, also rounded where it is long."""
     for unit, scale in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if nbytes >= 10 * scale:

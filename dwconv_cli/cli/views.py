@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any, TextIO
 
-from dwconv_cli.cli.render import check_rows, note_rows, shape, size, table, title
+from dwconv_cli.cli.render import Object, byte_count, check_rows, duration, note_rows, shape, table, title
 from dwconv_cli.text import counted
 
 MAX_CHANNELS = 64
 MAX_TEXT = 200
-
-Object = dict[str, Any]
 
 # The defaults of Keras; a layer's line names the settings that differ from them.
 _LAYER_DEFAULTS = {
@@ -38,7 +36,7 @@ def _data(data: Object, stream: TextIO) -> None:
         ("shape", shape(data["input"]["shape"]) + _recording(data["recording"])),
         ("dtype", data["input"]["dtype"]),
         ("order", data["order"]),
-        ("size", size(data["nbytes"])),
+        ("size", byte_count(data["nbytes"])),
         ("storage", _storage(data["storage"])),
         *_attribute_rows(data),
     ]
@@ -56,12 +54,8 @@ def _shape(description: Object, stream: TextIO) -> None:
 
 
 def _layer_rows(description: Object) -> list[tuple[str, str]]:
-    rows = check_rows(description)
-    below = next(i for i, (name, _) in enumerate(rows) if name == "effective kernel size") + 1
-    steps = f"{description['receptive_field']} steps"
-    rows[below:below] = [("receptive field", steps), ("delay", _delay(description["delay"]))]
+    rows, weights = check_rows(description), description["weights"]
     rows.append(("layer", _layer(description["layer"])))
-    weights = description["weights"]
     if weights["address"]:
         rows.append(("weights", f"{weights['address']} {shape(weights['kernel_shape'])}"))
     return rows + note_rows(description)
@@ -98,7 +92,7 @@ def _weights(description: Object, stream: TextIO) -> None:
 
 def _response(channel: Object) -> tuple[str, ...]:
     delay, spread = channel["group_delay"], channel["group_delay_range"]
-    delay_text = "-" if delay is None else _delay(delay)
+    delay_text = "-" if delay is None else duration(delay)
     if spread is not None and not channel["linear_phase"]:
         delay_text += f" ({spread[0]:.4g} to {spread[1]:.4g})"
     edges = [f"{edge:.5g}" for edge in channel["cutoffs"]]
@@ -163,7 +157,7 @@ def _storage(storage: Object) -> str:
         storage.get("layout"),
         chunks and f"chunks {shape(chunks)}",
         filters and f"filters {' '.join(map(str, filters))}",
-        None if stored is None else f"{size(stored)} stored",
+        None if stored is None else f"{byte_count(stored)} stored",
     )
     return ", ".join(filter(None, words))
 
@@ -193,11 +187,6 @@ def _single(value: Any) -> str:
         )
         return f"{value.get('class_name')}({', '.join(arguments)})"
     return "?" if value is None else str(value)
-
-
-def _delay(delay: Object) -> str:
-    words = f"{delay['steps']:.6g} steps"
-    return words if delay["seconds"] is None else f"{words} ({delay['seconds']:.6g} s)"
 
 
 def _number(value: Any) -> str:

@@ -124,15 +124,7 @@ def describe(
         kind = _kind(address, input_format is None, allow_external)
     if kind == "data":
         description = describe_recording(
-            address,
-            recipe,
-            data_format=data_format,
-            default_format=default_format,
-            stats=stats,
-            fs=fs,
-            steps=steps,
-            algorithm=algorithm,
-            allow_external=allow_external,
+            address, recipe, data_format, default_format, stats, fs, steps, algorithm, allow_external
         )
     elif kind == "weights":
         recipe = Recipe(weights=str(address), layout=kernel_layout, assume_depthwise=assume_depthwise)

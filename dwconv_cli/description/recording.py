@@ -6,7 +6,6 @@ import math
 from contextlib import closing
 from typing import Any
 
-from dwconv_cli.choices import AUTO
 from dwconv_cli.description.channel_stats import channel_stats
 from dwconv_cli.description.check import check
 from dwconv_cli.description.json_values import json_value
@@ -24,14 +23,13 @@ from dwconv_cli.weights.recipe import Recipe
 def describe_recording(
     address: Address,
     recipe: Recipe | None,
-    *,
-    data_format: str | None = None,
-    default_format: str = "channels_last",
-    stats: bool = False,
-    fs: float | None = None,
-    steps: slice = slice(None),
-    algorithm: str = AUTO,
-    allow_external: bool = False,
+    data_format: str | None,
+    default_format: str,
+    stats: bool,
+    fs: float | None,
+    steps: slice,
+    algorithm: str,
+    allow_external: bool,
 ) -> dict[str, Any]:
     """A recording, and with a `recipe` what its layer makes of it; see :func:`~dwconv_cli.description.describe`.
 
