@@ -182,12 +182,7 @@ def _open_closed_streams() -> None:
 
 @contextlib.contextmanager
 def answering() -> Iterator[None]:
-    """Flush what the block writes to standard output. A closed pipe stays a BrokenPipeError.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Flush what the block writes to standard output. Its errors become OutputErrors, except that of a closed pipe."""
     try:
         yield
         sys.stdout.flush()

@@ -23,18 +23,10 @@ Object = dict[str, Any]
 
 
 def table(rows: Rows, stream: TextIO, head: Sequence[str] = ()) -> None:
-    """Write `rows` in columns; without `head` the first column names what follows it.
+    """Write `rows` in columns under `head`; without `head` the first of two columns names what the second holds.
 
     What is unprintable is escaped, since names and texts may come from files. On a terminal the head or the first
     column is coloured, and without `head` long texts are wrapped within their column.
-
-    Parameters
-    ----------
-    rows : sequence of sequences of str
-        Of one length.
-    stream : text file
-    head : sequence of str
-        Titles of the columns.
     """
     if not rows:
         return

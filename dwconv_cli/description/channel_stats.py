@@ -20,13 +20,7 @@ class ChannelStats:
     """Running statistics of several channels: those of each block are merged with those of the blocks before.
 
     T. F. Chan, G. H. Golub, R. J. LeVeque: "Updating Formulae and a Pairwise Algorithm for Computing Sample
-    Variances", Stanford STAN-CS-79-773, 1979, equations 2.1.
-
-    Parameters
-    ----------
-    channels : int
-    dtype : dtype
-        Of the data, in native byte order.
+    Variances", Stanford STAN-CS-79-773, 1979, equations 2.1. The `dtype` is the data's, in native byte order.
     """
 
     def __init__(self, channels: int, dtype: np.dtype[Any]) -> None:
@@ -88,15 +82,7 @@ class ChannelStats:
 
 
 def channel_stats(reader: Reader, axes: Axes, steps: slice) -> list[dict[str, Any]]:
-    """Statistics of each channel of a recording, with bounded memory.
-
-    Parameters
-    ----------
-    reader : Reader
-    axes : Axes
-        Of the reader's array.
-    steps : slice
-        Part of the steps to take, with bounds.
+    """Statistics of each channel of a recording (`axes` are those of the reader's array), with bounded memory.
 
     Returns
     -------

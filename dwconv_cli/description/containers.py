@@ -30,11 +30,6 @@ def describe_file(address: Address, allow_external: bool = False) -> Object:
         ``storage``; ``attributes`` of the HDF5 group; ``contents``, one object for each thing, in the file's order,
         with ``address``, ``name``, ``kind``, ``shape`` and ``dtype`` of arrays, ``target`` of links, and the
         ``error`` of what cannot be read.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
     """
     if address.format == "hdf5":
         return _hdf5_group(address.path, address.name, allow_external)
@@ -46,13 +41,7 @@ def describe_file(address: Address, allow_external: bool = False) -> Object:
 
 
 def describe_directory(address: Address) -> Object:
-    """What a directory holds: as :func:`describe_file`, with ``arrays`` counted in files that hold several.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read.
-    """
+    """What a directory holds: as :func:`describe_file`, with ``arrays`` counted in files that hold several."""
     path = address.path
     if address.name is not None:
         raise InputError(f"{address}: a directory has no names inside; say {path}/{address.name}")

@@ -24,11 +24,6 @@ def describe_weights(recipe: Recipe, fs: float | None = None) -> dict[str, Any]:
     dict
         ``weights``, ``layer``, ``layer_source``, ``effective_kernel_size`` and ``notes`` as in a report; ``dtype``;
         ``receptive_field`` in steps; ``frequency_unit``; and ``channels``, one object for each output channel.
-
-    Raises
-    ------
-    LayerError, ShapeError, InputError
-        If the layer is impossible, or the weights cannot be read.
     """
     fresh = recipe.is_fresh
     resolved = recipe.resolve(1 if fresh else None)

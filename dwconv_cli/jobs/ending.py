@@ -21,26 +21,13 @@ ASK = 1 << 20
 
 
 class Ending(FirstSignal):
-    """The first SIGINT or SIGTERM ends a recording, the next one does what it did before; a context manager.
-
-    To be entered in the main thread.
-
-    Parameters
-    ----------
-    stream : file
-        Unbuffered, with a descriptor, from which the recording comes.
-    """
+    """The first SIGINT or SIGTERM ends the recording that comes from an unbuffered `stream` with a descriptor."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield what arrives, up to the end of the stream or to what had arrived when a signal came.
-
-        Raises
-        ------
-        OSError
-        """
+        """Yield what arrives, up to the end of the stream or to what had arrived when a signal came."""
         while self._is_readable():
             if not (piece := self._stream.read(ASK)):
                 return
