@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -179,10 +179,12 @@ class Convolution:
             self._tile(x, first, out, start, out.shape[1])
             return
         layer = self.layer
+        tiles: Iterable[tuple[slice, int, int]]
         if self.needs_all_steps:
-            tiles = self._recordings(out.shape[0], layer.unactivated_steps(out.shape[1]))
+            steps = layer.unactivated_steps(out.shape[1])
+            tiles = ((slice(item, item + 1), 0, steps) for item in range(len(out)))
         else:
-            tiles = self._tiles(out.shape[0], start, start + out.shape[1])
+            tiles = self._tiles(len(out), start, start + out.shape[1])
 
         def compute_tile(place: tuple[slice, int, int]) -> None:
             batch, low, high = place
@@ -195,10 +197,6 @@ class Convolution:
             self._tile(needed, first + begin, target, low, high - low)
 
         run_all(compute_tile, tiles, self.threads)
-
-    def _recordings(self, batch: int, steps: int) -> Iterator[tuple[slice, int, int]]:
-        """Each recording as one tile."""
-        return ((slice(item, item + 1), 0, steps) for item in range(batch))
 
     def _tiles(self, batch: int, start: int, stop: int) -> Iterator[tuple[slice, int, int]]:
         """Tiles of outputs from `start` to `stop`: a range of recordings, the first output, the end."""

@@ -23,9 +23,9 @@ from dwconv_cli.text import shown
 # A larger kernel is prepared anew for each call; what is prepared from a kernel may take a few times its bytes.
 LARGEST_KEPT_BYTES = 1 << 20
 
-# Dtype, rank and channels of data; dtype, shape and content of an array.
+# Dtype, rank and channels of data; shape, dtype and content of an array.
 _Data = tuple[np.dtype[Any], int, int]
-_ArrayKey = tuple[np.dtype[Any], tuple[int, ...], bytes]
+_ArrayKey = tuple[tuple[int, ...], np.dtype[Any], bytes]
 
 
 def depthwise_conv1d(
@@ -122,11 +122,11 @@ def _convolution(x: Array, kernel: Array, bias: Array | None, options: tuple[Any
     channels_axis = -2 if str(options[2]).lower() == "channels_first" else -1
     data = (x.dtype, x.ndim, x.shape[channels_axis] if x.ndim > 1 else 1)
     if kernel.nbytes <= LARGEST_KEPT_BYTES and not kernel.dtype.hasobject:
-        key = None if bias is None else (bias.dtype, bias.shape, bias.tobytes())
+        key = None if bias is None else (bias.shape, bias.dtype, bias.tobytes())
         # The key has the options as text too, since 1, 1.0 and True are equal, but not all of them are strides.
         with suppress(TypeError):  # an option that cannot be part of a key, such as a list of one stride
             return _prepared_once(
-                data, (kernel.dtype, kernel.shape, kernel.tobytes()), key, options, repr(options)
+                data, (kernel.shape, kernel.dtype, kernel.tobytes()), key, options, repr(options)
             )
     return _prepared(data, kernel, bias, options)
 
@@ -135,13 +135,8 @@ def _convolution(x: Array, kernel: Array, bias: Array | None, options: tuple[Any
 def _prepared_once(
     data: _Data, kernel: _ArrayKey, bias: _ArrayKey | None, options: tuple[Any, ...], _: str
 ) -> Convolution:
-    return _prepared(data, _array_of(kernel), None if bias is None else _array_of(bias), options)
-
-
-def _array_of(key: _ArrayKey) -> Array:
-    """The array of a key, which the caller cannot change later."""
-    dtype, shape, content = key
-    return np.ndarray(shape, dtype, content)
+    # These arrays are read from the key, since the caller may change its own later.
+    return _prepared(data, np.ndarray(*kernel), None if bias is None else np.ndarray(*bias), options)
 
 
 def _prepared(data: _Data, kernel: Array, bias: Array | None, options: tuple[Any, ...]) -> Convolution:

@@ -38,13 +38,10 @@ class IntegerSums:
         self.in_64_bits = bound > _holds(double)
         #: The dtype that data is converted to. Unsigned numbers stay unsigned, so that their size can be checked.
         self.compute = np.dtype(f"{'u' if data.kind == 'u' else 'i'}8") if self.in_64_bits else double
-
-    @property
-    def notes(self) -> list[str]:
-        """What a user should know of how the sums are computed."""
-        if not self.in_64_bits:
-            return []
-        return [f"integers are summed exactly, in 64 bits; the output is {self._output}"]
+        #: What a user should know of how the sums are computed.
+        self.notes: list[str] = []
+        if self.in_64_bits:
+            self.notes = [f"integers are summed exactly, in 64 bits; the output is {output}"]
 
     def as_signed(self, x: Array) -> Array:
         """Data as signed integers, in which its sums cannot wrap around.

@@ -15,7 +15,7 @@ import numpy as np
 
 from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms._layout import empty
-from dwconv_cli.convolution.algorithms.problem import Problem
+from dwconv_cli.convolution.algorithms.problem import Prepared, Problem
 from dwconv_cli.convolution.scratch import SCRATCH
 
 
@@ -46,12 +46,11 @@ class ComplexParts:
     data_format : str
     """
 
-    def __init__(self, inner: Any, complex_taps: bool, data_format: str) -> None:
+    def __init__(self, inner: Prepared, complex_taps: bool, data_format: str) -> None:
         self._inner, self._complex_taps, self._data_format = inner, complex_taps, data_format
         self.panel = inner.panel
 
     def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
-        """Compute outputs from `start` on into complex `out` (B, n, C, M) from complex `x` (B, N, C)."""
         batch, steps, channels = x.shape
         parts = self._real("parts", (batch, steps, 2 * channels, 1), x.real.dtype)[..., 0]
         parts[:, :, ::2], parts[:, :, 1::2] = x.real, x.imag

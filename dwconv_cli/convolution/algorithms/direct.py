@@ -41,20 +41,8 @@ def cost(problem: Problem) -> float:
     return size * (0.05 + 0.0094 * problem.kernel_size)
 
 
-def prepare(problem: Problem, kernel: Array) -> Direct:
-    """The direct sum with `kernel`, shape (K, C, M), in the problem's dtype."""
-    return Direct(problem, kernel)
-
-
 class Direct:
-    """The direct sum with one kernel.
-
-    Parameters
-    ----------
-    problem : Problem
-    kernel : ndarray, shape (K, C, M)
-        In the problem's dtype.
-    """
+    """The direct sum with a kernel of shape (K, C, M) in the problem's dtype; a :class:`~.problem.Prepared`."""
 
     panel = 1
 
@@ -69,18 +57,6 @@ class Direct:
         self.weights = np.tile(kernel.reshape(len(kernel), width), (1, self._together))
 
     def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
-        """Compute the outputs from `start` on.
-
-        Parameters
-        ----------
-        x : ndarray, shape (B, N, C)
-            Padded steps from `first` on; what lies outside is padding.
-        first : int
-        out : ndarray, shape (B, n, C, M)
-            Written whole.
-        start : int
-            Index of the first output.
-        """
         problem = self.problem
         x = plain(x, problem)
         target = out if is_plain(out, problem) else empty(out.shape, out.dtype, problem.data_format)
@@ -133,6 +109,9 @@ class Direct:
             )
             samples, out = samples[:, rows:], out[:, rows:]
         np.multiply(samples[..., None], self.kernel[tap], out=out)
+
+
+prepare = Direct
 
 
 def _steps_of_a_row(width: int, itemsize: int) -> int:

@@ -36,7 +36,7 @@ LEAST_TAPS_IN_FLOAT32 = 200
 
 def supports(problem: Problem) -> str | None:
     """None, or why segments cannot be transformed."""
-    if problem.strided_and_dilated:
+    if problem.strides > 1 and problem.dilation_rate > 1:
         return "strides and dilation are both above 1"
     if problem.exact:
         return "a transform rounds, and integers are summed exactly"
@@ -55,20 +55,8 @@ def cost(problem: Problem) -> float:
     return problem.strides * (sample * (1 + 1 / problem.depth_multiplier) / 2 + 2 / problem.depth_multiplier)
 
 
-def prepare(problem: Problem, kernel: Array) -> OverlapSave:
-    """Transforms for `kernel`, shape (K, C, M), finite and in the dtype of a problem that is supported."""
-    return OverlapSave(problem, kernel)
-
-
 class OverlapSave:
-    """Overlap-save with one kernel.
-
-    Parameters
-    ----------
-    problem : Problem
-    kernel : ndarray, shape (K, C, M)
-        Finite, in the problem's dtype.
-    """
+    """Overlap-save with a finite kernel of shape (K, C, M) in the problem's dtype; a :class:`~.problem.Prepared`."""
 
     def __init__(self, problem: Problem, kernel: Array) -> None:
         segment = segment_for(problem.kernel_size, problem.strides)
@@ -107,19 +95,6 @@ class OverlapSave:
         self.spectra = np.ascontiguousarray(spectra, np.result_type(self.work, np.complex64))
 
     def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
-        """Compute the outputs from `start` on, a multiple of `panel`.
-
-        Parameters
-        ----------
-        x : ndarray, shape (B, N, C)
-            Padded steps from `first` on; what lies outside is padding. All steps of all segments begun, unless the
-            recording ends before.
-        first : int
-        out : ndarray, shape (B, n, C, M)
-            Written whole.
-        start : int
-            Index of the first output.
-        """
         problem, dilation = self.problem, self.problem.dilation_rate
         # Steps after those of the last output would only change the bits of the transform.
         stop = (start + out.shape[1] - 1) * problem.strides + problem.effective_kernel_size
@@ -228,6 +203,9 @@ class OverlapSave:
             exact(x[None, left:right, group], first + left, sums, start + begin)
             where = failed[np.arange(begin, end) * strides // cell, some]
             np.copyto(target, sums[0], where=where[..., None])
+
+
+prepare = OverlapSave
 
 
 def _white_noise_passes(gate: Gate, segment: Segment, channels: int) -> Array:

@@ -1,8 +1,11 @@
-"""What an algorithm is to compute, as data."""
+"""What an algorithm is to compute, as data, and what it makes of a kernel."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
+
+from dwconv_cli.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,28 @@ class Problem:
         """Steps from the first tap to the last, both counted: ``(K - 1) * dilation_rate + 1``."""
         return (self.kernel_size - 1) * self.dilation_rate + 1
 
-    @property
-    def strided_and_dilated(self) -> bool:
-        """Both strides and dilation are above 1, which only the direct sum computes."""
-        return self.strides > 1 and self.dilation_rate > 1
+
+class Prepared(Protocol):
+    """A kernel that an algorithm has prepared. Calls do not change it, so several threads may use it at once.
+
+    Attributes
+    ----------
+    panel : int
+        A call must begin at a multiple of so many outputs, counted from the recording's first, and hold whole panels
+        with all their inputs, except at the recording's end.
+    """
+
+    panel: int
+
+    def __call__(self, x: Array, first: int, out: Array, start: int) -> None:
+        """Compute outputs from `start` on.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, C)
+            Padded steps from `first` on. Steps that it does not hold are padding.
+        first : int
+        out : ndarray, shape (B, n, C, M)
+            Written whole.
+        start : int
+        """
