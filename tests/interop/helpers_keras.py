@@ -1,22 +1,25 @@
-"""Models of the Keras that is installed, and what its layers make of data."""
+"""Models of the Keras 3 that is installed, and what its layers make of data. Without it, tests that import this are skipped."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras", reason="Keras is not installed")
+if not keras.__version__.startswith("3."):
+    pytest.skip("these tests are Keras 3's", allow_module_level=True)
 
 Array = np.ndarray[Any, Any]
 
 STEPS = 24
 BACKEND = keras.backend.backend()
 HAS_FLOAT64 = BACKEND != "jax" or os.environ.get("JAX_ENABLE_X64") == "1"
-_ROUNDING = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
+ROUNDING = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 
 
 def shape_of(options: dict[str, Any], channels: int) -> tuple[int, int]:
@@ -39,10 +42,10 @@ def built(options: dict[str, Any], channels: int = 3) -> tuple[Any, Any]:
     return filled(keras.Sequential([keras.Input(shape_of(options, channels)), layer])), layer
 
 
-def saved(model: Any, path: Path) -> Path:
-    """Save a model as the suffix says."""
-    (model.save_weights if path.name.endswith(".weights.h5") else model.save)(path)
-    return path
+def saved(model: Any, name: str) -> str:
+    """The name, under which the model was saved as the suffix says."""
+    (model.save_weights if name.endswith(".weights.h5") else model.save)(name)
+    return name
 
 
 def numbers(tensor: Any) -> Array:
@@ -67,16 +70,21 @@ def layers_of(model: Any, around: str = "") -> Iterator[tuple[str, Any]]:
         yield from layers_of(layer, f"{around}{layer.name}/")
 
 
+def without(config: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """A config without some of its keys."""
+    return {key: value for key, value in config.items() if key not in keys}
+
+
 def plain(config: Any) -> Any:
     """A config as JSON has it."""
     return json.loads(json.dumps(config))
 
 
-def assert_as_keras(found: Array, tensor: Any, units: float = 8, coarse: str | None = None) -> None:
+def assert_as_keras(array: Array, tensor: Any, units: float = 8, coarse: str | None = None) -> None:
     """Hold values, shape and dtype against a tensor, within some units of rounding of the largest value."""
-    wanted = numbers(tensor)
-    assert found.shape == wanted.shape
-    assert found.dtype == wanted.dtype
-    size = float(np.abs(wanted.astype("float64")).max())
-    off = float(np.abs(found.astype("float64") - wanted.astype("float64")).max())
-    assert off <= units * _ROUNDING[coarse or wanted.dtype.name] * size, off / size
+    expected = numbers(tensor)
+    assert array.shape == expected.shape
+    assert array.dtype == expected.dtype
+    size = float(np.abs(expected.astype("float64")).max())
+    off = float(np.abs(array.astype("float64") - expected.astype("float64")).max())
+    assert off <= units * ROUNDING[coarse or expected.dtype.name] * size, off / size

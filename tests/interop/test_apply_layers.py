@@ -10,16 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers_cli import run, save
-
-keras = pytest.importorskip("keras", reason="Keras is not installed")
-if not keras.__version__.startswith("3."):
-    pytest.skip("these models are Keras 3's", allow_module_level=True)
-
-from helpers_keras import (  # noqa: E402 - it imports Keras
+from helpers_keras import (
     HAS_FLOAT64,
     assert_as_keras,
     built,
     filled,
+    keras,
     layers_of,
     numbers,
     plain,
@@ -28,11 +24,6 @@ from helpers_keras import (  # noqa: E402 - it imports Keras
     shape_of,
 )
 
-pytestmark = [
-    # The torch backend converts arrays in a way NumPy 2 warns of.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:You are using a softmax over axis:UserWarning"),
-]
 layers, regularizers, constraints = keras.layers, keras.regularizers, keras.constraints
 
 NAMES_OF_FUNCTIONS = (

@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers_keras import keras
 
 from dwconv_cli.layer.catalogues.activations import ACTIVATIONS
 from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 from dwconv_cli.layer.registry import Choice, Registry
-
-keras = pytest.importorskip("keras")
-# Keras's variables lack the copy keyword that NumPy 2 asks of __array__.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 RECORDED = json.loads((GOLDEN / "catalogues.json").read_text())

@@ -9,18 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers_cli import run
+from helpers_keras import HAS_FLOAT64, assert_as_keras, built, keras, numbers, plain, recording, saved
 
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
 from dwconv_cli.layer.config import from_config, serialized
 from dwconv_cli.layer.spec import LayerSpec
-
-keras = pytest.importorskip("keras", reason="Keras is not installed")
-if not keras.__version__.startswith("3."):
-    pytest.skip("these files are Keras 3's", allow_module_level=True)
-
-from helpers_keras import HAS_FLOAT64, assert_as_keras, built, numbers, plain, recording, saved  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 DTYPES = ["float16", "float32", *(["float64"] if HAS_FLOAT64 else [])]
 # Each file is made from the one before it.

@@ -9,15 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from helpers_cli import run
-
-keras = pytest.importorskip("keras", reason="Keras is not installed")
-if not keras.__version__.startswith("3."):
-    pytest.skip("these files are Keras 3's", allow_module_level=True)
-
-from helpers_keras import built, filled, numbers, saved  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+from helpers_cli import Ran, run
+from helpers_keras import built, filled, keras, numbers, saved
 
 
 @keras.saving.register_keras_serializable("mine")
@@ -62,14 +55,19 @@ class Sub(keras.Model):
         return self.dn(self.block(self.first(x)))
 
 
+pytestmark = pytest.mark.usefixtures("place")
+
 X = np.random.default_rng(7).normal(size=(2, 20, 3)).astype("f4")
 
 
-def listing(place: Path, address: object, *options: object) -> Any:
-    np.save(place / "x.npy", X)
-    return run(
-        "apply", place / "x.npy", "-w", address, "-o", place / "y.npy", "--overwrite", "--json", *options
-    )
+def apply(weights: str) -> Ran:
+    """Filter X; `weights` is an address, and options."""
+    np.save("x.npy", X)
+    return run(f"apply x.npy -o y.npy --overwrite --json -w {weights}")
+
+
+def assert_output(expected: Any, atol: float = 1e-5) -> None:
+    np.testing.assert_allclose(np.load("y.npy"), np.asarray(expected), atol=atol)
 
 
 def functional() -> Any:
@@ -88,173 +86,168 @@ def functional() -> Any:
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
-def test_a_class_of_somebodys_own_is_offered(tmp_path: Path, suffix: str) -> None:
+def test_a_class_of_somebodys_own_is_offered(suffix: str) -> None:
     model = functional()
-    path = saved(model, tmp_path / f"m{suffix}")
+    path = saved(model, f"m{suffix}")
     offer = "my is a MyDW" if suffix != ".weights.h5" else "my is a my_dw"
-    listing(tmp_path, f"{path}::my").failed(3, offer, "take it with --assume-depthwise")
-    listing(tmp_path, f"{path}::none").failed(3, "dense", "blk/conv", offer)
-    typed = ("--padding", "same", "--activation", "relu") if suffix == ".weights.h5" else ()
-    told = listing(tmp_path, f"{path}::my", "--assume-depthwise", *typed).noted("somebody's own")
-    assert ("extra" in told.err) is (suffix != ".weights.h5")
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model.get_layer("my")(X), atol=1e-5)
+    apply(f"{path}::my").failed(3, offer, "take it with --assume-depthwise")
+    apply(f"{path}::none").failed(3, "dense", "blk/conv", offer)
+    typed = "--padding same --activation relu" if suffix == ".weights.h5" else ""
+    noted = apply(f"{path}::my --assume-depthwise {typed}").noted("somebody's own")
+    assert ("extra" in noted.err) is (suffix != ".weights.h5")
+    assert_output(model.get_layer("my")(X))
     # What is Keras's own is read, whatever it is called, and so is a layer inside of somebody's own.
-    typed = ("--padding", "same", "--activation", "tanh") if suffix == ".weights.h5" else ()
-    listing(tmp_path, f"{path}::dense", *typed).noted()
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model.get_layer("dense")(X), atol=1e-5)
-    listing(tmp_path, f"{path}::blk/conv").noted("does not hold")
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model.get_layer("blk").inner(X), atol=1e-5)
-    listing(tmp_path, f"{path}::depthwise_conv1d").failed(3, "no layer of this name")
+    apply(f"{path}::dense {typed.replace('relu', 'tanh')}").noted()
+    assert_output(model.get_layer("dense")(X))
+    apply(f"{path}::blk/conv").noted("does not hold")
+    assert_output(model.get_layer("blk").inner(X))
+    apply(f"{path}::depthwise_conv1d").failed(3, "no layer of this name")
     # Nothing that is there is hidden.
-    shown = run("inspect", path).done().out.decode()
+    shown = run(f"inspect {path}").done().out.decode()
     assert "my (" in shown
     assert "blk/conv" in shown
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
-def test_subclassed_models_have_the_names_that_users_know(tmp_path: Path, suffix: str) -> None:
+def test_subclassed_models_have_the_names_that_users_know(suffix: str) -> None:
     model = Sub(name="sub")
     model(X)
     filled(model)
-    path = saved(model, tmp_path / f"m{suffix}")
+    path = saved(model, f"m{suffix}")
     layers = {"sub_first": model.first, "blk1/conv": model.block.inner, "dense": model.dn}
     for name, layer in layers.items():
-        listing(tmp_path, f"{path}::{name}").noted("does not hold")
-        np.testing.assert_allclose(np.load(tmp_path / "y.npy"), layer(X), atol=1e-5)
-    listing(tmp_path, path).failed(3, "holds 3 layers", *layers)
+        apply(f"{path}::{name}").noted("does not hold")
+        assert_output(layer(X))
+    apply(path).failed(3, "holds 3 layers", *layers)
 
 
-def without_names(path: Path) -> None:
+def without_names(path: str) -> None:
     """Take the names of layers out of a weights file, as Keras 3.0 to 3.5 left them out."""
     with h5py.File(path, "r+") as file:
         file.visititems(lambda _, item: item.attrs.pop("name", None) and None)
 
 
-def test_files_without_names(tmp_path: Path) -> None:
+def test_files_without_names(place: Path) -> None:
     inputs = keras.Input((20, 3))
     one = keras.layers.DepthwiseConv1D(3, name="x")
     two = keras.layers.DepthwiseConv1D(3, name="depthwise_conv1d")
     model = filled(keras.Model(inputs, [one(inputs), two(inputs)]))
-    path = saved(model, tmp_path / "m.weights.h5")
+    path = saved(model, "m.weights.h5")
     without_names(path)
     # The group depthwise_conv1d is that of the layer x.
-    listing(tmp_path, f"{path}::depthwise_conv1d").noted("no names of layers", "may call another layer")
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), one(X), atol=1e-5)
-    listing(tmp_path, f"{path}::x").failed(3, "no names of layers", "layers/depthwise_conv1d_1")
+    apply(f"{path}::depthwise_conv1d").noted("no names of layers", "may call another layer")
+    assert_output(one(X))
+    apply(f"{path}::x").failed(3, "no names of layers", "layers/depthwise_conv1d_1")
     # The model's config brings the names.
-    (tmp_path / "m.json").write_text(model.to_json())
+    (place / "m.json").write_text(model.to_json())
     for name, layer in (("x", one), ("depthwise_conv1d", two)):
-        listing(tmp_path, f"{path}::{name}", "--config", tmp_path / "m.json").done()
-        np.testing.assert_allclose(np.load(tmp_path / "y.npy"), layer(X), atol=1e-5)
+        apply(f"{path}::{name} --config m.json").done()
+        assert_output(layer(X))
 
 
-def test_the_config_of_a_model(tmp_path: Path) -> None:
+def test_the_config_of_a_model(place: Path) -> None:
     model = functional()
-    (tmp_path / "m.json").write_text(model.to_json())
-    path = saved(model, tmp_path / "m.weights.h5")
+    (place / "m.json").write_text(model.to_json())
+    path = saved(model, "m.weights.h5")
     dense = model.get_layer("dense")
-    listing(tmp_path, f"{path}::dense", "--config", tmp_path / "m.json").done()
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), dense(X), atol=1e-5)
-    np.savez(tmp_path / "w.npz", kernel=numbers(dense.kernel), bias=numbers(dense.bias))
+    apply(f"{path}::dense --config m.json").done()
+    assert_output(dense(X))
+    np.savez("w.npz", kernel=numbers(dense.kernel), bias=numbers(dense.bias))
     for config in ("m.json", "m.json::dense"):
-        listing(tmp_path, tmp_path / "w.npz", "--config", tmp_path / config).done()
-        np.testing.assert_allclose(np.load(tmp_path / "y.npy"), dense(X), atol=1e-5)
-    listing(tmp_path, tmp_path / "w.npz", "--config", f"{tmp_path}/m.json::no").failed(3, "name one", "dense")
-    whole = saved(model, tmp_path / "m.keras")
-    listing(tmp_path, f"{whole}::dense", "--config", tmp_path / "m.json").failed(3, "leave out")
+        apply(f"w.npz --config {config}").done()
+        assert_output(dense(X))
+    apply("w.npz --config m.json::no").failed(3, "name one", "dense")
+    whole = saved(model, "m.keras")
+    apply(f"{whole}::dense --config m.json").failed(3, "leave out")
 
 
-def test_folders(tmp_path: Path) -> None:
+def test_folders(place: Path) -> None:
     model, layer = built({"kernel_size": 3, "padding": "same", "name": "a"})
-    (tmp_path / "shards").mkdir()
-    model.save_weights(tmp_path / "shards" / "m.weights.json", max_shard_size=1e-7)
-    keras.saving.save_model(model, tmp_path / "unzipped", zipped=False)
-    listing(tmp_path, tmp_path / "unzipped").done()
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), layer(X), atol=1e-5)
-    listing(tmp_path, tmp_path / "shards", "--padding", "same").noted()
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), layer(X), atol=1e-5)
+    (place / "shards").mkdir()
+    model.save_weights("shards/m.weights.json", max_shard_size=1e-7)
+    keras.saving.save_model(model, "unzipped", zipped=False)
+    apply("unzipped").done()
+    assert_output(layer(X))
+    apply("shards --padding same").noted()
+    assert_output(layer(X))
 
 
-def test_strides_with_dilation_are_computed_as_keras_does(tmp_path: Path) -> None:
+def test_strides_with_dilation_are_computed_as_keras_does(place: Path) -> None:
     options = {"kernel_size": 3, "strides": 2, "dilation_rate": 3, "padding": "same"}
     model, layer = built(options)
-    (tmp_path / "c.json").write_text(json.dumps(layer.get_config()))
-    path = saved(model, tmp_path / "m.keras")
-    bare = saved(model, tmp_path / "m.weights.h5")
-    converted = tmp_path / "w.npz"
-    run("init-weights", "--from", path, "-o", converted, "-q").done()
-    for weights, config in ((path, ()), (bare, ("--config", tmp_path / "c.json")), (converted, ())):
-        listing(tmp_path, weights, *config).noted("strides 2 with dilation_rate 3", "ValueError")
-        np.testing.assert_allclose(np.load(tmp_path / "y.npy"), layer(X), atol=1e-5)
-    listing(tmp_path, bare, "--strides", 2, "--dilation-rate", 3).failed(2, "strides=2 with dilation_rate=3")
-    listing(tmp_path, path, "--strides", 3).failed(2, "strides=3 with dilation_rate=3")
+    (place / "c.json").write_text(json.dumps(layer.get_config()))
+    path = saved(model, "m.keras")
+    bare = saved(model, "m.weights.h5")
+    run(f"init-weights --from {path} -o w2.npz -q").done()
+    for weights in (path, f"{bare} --config c.json", "w2.npz"):
+        apply(weights).noted("strides 2 with dilation_rate 3", "ValueError")
+        assert_output(layer(X))
+    apply(f"{bare} --strides 2 --dilation-rate 3").failed(2, "strides=2 with dilation_rate=3")
+    apply(f"{path} --strides 3").failed(2, "strides=3 with dilation_rate=3")
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
-def test_a_config_that_differs_about_the_bias(tmp_path: Path, use_bias: bool) -> None:
+def test_a_config_that_differs_about_the_bias(place: Path, use_bias: bool) -> None:
     model, layer = built({"kernel_size": 3, "use_bias": not use_bias})
-    (tmp_path / "c.json").write_text(json.dumps({**layer.get_config(), "use_bias": use_bias}))
-    ran = listing(tmp_path, saved(model, tmp_path / "m.weights.h5"), "--config", tmp_path / "c.json")
+    (place / "c.json").write_text(json.dumps({**layer.get_config(), "use_bias": use_bias}))
+    ran = apply(f"{saved(model, 'm.weights.h5')} --config c.json")
     if use_bias:
         ran.failed(2, "a bias is asked for")
     else:
         ran.noted("left out, as asked")
-        wanted = np.asarray(layer(X)) - numbers(layer.bias)
-        np.testing.assert_allclose(np.load(tmp_path / "y.npy"), wanted, atol=1e-5)
+        assert_output(np.asarray(layer(X)) - numbers(layer.bias))
 
 
-def test_two_files_of_weights_are_refused(tmp_path: Path) -> None:
-    listing(tmp_path, "a.keras", "-w", "b.keras").failed(2, "--weights stands 2 times")
+def test_two_files_of_weights_are_refused() -> None:
+    apply("a.keras -w b.keras").failed(2, "--weights stands 2 times")
 
 
-def test_a_map_of_policies(tmp_path: Path) -> None:
+def test_a_map_of_policies() -> None:
     chosen = keras.dtype_policies.DTypePolicyMap("float16", {"other": keras.DTypePolicy("float32")})
     model, layer = built({"kernel_size": 3, "dtype": chosen, "name": "a"})
-    listing(tmp_path, saved(model, tmp_path / "m.keras")).done()
-    found = np.load(tmp_path / "y.npy")
-    assert found.dtype == "float16"
-    np.testing.assert_allclose(found, numbers(layer(X)), atol=1e-2)
+    apply(saved(model, "m.keras")).done()
+    assert np.load("y.npy").dtype == "float16"
+    assert_output(numbers(layer(X)), atol=1e-2)
 
 
-def test_a_map_of_policies_with_a_regular_expression(tmp_path: Path) -> None:
+def test_a_map_of_policies_with_a_regular_expression() -> None:
     chosen = keras.dtype_policies.DTypePolicyMap("float16", {"o.*r": keras.DTypePolicy("float32")})
     model, layer = built({"kernel_size": 3, "dtype": chosen, "name": "a"})
-    path = saved(model, tmp_path / "m.keras")
-    listing(tmp_path, path).noted("'o.*r'", "not evaluated", "its default counts, float16")
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), numbers(layer(X)), atol=1e-2)
-    assert (
-        b"a: regular expressions in the map of dtype policies are not evaluated" in run("inspect", path).out
-    )
+    path = saved(model, "m.keras")
+    apply(path).noted("'o.*r'", "not evaluated", "its default counts, float16")
+    assert_output(numbers(layer(X)), atol=1e-2)
+    noted = b"a: regular expressions in the map of dtype policies are not evaluated"
+    assert noted in run(f"inspect {path}").out
 
 
-def test_what_keras_needs_is_kept(tmp_path: Path) -> None:
+def test_what_keras_needs_is_kept() -> None:
     model, layer = built({"kernel_size": 3, "trainable": False, "padding": "same"})
-    path = saved(model, tmp_path / "m.keras")
-    for name in ("n.keras", "w.npz", "o.keras"):
-        run("init-weights", "--from", path, "-o", tmp_path / name, "-q").done()
-        path = tmp_path / name
+    path = saved(model, "m.keras")
+    for name in ("n.keras", "n.npz", "o.keras"):
+        run(f"init-weights --from {path} -o {name} -q").done()
+        path = name
     (again,) = keras.saving.load_model(path).layers
     assert again.trainable is False
     np.testing.assert_array_equal(numbers(again.kernel), numbers(layer.kernel))
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.weights.h5"])
-def test_a_name_that_keras_refuses(tmp_path: Path, name: str) -> None:
+def test_a_name_that_keras_refuses(place: Path, name: str) -> None:
     config = {"kernel_size": [3], "name": "block/conv"}
-    (tmp_path / "c.json").write_text(json.dumps(config))
-    made = run("init-weights", "--config", tmp_path / "c.json", "--channels", 3, "-o", tmp_path / name)
-    assert made.code == 0
-    assert "called block_conv" in made.err
+    (place / "c.json").write_text(json.dumps(config))
+    ran = run(f"init-weights --config c.json --channels 3 -o {name}")
+    assert ran.code == 0
+    assert "called block_conv" in ran.err
     if name == "m.keras":
-        (layer,) = keras.saving.load_model(tmp_path / name).layers
+        (layer,) = keras.saving.load_model(name).layers
         assert layer.name == "block_conv"
 
 
-def test_numbers_that_old_versions_wrote_as_strings(tmp_path: Path) -> None:
+def test_numbers_that_old_versions_wrote_as_strings(place: Path) -> None:
     model, layer = built({"kernel_size": 3, "activation": keras.layers.ReLU(max_value=1.5, threshold=0.5)})
     config = json.loads(json.dumps(layer.get_config()))
     inner = config["activation"]["config"]
     inner.update({key: str(inner[key]) for key in ("max_value", "threshold", "negative_slope")})
-    (tmp_path / "c.json").write_text(json.dumps(config))
-    listing(tmp_path, saved(model, tmp_path / "m.weights.h5"), "--config", tmp_path / "c.json").done()
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), layer(X), atol=1e-5)
+    (place / "c.json").write_text(json.dumps(config))
+    apply(f"{saved(model, 'm.weights.h5')} --config c.json").done()
+    assert_output(layer(X))

@@ -8,16 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers_keras import keras
 
 from dwconv_cli.weights.keras_files import read_layers
 from dwconv_cli.weights.keras_files.write import write_keras, write_weights_h5
-
-keras = pytest.importorskip("keras", reason="Keras 3 is not installed")
-if not keras.__version__.startswith("3."):
-    pytest.skip("these files are held against Keras 3", allow_module_level=True)
-
-# The torch backend converts arrays in a way NumPy 2 warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 LAYERS: list[dict[str, Any]] = [
     {"kernel_size": 3},

@@ -6,16 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers_keras import assert_as_keras, keras, numbers
 
 import dwconv_cli
-
-keras = pytest.importorskip("keras", reason="Keras is not installed")
-if not keras.__version__.startswith("3."):
-    pytest.skip("keras.ops is Keras 3's", allow_module_level=True)
-
-from helpers_keras import assert_as_keras, numbers  # noqa: E402 - it imports Keras
-
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 # Options, input shape, output shape by the formulas of Keras's documentation.
 TABLE: list[tuple[dict[str, Any], tuple[int, ...], tuple[int, ...]]] = [
