@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers_cli import run, save
 
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 if not keras.__version__.startswith("3."):
@@ -53,6 +55,14 @@ def numbers(tensor: Any) -> Array:
     if keras.backend.standardize_dtype(tensor.dtype) == "bfloat16":
         tensor = keras.ops.cast(tensor, "float32")
     return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+def applied(x: Array, weights: str) -> Array:
+    """`x` filtered by the command line, which must have nothing to say; `weights` is an address, and options."""
+    save(Path("x.npy"), x)
+    run(f"apply x.npy -o y.npy --overwrite -q -w {weights}").done()
+    y: Array = np.load("y.npy")
+    return y
 
 
 def recording(layer: Any, batch: int = 2, seed: int = 1, dtype: str = "float32") -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from helpers_cli import run, save
 from helpers_keras import (
     HAS_FLOAT64,
+    applied,
     assert_as_keras,
     built,
     filled,
@@ -24,6 +26,7 @@ from helpers_keras import (
     shape_of,
 )
 
+pytestmark = pytest.mark.usefixtures("place")
 layers, regularizers, constraints = keras.layers, keras.regularizers, keras.constraints
 
 NAMES_OF_FUNCTIONS = (
@@ -80,37 +83,30 @@ NAMES = [", ".join(f"{k}={v}" for k, v in row.items() if "object" not in str(v))
 TYPED = {"mixed_float16": "float16", "mixed_bfloat16": "float32", "bfloat16": "float32"}
 
 
-def applied(place: Path, x: np.ndarray[Any, Any], *arguments: object) -> np.ndarray[Any, Any]:
-    """Run the command, which must have nothing to say."""
-    source = save(place / "x.npy", x)
-    run("apply", source, "-o", place / "y.npy", "--overwrite", "-q", *arguments).done()
-    found: np.ndarray[Any, Any] = np.load(place / "y.npy")
-    return found
-
-
-def typed(config: dict[str, Any], policy: str) -> list[object]:
+def typed(config: dict[str, Any], policy: str) -> str:
     """What a file of weights alone does not say."""
-    return [
-        *("--strides", config["strides"][0], "--dilation-rate", config["dilation_rate"][0]),
-        *("--padding", config["padding"], "--data-format", config["data_format"]),
-        *("--activation", config["activation"], "--dtype", TYPED.get(policy, policy)),
-    ]
+    keys = ("padding", "data_format", "activation")
+    options = {key: config[key] for key in keys} | {
+        key: config[key][0] for key in ("strides", "dilation_rate")
+    }
+    options["dtype"] = TYPED.get(policy, policy)
+    return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in options.items())
 
 
 @pytest.mark.parametrize("options", LAYERS, ids=NAMES)
-def test_one_layer(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_one_layer(options: dict[str, Any]) -> None:
     model, layer = built(options)
     policy = layer.dtype_policy.name
     wide = "float32" if policy in ("float16", "mixed_float16") else "float64"
     for dtype in ("float32", wide):
         x = recording(layer, dtype=dtype)
-        wanted = layer(x)
+        expected = layer(x)
         for suffix in SUFFIXES:
-            path = saved(model, tmp_path / f"m{suffix}")
-            more = typed(plain(layer.get_config()), policy) if suffix == ".weights.h5" else []
+            path = saved(model, f"m{suffix}")
+            more = typed(plain(layer.get_config()), policy) if suffix == ".weights.h5" else ""
             for name in ("", f"::{layer.name}"):
-                found = applied(tmp_path, x, "-w", f"{path}{name}", *more)
-                assert_as_keras(found, wanted, coarse="bfloat16" if "bfloat16" in policy else None)
+                y = applied(x, f"{shlex.quote(path + name)} {more}")
+                assert_as_keras(y, expected, coarse="bfloat16" if "bfloat16" in policy else None)
 
 
 # Whose axis is another in the other layout, and one that has none.
@@ -118,7 +114,7 @@ BY_AXIS = ("glu", "log_softmax", "softmax", "sparsemax", "Softmax", "gelu")
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_every_activation(tmp_path: Path, data_format: str) -> None:
+def test_every_activation(data_format: str) -> None:
     options = {"kernel_size": 3, "depth_multiplier": 2, "padding": "same", "data_format": data_format}
     inputs = keras.Input(shape_of(options, 4))
     chosen = dict(zip(FUNCTIONS, FUNCTIONS, strict=True)) | {key: make() for key, make in OBJECTS.items()}
@@ -131,26 +127,24 @@ def test_every_activation(tmp_path: Path, data_format: str) -> None:
     model = filled(keras.Model(inputs, [conv(inputs) for conv in convs]))
     x = recording(convs[0])
     for suffix in (".keras", ".h5"):
-        path = saved(model, tmp_path / f"m{suffix}")
+        path = saved(model, f"m{suffix}")
         for name, conv in zip(chosen, convs, strict=True):
             if suffix == ".keras" or name in OBJECTS:
-                found = applied(tmp_path, x, "-w", f"{path}::{conv.name}")
                 # The sums that the softmaxes' exponents take up differ in their last bits.
-                assert_as_keras(found, conv(x), units=16)
-    target = ("-o", tmp_path / "z.npy")
-    run("apply", "x.npy", "-w", path, *target).failed(3, f"holds {len(convs)} layers", "a0, a1, ")
+                assert_as_keras(applied(x, f"{path}::{conv.name}"), conv(x), units=16)
+    run(f"apply x.npy -w {path} -o z.npy").failed(3, f"holds {len(convs)} layers", "a0, a1, ")
 
 
 @pytest.mark.parametrize("key", OBJECTS)
 @pytest.mark.parametrize("policy", ["float32", "float16", "mixed_float16", "float64"])
-def test_an_activation_layer_has_the_last_word_on_the_dtype(tmp_path: Path, key: str, policy: str) -> None:
+def test_an_activation_layer_has_the_last_word_on_the_dtype(key: str, policy: str) -> None:
     if policy == "float64" and not HAS_FLOAT64:
         pytest.skip("no float64 on this backend")
     model, layer = built({"kernel_size": 3, "activation": OBJECTS[key](), "dtype": policy})
     x = recording(layer)
     for suffix in (".keras", ".h5"):
-        found = applied(tmp_path, x, "-w", saved(model, tmp_path / f"m{suffix}"))
-        assert_as_keras(found, layer(x), coarse="float16" if "16" in policy else "float32")
+        y = applied(x, saved(model, f"m{suffix}"))
+        assert_as_keras(y, layer(x), coarse="float16" if "16" in policy else "float32")
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -179,33 +173,22 @@ def nested() -> Any:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_models_in_models(tmp_path: Path, suffix: str) -> None:
+def test_models_in_models(suffix: str) -> None:
     model = nested()
-    path = saved(model, tmp_path / f"m{suffix}")
-    found = dict(layers_of(model))
-    assert sorted(found) == ["one/conv", "shared", "spread/timed", "two/middle/conv"]
-    for name, layer in found.items():
+    path = saved(model, f"m{suffix}")
+    by_path = dict(layers_of(model))
+    assert sorted(by_path) == ["one/conv", "shared", "spread/timed", "two/middle/conv"]
+    for name, layer in by_path.items():
         x = recording(layer)
-        assert_as_keras(applied(tmp_path, x, "-w", f"{path}::{name}", *same(layer, suffix)), layer(x))
-    x = recording(found["shared"])
-    save(tmp_path / "x.npy", x)
-    target = ("-o", tmp_path / "z.npy")
-    run("apply", tmp_path / "x.npy", "-w", f"{path}::conv", *target).failed(
-        3, "holds 2 layers", "one/conv", "two/middle/conv"
-    )
-    run("apply", tmp_path / "x.npy", "-w", f"{path}::convv", *target).failed(
-        3, "no layer of this name", "shared"
-    )
-    assert not (tmp_path / "z.npy").exists()
-
-
-def same(layer: Any, suffix: str) -> list[object]:
-    """Options for a file of weights alone."""
-    return ["--padding", layer.padding] if suffix == ".weights.h5" else []
+        more = f"--padding {layer.padding}" if suffix == ".weights.h5" else ""
+        assert_as_keras(applied(x, f"{path}::{name} {more}"), layer(x))
+    run(f"apply x.npy -w {path}::conv -o z.npy").failed(3, "holds 2 layers", "one/conv", "two/middle/conv")
+    run(f"apply x.npy -w {path}::convv -o z.npy").failed(3, "no layer of this name", "shared")
+    assert not Path("z.npy").exists()
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_subclassed_model(tmp_path: Path, bias: bool) -> None:
+def test_a_subclassed_model(bias: bool) -> None:
     class Own(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
@@ -218,37 +201,34 @@ def test_a_subclassed_model(tmp_path: Path, bias: bool) -> None:
     model = Own()
     model(np.zeros((1, 24, 3), "float32"))
     filled(model)
-    path = saved(model, tmp_path / "m.weights.h5")
+    path = saved(model, "m.weights.h5")
     x = recording(model.first)
     for name in ("", "::left"):
-        assert_as_keras(applied(tmp_path, x, "-w", f"{path}{name}"), model.first(x))
-    noted = run("apply", tmp_path / "x.npy", "-w", path, "-o", tmp_path / "z.npy", "--json").reports[0][
-        "notes"
-    ]
-    assert [note for note in noted if "taken for a DepthwiseConv1D" in note] == (
+        assert_as_keras(applied(x, f"{path}{name}"), model.first(x))
+    (report,) = run(f"apply x.npy -w {path} -o z.npy --json").reports
+    assert [note for note in report["notes"] if "taken for a DepthwiseConv1D" in note] == (
         [] if bias else ["left is taken for a DepthwiseConv1D; nothing in the file tells it from a Conv1D"]
     )
 
 
 @pytest.mark.parametrize("form", ["serialized", "config"])
 @pytest.mark.parametrize("options", LAYERS, ids=NAMES)
-def test_a_config_beside_weights(tmp_path: Path, form: str, options: dict[str, Any]) -> None:
+def test_a_config_beside_weights(form: str, options: dict[str, Any]) -> None:
     model, layer = built(options)
     config = keras.layers.serialize(layer) if form == "serialized" else layer.get_config()
-    (tmp_path / "layer.json").write_text(json.dumps(config))
-    path = saved(model, tmp_path / "m.weights.h5")
+    Path("layer.json").write_text(json.dumps(config))
     x = recording(layer)
-    found = applied(tmp_path, x, "-w", path, "--config", tmp_path / "layer.json")
-    assert_as_keras(found, layer(x), coarse="bfloat16" if "bfloat16" in layer.dtype_policy.name else None)
+    y = applied(x, f"{saved(model, 'm.weights.h5')} --config layer.json")
+    assert_as_keras(y, layer(x), coarse="bfloat16" if "bfloat16" in layer.dtype_policy.name else None)
 
 
-def test_options_override_and_say_so(tmp_path: Path) -> None:
+def test_options_override_and_say_so() -> None:
     model, _ = built({"kernel_size": 3, "activation": "tanh", "padding": "same", "name": "a"})
-    path = saved(model, tmp_path / "m.keras")
-    x = save(tmp_path / "x.npy", recording(model.layers[0]))
-    asked = ("-w", path, "--padding", "valid", "--activation", "tanh", "--dtype", "float64", "--no-bias")
-    ran = run("apply", x, *asked, "-o", tmp_path / "y.npy", "--report", tmp_path / "r.json")
-    report = json.loads((tmp_path / "r.json").read_text())
+    path = saved(model, "m.keras")
+    save(Path("x.npy"), recording(model.layers[0]))
+    options = "--padding valid --activation tanh --dtype float64 --no-bias"
+    ran = run(f"apply x.npy -w {path} {options} -o y.npy --report r.json")
+    report = json.loads(Path("r.json").read_text())
     assert (ran.code, report["layer"]["padding"], report["output"]["dtype"]) == (0, "valid", "float64")
     assert sorted(report["notes"]) == sorted(
         [
@@ -261,41 +241,37 @@ def test_options_override_and_say_so(tmp_path: Path) -> None:
         assert note.split(" in ")[0] in ran.err.replace("\n", " ")
 
 
-def test_an_activation_of_somebodys_own_can_be_overridden(tmp_path: Path) -> None:
+def test_an_activation_of_somebodys_own_can_be_overridden() -> None:
     @keras.saving.register_keras_serializable(package="tests")
     def cube(x: Any) -> Any:
         return x**3
 
     model, layer = built({"kernel_size": 3, "activation": cube})
-    path = saved(model, tmp_path / "m.keras")
+    path = saved(model, "m.keras")
     x = recording(layer)
-    source = save(tmp_path / "x.npy", x)
-    run("apply", source, "-w", path, "-o", tmp_path / "y.npy").failed(2, "cube", "custom object")
-    y = applied(tmp_path, x, "-w", path, "--activation", "linear")
+    y = applied(x, f"{path} --activation linear")
     assert_as_keras(y**3, layer(x))
+    run(f"apply x.npy -w {path} -o z.npy").failed(2, "cube", "custom object")
 
 
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("kind", ["l1", "l2", "l1_l2"])
-def test_penalties(tmp_path: Path, batch: int, kind: str) -> None:
+def test_penalties(batch: int, kind: str) -> None:
     make = {"l1": regularizers.L1(0.3), "l2": regularizers.L2(0.2), "l1_l2": regularizers.L1L2(0.1, 0.4)}[
         kind
     ]
     for key in ("depthwise", "bias", "activity"):
         model, layer = built({"kernel_size": 4, "depth_multiplier": 2, f"{key}_regularizer": make})
-        path = saved(model, tmp_path / "m.keras")
+        path = saved(model, "m.keras")
         x = recording(layer, batch)
         layer(x)
-        (wanted,) = (float(numbers(loss)) for loss in layer.losses)
-        source = save(tmp_path / "x.npy", x)
-        ran = run("apply", source, "-w", path, "-o", tmp_path / "y.npy", "--overwrite", "--json")
+        (expected,) = (float(numbers(loss)) for loss in layer.losses)
+        save(Path("x.npy"), x)
+        ran = run(f"apply x.npy -w {path} -o y.npy --overwrite --json")
         losses = ran.reports[0]["losses"]
-        assert losses == {
-            **dict.fromkeys(("depthwise", "bias", "activity"), 0.0),
-            key: losses[key],
-            "total": losses[key],
-        }
-        assert losses[key] == pytest.approx(wanted, rel=2e-6)
+        none = dict.fromkeys(("depthwise", "bias", "activity"), 0.0)
+        assert losses == {**none, key: losses[key], "total": losses[key]}
+        assert losses[key] == pytest.approx(expected, rel=2e-6)
 
 
 CONSTRAINTS = {
@@ -309,24 +285,23 @@ CONSTRAINTS = {
 
 
 @pytest.mark.parametrize("text", CONSTRAINTS)
-def test_projections(tmp_path: Path, text: str) -> None:
+def test_projections(text: str) -> None:
     theirs = CONSTRAINTS[text]()
     model, layer = built({"kernel_size": 4, "depth_multiplier": 2, "depthwise_constraint": theirs})
-    path = saved(model, tmp_path / "m.keras")
+    path = saved(model, "m.keras")
     kernel = keras.ops.convert_to_tensor(layer.kernel)
 
-    def projected(*arguments: object) -> Any:
-        run("init-weights", "-o", tmp_path / "w.npz", "--overwrite", "-q", *arguments).done()
-        return np.load(tmp_path / "w.npz")["kernel"]
+    def projected(*more: str) -> Any:
+        run(f"init-weights --from {path} -o w.npz --overwrite -q", *more).done()
+        return np.load("w.npz")["kernel"]
 
     # Training met the constraint that the file has; nothing is projected again unless it is asked for.
-    np.testing.assert_array_equal(projected("--from", path), np.asarray(keras.ops.convert_to_numpy(kernel)))
-    assert_as_keras(projected("--from", path, "--depthwise-constraint", text), theirs(kernel), units=4)
-    config = keras.layers.serialize(layer)
-    (tmp_path / "layer.json").write_text(json.dumps(config))
-    assert_as_keras(projected("--from", path, "--config", tmp_path / "layer.json"), theirs(kernel), units=4)
+    np.testing.assert_array_equal(projected(), numbers(kernel))
+    assert_as_keras(projected("--depthwise-constraint", text), theirs(kernel), units=4)
+    Path("layer.json").write_text(json.dumps(keras.layers.serialize(layer)))
+    assert_as_keras(projected("--config", "layer.json"), theirs(kernel), units=4)
     x = recording(layer)
-    assert_as_keras(applied(tmp_path, x, "-w", path), layer(x))
-    y = applied(tmp_path, x, "-w", path, "--depthwise-constraint", text)
+    assert_as_keras(applied(x, path), layer(x))
+    y = applied(x, f"{path} --depthwise-constraint {shlex.quote(text)}")
     layer.kernel.assign(theirs(kernel))
     assert_as_keras(y, layer(x))

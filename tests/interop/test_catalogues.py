@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers_keras import keras
+from checks import recorded
+from helpers_keras import keras, plain
 
 from dwconv_cli.layer.catalogues.activations import ACTIVATIONS
 from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
@@ -16,8 +15,7 @@ from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 from dwconv_cli.layer.registry import Choice, Registry
 
-GOLDEN = Path(__file__).resolve().parent.parent / "golden"
-RECORDED = json.loads((GOLDEN / "catalogues.json").read_text())
+RECORDED = recorded("catalogues")[0]
 OBJECTS = [
     (registry, module, registry.choose(entry["name"], entry["arguments"]))
     for registry, module in (
@@ -40,9 +38,9 @@ def in_keras(choice: Choice) -> bool:
 
 @pytest.mark.parametrize(("registry", "module", "choice"), OBJECTS, ids=[str(row[2]) for row in OBJECTS])
 def test_keras_opens_our_config(registry: Registry[Any], module: str, choice: Choice) -> None:
-    config = json.loads(json.dumps(registry.to_config(choice)))
+    config = plain(registry.to_config(choice))
     theirs = getattr(keras, module).deserialize(config)
-    again = registry.from_config(json.loads(json.dumps(getattr(keras, module).serialize(theirs))))
+    again = registry.from_config(plain(getattr(keras, module).serialize(theirs)))
     assert again.name == choice.name
     assert [key for key, _ in again.arguments] == [key for key, _ in choice.arguments] or choice.name == "l1"
     written: Any = registry.to_config(again)
@@ -55,7 +53,7 @@ def test_keras_opens_our_config(registry: Registry[Any], module: str, choice: Ch
 
 @pytest.mark.parametrize("choice", FUNCTIONS, ids=str)
 def test_activation_in_a_layer(choice: Choice) -> None:
-    config = json.loads(json.dumps(ACTIVATIONS.to_config(choice)))
+    config = plain(ACTIVATIONS.to_config(choice))
     known = in_keras(choice)
     assert ACTIVATIONS.in_keras(choice) == known
     layer = keras.layers.DepthwiseConv1D(3, depth_multiplier=2)
@@ -73,4 +71,4 @@ def test_activation_in_a_layer(choice: Choice) -> None:
     before = np.ascontiguousarray(keras.ops.convert_to_numpy(layer(x)))
     after = keras.ops.convert_to_numpy(activated(x))
     np.testing.assert_allclose(ACTIVATIONS.function(choice)(before), after, rtol=2e-5, atol=2e-6)
-    assert ACTIVATIONS.from_config(json.loads(json.dumps(activated.get_config()["activation"]))) == choice
+    assert ACTIVATIONS.from_config(plain(activated.get_config()["activation"])) == choice

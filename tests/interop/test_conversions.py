@@ -8,63 +8,73 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checks import assert_same_bits
 from helpers_cli import run
-from helpers_keras import HAS_FLOAT64, assert_as_keras, built, keras, numbers, plain, recording, saved
+from helpers_keras import (
+    HAS_FLOAT64,
+    assert_as_keras,
+    built,
+    keras,
+    numbers,
+    plain,
+    recording,
+    saved,
+    without,
+)
 
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
 from dwconv_cli.layer.config import from_config, serialized
 from dwconv_cli.layer.spec import LayerSpec
+
+pytestmark = pytest.mark.usefixtures("place")
 
 DTYPES = ["float16", "float32", *(["float64"] if HAS_FLOAT64 else [])]
 # Each file is made from the one before it.
 CHAIN = ("b.h5", "c.keras", "d.weights.h5", "e.npz", "f.keras", "g.hdf5", "h.weights.h5", "i.npz")
 
 
-def converted(source: object, target: Path, *arguments: object) -> Path:
+def converted(source: str, target: str, more: str = "") -> str:
     """Run the command, which must have nothing to say."""
-    run("init-weights", "--from", source, "-o", target, "-q", *arguments).done()
+    run(f"init-weights --from {source} -o {target} -q {more}").done()
     return target
 
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_no_bit_is_lost(tmp_path: Path, dtype: str, bias: bool) -> None:
+def test_no_bit_is_lost(dtype: str, bias: bool) -> None:
     rng = np.random.default_rng(5)
     arrays = {"kernel": rng.normal(size=(5, 4, 3)).astype(dtype)}
     if bias:
         arrays["bias"] = rng.normal(size=12).astype(dtype)
-    np.savez(tmp_path / "a.npz", **arrays)
-    path = tmp_path / "a.npz"
+    np.savez("a.npz", **arrays)
+    path = "a.npz"
     for name in (*CHAIN, *(() if bias else ("j.npy", "k.keras", "l.npz"))):
-        path = converted(path, tmp_path / name)
-        if name.endswith(".keras"):
+        path = converted(path, name)
+        if path.endswith(".keras"):
             (layer,) = keras.saving.load_model(path).layers
-        elif name.endswith(".weights.h5"):
+        elif path.endswith(".weights.h5"):
             model, layer = built(
                 {"kernel_size": 5, "depth_multiplier": 3, "use_bias": bias, "dtype": dtype}, 4
             )
             model.load_weights(path)
         else:
             continue
-        for key, wanted in arrays.items():
-            found = numbers(getattr(layer, key))
-            assert found.dtype == wanted.dtype
-            np.testing.assert_array_equal(found, wanted)
+        for key, array in arrays.items():
+            assert_same_bits(numbers(getattr(layer, key)), array)
     with np.load(path) as last:
         assert set(last) == set(arrays)
-        for key, wanted in arrays.items():
-            assert last[key].dtype == wanted.dtype
-            np.testing.assert_array_equal(last[key], wanted)
+        for key, array in arrays.items():
+            assert_same_bits(last[key], array)
 
 
-def test_the_layout_of_torch_and_back(tmp_path: Path) -> None:
+def test_the_layout_of_torch_and_back() -> None:
     model, layer = built({"kernel_size": 5, "depth_multiplier": 3}, 4)
-    path = saved(model, tmp_path / "m.keras")
+    path = saved(model, "m.keras")
     kernel = numbers(layer.kernel)
-    there = converted(path, tmp_path / "t.npz", "--output-layout", "torch")
-    with np.load(there) as found:
-        np.testing.assert_array_equal(found["kernel"], kernel.transpose(1, 2, 0).reshape(12, 1, 5))
-    back = converted(there, tmp_path / "b.keras", "--kernel-layout", "torch", "--channels", 4)
+    there = converted(path, "t.npz", "--output-layout torch")
+    with np.load(there) as arrays:
+        np.testing.assert_array_equal(arrays["kernel"], kernel.transpose(1, 2, 0).reshape(12, 1, 5))
+    back = converted(there, "b.keras", "--kernel-layout torch --channels 4")
     (again,) = keras.saving.load_model(back).layers
     np.testing.assert_array_equal(numbers(again.kernel), kernel)
     np.testing.assert_array_equal(numbers(again.bias), numbers(layer.bias))
@@ -82,7 +92,7 @@ POLICIES = [
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_layer_out_of_a_model(tmp_path: Path, policy: str, suffix: str) -> None:
+def test_a_layer_out_of_a_model(policy: str, suffix: str) -> None:
     options = {
         "kernel_size": 3,
         "strides": 2,
@@ -94,15 +104,11 @@ def test_a_layer_out_of_a_model(tmp_path: Path, policy: str, suffix: str) -> Non
         "depth_multiplier": 2,
     }
     model, layer = built(options)
-    path = saved(model, tmp_path / f"m{suffix}")
-    opened = keras.saving.load_model(converted(path, tmp_path / "n.keras"))
+    opened = keras.saving.load_model(converted(saved(model, f"m{suffix}"), "n.keras"))
     (again,) = opened.layers
     for key in ("kernel", "bias"):
         np.testing.assert_array_equal(numbers(getattr(again, key)), numbers(getattr(layer, key)))
-    ours, theirs = again.get_config(), layer.get_config()
-    assert {k: v for k, v in ours.items() if k != "dtype"} == {
-        k: v for k, v in theirs.items() if k != "dtype"
-    }
+    assert without(again.get_config(), "dtype") == without(layer.get_config(), "dtype")
     x = recording(layer)
     if "bfloat16" in policy:  # computed in float32, which takes no rounding away
         assert_as_keras(numbers(again(x)), keras.ops.cast(layer(x), "float32"), coarse="bfloat16")
@@ -116,16 +122,16 @@ def test_a_layer_out_of_a_model(tmp_path: Path, policy: str, suffix: str) -> Non
 
 @pytest.mark.parametrize("design", ["firwin(cutoff=5, fs=50)", "savgol(polyorder=2)", "moving_average"])
 @pytest.mark.parametrize("name", ["w.keras", "w.weights.h5"])
-def test_designs_that_keras_does_not_know(tmp_path: Path, name: str, design: str) -> None:
-    options = ("--kernel-size", 9, "--channels", 3, "--depthwise-initializer", design)
-    run("init-weights", "-o", tmp_path / name, *options, "-q").done()
+def test_designs_that_keras_does_not_know(name: str, design: str) -> None:
+    line = f"init-weights -o {name} --kernel-size 9 --channels 3 -q"
+    run(line, "--depthwise-initializer", design).done()
     if name.endswith(".keras"):
-        (layer,) = keras.saving.load_model(tmp_path / name).layers
+        (layer,) = keras.saving.load_model(name).layers
     else:
         model, layer = built({"kernel_size": 9})
-        model.load_weights(tmp_path / name)
-    wanted = INITIALIZERS.function(INITIALIZERS.parse(design))((9, 3, 1), "float32")
-    np.testing.assert_array_equal(numbers(layer.kernel), wanted)
+        model.load_weights(name)
+    taps = INITIALIZERS.function(INITIALIZERS.parse(design))((9, 3, 1), "float32")
+    np.testing.assert_array_equal(numbers(layer.kernel), taps)
 
 
 SPECS = [
@@ -164,30 +170,21 @@ def test_keras_makes_the_layer_of_our_config(spec: LayerSpec) -> None:
     )
 
 
-def test_configs_in_answers(tmp_path: Path) -> None:
+def test_configs_in_answers() -> None:
     model, layer = built({"kernel_size": 3, "activation": "tanh", "dtype": "mixed_bfloat16", "name": "a"})
-    path = saved(model, tmp_path / "m.keras")
-    np.save(tmp_path / "x.npy", recording(layer))
-    shown = run("inspect", path, "--json").reports[0]["layers"][0]["config"]
+    path = saved(model, "m.keras")
+    np.save("x.npy", recording(layer))
+    shown = run(f"inspect {path} --json").reports[0]["layers"][0]["config"]
     assert keras.layers.DepthwiseConv1D.from_config(shown).get_config() == layer.get_config()
-    (tmp_path / "shown.json").write_text(json.dumps(shown))
-    for ran in (
-        run("apply", tmp_path / "x.npy", "-w", path, "-o", tmp_path / "y.npy", "--json"),
-        run("inspect", tmp_path / "x.npy", "-w", path, "--json"),
-        run("inspect", f"{path}::a", "--json"),
-        run("init-weights", "--from", path, "-o", tmp_path / "w.npz", "--json"),
-        run(
-            "init-weights",
-            "--config",
-            tmp_path / "shown.json",
-            "--channels",
-            3,
-            "-o",
-            tmp_path / "v.npz",
-            "--json",
-        ),
+    Path("shown.json").write_text(json.dumps(shown))
+    for line in (
+        f"apply x.npy -w {path} -o y.npy",
+        f"inspect x.npy -w {path}",
+        f"inspect {path}::a",
+        f"init-weights --from {path} -o v.npz",
+        "init-weights --config shown.json --channels 3 -o u.npz",
     ):
-        config: dict[str, Any] = ran.reports[0]["layer"]
+        config: dict[str, Any] = run(f"{line} --json").reports[0]["layer"]
         again = keras.layers.DepthwiseConv1D.from_config(config).get_config()
-        wanted = {**layer.get_config(), "dtype": again["dtype"]}
-        assert (again, config["dtype"]) == (wanted, "float32")
+        assert again == {**layer.get_config(), "dtype": again["dtype"]}
+        assert config["dtype"] == "float32"

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,42 +86,25 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray[Any,
         return dict(found)
 
 
+@pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("text", INITIALIZERS)
-def test_draws(tmp_path: Path, drawn: dict[str, np.ndarray[Any, Any]], text: str) -> None:
-    wanted = {key: array for key, array in drawn.items() if key.startswith(f"{text}|")}
-    assert len(wanted) >= len(SEEDS)
-    for key, array in wanted.items():
+def test_draws(drawn: dict[str, np.ndarray[Any, Any]], text: str) -> None:
+    expected = {key: array for key, array in drawn.items() if key.startswith(f"{text}|")}
+    assert len(expected) >= len(SEEDS)
+    for key, array in expected.items():
         _, seed, shape = key.split("|")
         size, channels, multiplier = json.loads(shape)
-        run(
-            *(
-                "init-weights",
-                "-o",
-                tmp_path / "w.npz",
-                "--overwrite",
-                "-q",
-                "--seed",
-                seed,
-                "--kernel-size",
-                size,
-            ),
-            *("--channels", channels, "--depth-multiplier", multiplier, "--depthwise-initializer", text),
-        ).done()
-        with np.load(tmp_path / "w.npz") as made:
+        line = f"init-weights -o w.npz --overwrite -q --kernel-size {size} --channels {channels}"
+        more = f"--depth-multiplier {multiplier} --seed {seed} --depthwise-initializer"
+        run(f"{line} {more}", text).done()
+        with np.load("w.npz") as made:
             assert (made["kernel"].dtype, made["bias"].any()) == (np.float32, False)
             np.testing.assert_array_equal(made["kernel"], array)
 
 
-def test_a_seed_in_the_arguments_wins(tmp_path: Path, drawn: dict[str, np.ndarray[Any, Any]]) -> None:
-    options = ("--kernel-size", 3, "--channels", 4, "--depth-multiplier", 2, "--seed", 99)
-    run(
-        "init-weights",
-        "-o",
-        tmp_path / "w.npz",
-        *options,
-        "--depthwise-initializer",
-        "he_normal(seed=7)",
-        "-q",
-    ).done()
-    with np.load(tmp_path / "w.npz") as made:
+@pytest.mark.usefixtures("place")
+def test_a_seed_in_the_arguments_wins(drawn: dict[str, np.ndarray[Any, Any]]) -> None:
+    line = "init-weights -o v.npz -q --kernel-size 3 --channels 4 --depth-multiplier 2 --seed 99"
+    run(f"{line} --depthwise-initializer 'he_normal(seed=7)'").done()
+    with np.load("v.npz") as made:
         np.testing.assert_array_equal(made["kernel"], drawn["he_normal|7|[3, 4, 2]"])
