@@ -70,7 +70,7 @@ class Draft:
         ------
         FileExistsError
             If somebody else's file has the name and may not be replaced.
-        ChangedError
+        storage.draft.ChangedError
             If the file whose content was carried over has changed.
         OSError
         """
