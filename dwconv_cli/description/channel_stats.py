@@ -1,4 +1,4 @@
-"""Statistics of each channel in one pass over the data, in the order in which it lies."""
+"""Statistics of each channel in one pass over the data, in the order of its file."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a kernel does to a signal: gain, half-power points and group delay. Pure NumPy.
+"""What a kernel does to a signal: gain, half-power points and group delay.
 
-The layer computes a correlation, ``y[o] = sum_k w[k] x[o + k*d - left]``. As a causal filter, which is what
-``padding="causal"`` makes of it, its impulse response is the reversed kernel. The delay of another padding is less
-by ``effective_kernel_size - 1 - left`` steps; gains are the same.
+The layer computes a correlation, ``y[o] = sum_k w[k] x[o + k*d - left]``. With ``padding="causal"`` it is a causal
+filter whose impulse response is the reversed kernel; delays are given for that padding. With another padding they are
+less by ``effective_kernel_size - 1 - left`` steps, and gains are the same.
 
 A. V. Oppenheim, R. W. Schafer: *Discrete-Time Signal Processing*, 3rd edition, sections 5.1 (group delay) and 5.7
 (linear phase).
@@ -23,7 +23,7 @@ TAPS_WIDTH = 48
 RESPONSE_WIDTH = 32
 FLOOR_DB = -60.0
 
-# Points of the grid for each tap: between two of them a lobe's top falls by less than 0.7%.
+# Points of the grid for each tap. So many that the point nearest to the top of a lobe is at most 0.7% below it.
 _OVERSAMPLING = 8
 _LEAST_POINTS = 1024
 # Powers that differ by less, relatively, are equal: the rest is rounding.
@@ -41,22 +41,23 @@ class Response:
     Parameters
     ----------
     dc_gain : float or complex
-        Of a constant signal: the sum of the taps.
+        The gain of a constant signal, which is the sum of the taps.
     peak_gain : float
         The largest gain at any frequency.
     peak_frequency : float or None
-        Where that is (the lowest such frequency), in cycles per step, or Hz.
+        The frequency of that gain (the lowest, if there are several), in cycles per step, or Hz.
     cutoffs : tuple of float
         -3 dB points: frequencies where the power passes half of the peak's, in rising order.
     group_delay : float or None
-        At the peak, in steps, of the causal filter.
+        The delay of the causal filter at the peak, in steps.
     group_delay_range : (float, float) or None
-        Least and largest at frequencies with at least half of the peak's power.
+        The smallest and the largest delay of frequencies with at least half of the peak's power.
     linear_phase : bool
-        The taps are symmetric or antisymmetric, so that all frequencies are delayed alike.
+        Whether the taps are symmetric or antisymmetric, so that all frequencies are delayed alike.
     taps, gains : str
-        Sparklines: of the taps (their real parts) in their order, the first meeting the earliest step, and of the gain from -60 dB to
-        0 dB of the peak, from frequency 0 to half the sampling rate (complex kernels: from minus half).
+        Sparklines of the real parts of the taps, the first of which is multiplied by the earliest step; and of the
+        gain, from -60 dB to 0 dB of the peak, over frequencies from 0 (complex kernels: minus half the sampling rate)
+        to half the sampling rate.
     """
 
     dc_gain: float | complex
@@ -78,15 +79,15 @@ def response(kernel: Array, dilation_rate: int = 1, fs: float = 1.0) -> Response
     kernel : ndarray, shape (K,)
         Correlation taps.
     dilation_rate : int
-        Steps between taps. Above 1 the gain repeats every ``fs / dilation_rate``; the frequencies given are those of
-        its first repetition.
+        Steps between taps. Above 1 the gain repeats every ``fs / dilation_rate``; the response has the frequencies of
+        the first period.
     fs : float
-        Sampling rate; frequencies come in its unit.
+        Sampling rate, which gives the frequencies their unit.
 
     Returns
     -------
     Response
-        Of a kernel that is zero, or not finite, only the gain at 0 and the taps.
+        If the taps are all zero or not finite, it has only the gain of a constant signal and the taps.
     """
     real = not np.iscomplexobj(kernel)
     taps = kernel.astype(np.float64 if real else np.complex128)[::-1]
@@ -124,7 +125,13 @@ def response(kernel: Array, dilation_rate: int = 1, fs: float = 1.0) -> Response
 
 
 def sparkline(values: Array, low: float | None = None, high: float | None = None) -> str:
-    """`values` as a row of eight heights from `low` to `high`, which are the values' own and 0 where not given."""
+    """`values` as a row of bars of eight heights, from `low` to `high`; by default over all values and 0.
+
+    Examples
+    --------
+    >>> sparkline(np.array([0.0, 2.0, 7.0, 1.0]))
+    '▁▃█▂'
+    """
     finite = values[np.isfinite(values)]
     if not finite.size:
         return ""
@@ -200,7 +207,7 @@ def _decibels(power: Array, top: float) -> Array:
 
 
 def _pooled(values: Array, width: int) -> Array:
-    """At most `width` values: of each stretch the one farthest from 0."""
+    """At most `width` values: of each part the one that is farthest from 0."""
     if len(values) <= width:
         return values
     return np.array([part[np.abs(part).argmax()] for part in np.array_split(values, width)])
