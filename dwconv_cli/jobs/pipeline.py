@@ -303,13 +303,14 @@ def make_weights(
     """
     instance("recipe", recipe, Recipe)
     channels = None if channels is None else whole_number("channels", channels)
+    # The constraints of a config count here as if they were typed: no training follows that would meet them.
+    constraints = {key: value for key, value in recipe.given_config.items() if key in _CONSTRAINTS and value}
+    # Before the recipe is asked for anything, since it reads the weights once for itself.
+    recipe = replace(recipe, options={**constraints, **recipe.options})
     if like is not None:
         reader = open_reader(recording_at(like, input_format))
         reader.close()
         channels = Axes(len(reader.shape), recipe.data_format()).canonical_shape(reader.shape)[2]
-    # The constraints of a config count here as if they were typed: no training follows that would meet them.
-    constraints = {key: value for key, value in recipe.given_config.items() if key in _CONSTRAINTS and value}
-    recipe = replace(recipe, options={**constraints, **recipe.options})
     resolved = recipe.resolve(channels).stored(channels, recipe.options.get("dtype"))
     losses = weight_losses(resolved.layer, resolved.weights)
     return replace(resolved, notes=list(map(worded, resolved.notes))), losses

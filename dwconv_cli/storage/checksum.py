@@ -32,7 +32,7 @@ class Checksum:
             raise InputError(
                 f"{path}: is no file that can be read again for its checksum; leave out --checksum"
             )
-        self._fd = open_file(path)
+        self._file = open(open_file(path), "rb", buffering=0)
         try:
             self._before = self._digest()
         except BaseException:
@@ -48,7 +48,7 @@ class Checksum:
             If it has changed, or another file has the name now.
         """
         try:
-            same = os.path.samestat(os.stat(self._path), os.fstat(self._fd))
+            same = os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))
         except FileNotFoundError:
             same = True
         except OSError as error:
@@ -58,15 +58,12 @@ class Checksum:
 
     def close(self) -> None:
         """Release the file."""
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            with contextlib.suppress(OSError):
-                os.close(fd)
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _digest(self) -> bytes:
         try:
-            with open(self._fd, "rb", buffering=0, closefd=False) as file:
-                file.seek(0)
-                return hashlib.file_digest(file, "sha256").digest()
+            self._file.seek(0)
+            return hashlib.file_digest(self._file, "sha256").digest()
         except OSError as error:
             raise refusal(self._path, error) from error
