@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 
 from dwconv_cli.errors import InputError
@@ -32,7 +33,7 @@ class Checksum:
             raise InputError(
                 f"{path}: is no file that can be read again for its checksum; leave out --checksum"
             )
-        self._file = open(open_file(path), "rb", buffering=0)
+        self._file = io.FileIO(open_file(path))
         try:
             self._before = self._digest()
         except BaseException:
