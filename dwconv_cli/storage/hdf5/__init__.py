@@ -17,6 +17,15 @@ Whoever works on a file by its path calls :func:`rehearse` first, or decorates t
     dimensions       labels and scales of axes       write_dimensions the same, written
     write            make files and datasets         output_file      what HDF5 writes through
     rehearsal        a child process that tries out what is about to be done with a file, and may die of it
+
+Examples
+--------
+>>> import io
+>>> import numpy as np
+>>> content = io.BytesIO(pack({"imu/acc": np.zeros((4, 3))}, {}))
+>>> with open_stream(content, "rec.h5") as file:
+...     print([entry.name for entry in walk(file)], read(dataset(file, "/imu/acc"), (slice(1, 3),)).shape)
+['/imu', '/imu/acc'] (2, 3)
 """
 
 from dwconv_cli.storage.hdf5.blocks import read, read_array

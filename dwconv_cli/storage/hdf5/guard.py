@@ -10,6 +10,7 @@ from dwconv_cli.errors import InputError
 from dwconv_cli.storage.hdf5.listing import is_numeric
 from dwconv_cli.storage.hdf5.messages import errors, where
 from dwconv_cli.storage.hdf5.names import find
+from dwconv_cli.storage.hdf5.read_attributes import as_text
 from dwconv_cli.storage.hdf5.storage_check import check_storage
 from dwconv_cli.storage.hdf5.variable_text import check_collections
 from dwconv_cli.text import printable
@@ -64,8 +65,8 @@ def is_bfloat16(data: h5py.Dataset) -> bool:
     if not h5py.h5a.exists(data.id, b"dtype"):
         return True
     check_collections(data)
-    label = data.attrs["dtype"] if h5py.h5a.open(data.id, b"dtype").get_storage_size() <= 64 else None
-    return label in ("bfloat16", b"bfloat16")
+    size = h5py.h5a.open(data.id, b"dtype").get_storage_size()
+    return size <= 64 and as_text(data.attrs["dtype"]) == "bfloat16"
 
 
 def _check_type(data: h5py.Dataset, subject: str, bfloat16: bool) -> None:

@@ -178,13 +178,15 @@ def is_private(file: h5py.File, entry: Entry) -> bool:
     if entry.name.split("/", 2)[1] in _PRIVATE_ROOTS:
         return True
     with errors(file, entry.name):
-        attributes = file[entry.name].attrs
-        if "CLASS" not in attributes or "NAME" not in attributes:
+        dsid = h5py.h5d.open(file.id, encode(entry.name))
+        if not h5py.h5a.exists(dsid, b"CLASS") or not h5py.h5a.exists(dsid, b"NAME"):
             return False
-        name = attributes.get_id("NAME")
+        name = h5py.h5a.open(dsid, b"NAME")
         kind = name.get_type()
         # netCDF-4 writes text of fixed length. Other text would need checks before it is read, and is not netCDF-4's.
         if kind.get_class() != h5py.h5t.STRING or kind.is_variable_str():
             return False
-        text = as_text(attributes["NAME"]) if name.get_storage_size() <= _MAX_NAME_BYTES else None
+        text = (
+            as_text(h5py.Dataset(dsid).attrs["NAME"]) if name.get_storage_size() <= _MAX_NAME_BYTES else None
+        )
         return (text or "").startswith(NO_VALUES)
