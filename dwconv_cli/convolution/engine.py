@@ -37,6 +37,7 @@ UNTILED_OUTPUTS = 1 << 14
 class Placement(NamedTuple):
     """How data of one shape and its output lie."""
 
+    shape: tuple[int, ...]
     axes: Axes
     #: Steps of padding before the first step of the data.
     left: int
@@ -59,7 +60,7 @@ class Convolution:
     threads : int, optional
         At most as many; all processors by default. The result does not depend on it.
     plan : Plan, optional
-        A plan made already.
+        To be used instead of one made here.
 
     Raises
     ------
@@ -120,11 +121,10 @@ class Convolution:
         )
         self._epilogue = Epilogue(layer, bias)
         self.output_channels = layer.output_channels(channels)
-        self._last_shape: tuple[int, ...] | None = None
-        self._placement: Placement
+        self._placement: Placement | None = None
         whole_axis = layer.activation.name in NEEDS_WHOLE_AXIS
         #: The activation reads all steps of a recording at once.
-        self.needs_all_steps = whole_axis and layer.data_format == "channels_first"
+        self.needs_all_steps = whole_axis and self._axes.channels_first
         #: The activation reads all channels of a step at once.
         self.needs_all_channels = whole_axis and not self.needs_all_steps
 
@@ -133,7 +133,7 @@ class Convolution:
 
         There each channel is computed on its own. In channels_last some transforms take channels together.
         """
-        assert self.layer.data_format == "channels_first"
+        assert self._axes.channels_first
         multiplier, bias = self.layer.depth_multiplier, self._weights.bias
         if bias is not None:
             bias = bias[channels.start * multiplier : channels.stop * multiplier]
@@ -142,15 +142,15 @@ class Convolution:
         return Convolution(self.layer, weights, width, self._dtype, threads=self.threads, plan=self.plan)
 
     def placed(self, shape: tuple[int, ...]) -> Placement:
-        """Where data of `shape` and its output lie; the last answer is kept, for small calls."""
-        if self._last_shape != shape:
+        """How data of `shape` and its output lie. The last answer is kept, which saves time in small calls."""
+        # One attribute, read once: another thread may replace it at any time.
+        placement = self._placement
+        if placement is None or placement.shape != shape:
             axes = Axes(len(shape), self.layer.data_format)
             left, _ = self.layer.pad_amounts(axes.canonical_shape(shape)[1])
-            self._placement = Placement(
-                axes, left, axes.of_output(self.output_channels), self.layer.output_shape(shape)
-            )
-            self._last_shape = shape
-        return self._placement
+            output_axes, output_shape = axes.of_output(self.output_channels), self.layer.output_shape(shape)
+            placement = self._placement = Placement(shape, axes, left, output_axes, output_shape)
+        return placement
 
     def empty_input(self, shape: tuple[int, ...]) -> Array:
         """A new array (batch, steps, channels) for data, in the compute dtype."""
@@ -203,7 +203,7 @@ class Convolution:
         width = self.channels * self.layer.depth_multiplier
         outputs = min(TILE_OUTPUTS, max(LEAST_TILE_OUTPUTS, batch * (stop - start) * width // self.threads))
         steps = max(1, outputs // width)
-        if self.layer.data_format == "channels_first":
+        if self._axes.channels_first:
             share = -(-(stop - start) // self.threads)
             steps = max(steps, min(FULL_SPEED_STEPS, LARGEST_TILE_OUTPUTS // width, share))
         steps = max(self.panel, steps // self.panel * self.panel)

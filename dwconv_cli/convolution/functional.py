@@ -98,7 +98,7 @@ def depthwise_conv1d(
     bias = None if bias is None else array("bias", bias)
     options = (strides, padding, data_format, dilation_rate, activation, dtype, algorithm, threads)
     convolution = _convolution(x, kernel, bias, options)
-    axes, left, output_axes, shape = convolution.placed(x.shape)
+    _, axes, left, output_axes, shape = convolution.placed(x.shape)
     if out is None:
         out = np.empty(shape, convolution.precision.output)
     elif not isinstance(out, np.ndarray) or not out.flags.writeable:
