@@ -127,7 +127,7 @@ def describe(
             address, recipe, data_format, default_format, stats, fs, steps, algorithm, allow_external
         )
     elif kind == "weights":
-        recipe = Recipe(weights=str(address), layout=kernel_layout, assume_depthwise=assume_depthwise)
+        recipe = Recipe(weights=address, layout=kernel_layout, assume_depthwise=assume_depthwise)
         description = describe_weights(recipe, fs)
     else:
         if kind == "model":

@@ -194,8 +194,7 @@ def files_beside(
 ) -> tuple[list[str], list[str]]:
     """Paths of all that a run reads and writes besides its inputs and outputs."""
     weights = (recipe.kernel, recipe.bias, recipe.weights)
-    addresses = [Address.parse(address) for address in weights if address is not None]
-    reads = [address.path for address in addresses if not address.is_stream]
+    reads = [address.path for address in weights if address is not None and not address.is_stream]
     if settings.allow_external:
         for source in sources:
             # An input that cannot be read is reported when its job reads it.

@@ -61,14 +61,18 @@ class Address:
             object.__setattr__(self, "format", "npy" if self.is_stream else _FORMAT_OF.get(self.suffix))
 
     @classmethod
-    def parse(cls, text: Location, format: str | None = None) -> Address:
+    def parse(cls, text: Location | Address, format: str | None = None) -> Address:
         """Split `text` at its last ``::``; a path that exists as it stands is taken whole.
+
+        An address stays as it is.
 
         Raises
         ------
         LayerError
             If `text` is no address, or `format` no format's name.
         """
+        if isinstance(text, Address):
+            return text
         text = location("an address", text)
         known = None if format is None else one_of("the format", format, tuple(FORMATS))
         path, separator, name = text.rpartition(SEPARATOR)

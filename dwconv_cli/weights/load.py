@@ -11,7 +11,7 @@ import numpy as np
 from dwconv_cli.arrays import Array
 from dwconv_cli.choices import KERNEL_LAYOUTS, LAYER_CONFIG
 from dwconv_cli.errors import InputError, ShapeError
-from dwconv_cli.layer.arguments import Location, location, one_of, whole_number
+from dwconv_cli.layer.arguments import Location, one_of, whole_number
 from dwconv_cli.layer.keras_json import load_json
 from dwconv_cli.layer.spec import Weights
 from dwconv_cli.storage.address import Address
@@ -108,7 +108,9 @@ class LoadedWeights:
         return checksum(self.kernel, self.bias)
 
 
-def load_kernel(kernel: Location, bias: Location | None = None, layout: str = "keras") -> LoadedWeights:
+def load_kernel(
+    kernel: Location | Address, bias: Location | Address | None = None, layout: str = "keras"
+) -> LoadedWeights:
     """A kernel from the array at one address, and a bias from the array at another if there is one.
 
     The `layout` of the kernel is ``keras`` for (K, C, M), (K, C) and (K,), or ``torch`` for (C*M, 1, K).
@@ -123,11 +125,11 @@ def load_kernel(kernel: Location, bias: Location | None = None, layout: str = "k
     if is_keras_file(address.path):
         raise InputError(f"{kernel}: a Keras file holds layers, no bare kernel; give it with --weights")
     bias_array = None if bias is None else _read(Address.parse(bias))[0]
-    return LoadedWeights(location("kernel", kernel), _read(address)[0], bias_array, layout)
+    return LoadedWeights(str(address), _read(address)[0], bias_array, layout)
 
 
 def load_weights(
-    address: Location,
+    address: Location | Address,
     layout: str = "keras",
     given_format: str | None = None,
     *,
@@ -165,8 +167,9 @@ def load_weights(
     >>> load_weights("smooth.npz").fit(channels=6).for_channels(6).kernel.shape
     (3, 6, 1)
     """
-    address, layout = location("address", address), one_of("layout", layout, KERNEL_LAYOUTS)
+    layout = one_of("layout", layout, KERNEL_LAYOUTS)
     place = Address.parse(address, given_format)
+    address = str(place)
     if is_keras_file(place.path):
         from dwconv_cli.weights.chosen_layer import chosen_layer
 

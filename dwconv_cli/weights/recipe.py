@@ -75,9 +75,9 @@ class Recipe:
 
     options: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    kernel: Converted[str | None, Location | None] = default(None)
-    bias: Converted[str | None, Location | None] = default(None)
-    weights: Converted[str | None, Location | None] = default(None)
+    kernel: Converted[Address | None, Location | Address | None] = default(None)
+    bias: Converted[Address | None, Location | Address | None] = default(None)
+    weights: Converted[Address | None, Location | Address | None] = default(None)
     layout: str = "keras"
     config: Mapping[str, Any] | None = None
     seed: int | None = None
@@ -89,8 +89,9 @@ class Recipe:
     def __post_init__(self) -> None:
         put = object.__setattr__
         for name in ("kernel", "bias", "weights"):
-            if getattr(self, name) is not None:
-                put(self, name, arguments.location(name, getattr(self, name)))
+            place = getattr(self, name)
+            if place is not None and not isinstance(place, Address):
+                put(self, name, Address.parse(arguments.location(name, place)))
         put(self, "layout", arguments.one_of("layout", self.layout, KERNEL_LAYOUTS))
         if self.config is not None:
             arguments.mapping("config", self.config)
@@ -221,7 +222,7 @@ class Recipe:
         """What the given config says of the layer."""
         if not is_model(self.config):
             return inner_config(self.config or {})
-        if self.weights is not None and is_keras_file(Address.parse(self.weights).path):
+        if self.weights is not None and is_keras_file(self.weights.path):
             return {}
         return pick_layer(self.config, None, "config")
 
