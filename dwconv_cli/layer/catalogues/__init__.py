@@ -1,1 +1,1 @@
-"""Catalogues: functions by the names that Keras and SciPy know them by."""
+"""Catalogues of functions, under the names that they have in Keras and SciPy."""
