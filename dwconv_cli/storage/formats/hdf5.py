@@ -64,7 +64,7 @@ def _try_reading(path: str, name: str, allow_external: bool) -> None:
 
 
 class H5Reader:
-    """Blocks of one dataset, whose numbers may lie in other files if that is allowed."""
+    """A dataset that is read in blocks; its numbers may lie in other files if that is allowed."""
 
     sequential = False
     fortran = False
@@ -186,7 +186,8 @@ class H5Output:
         self._sink.commit()
 
     def abort(self) -> None:
-        """Leave no trace."""
+        """Remove the unfinished file."""
+        # After an error nothing is written, so that closing is quick.
         if self._output_file.error is None:
             self._output_file.error = OSError("given up")
         try:
@@ -200,14 +201,14 @@ open_reader, open_output = H5Reader, H5Output
 
 
 class H5Writer:
-    """Blocks into one dataset."""
+    """A new dataset that is written in blocks."""
 
     sequential = False
 
     def __init__(self, output: H5Output, dataset: Any, name: str) -> None:
         self._output = output
         self._dataset = dataset
-        # As the dataset gives its own name.
+        # Absolute, since it is compared with the name that h5py gives.
         self._name = "/" + name.lstrip("/")
         self.shape: tuple[int, ...] = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
@@ -216,7 +217,7 @@ class H5Writer:
         self._surroundings: hdf5.Surroundings | None = None
 
     def describe(self, surroundings: hdf5.Surroundings) -> None:
-        """Give the dataset what belongs to it at :meth:`commit`."""
+        """Remember what belongs to the dataset, to be written at :meth:`commit`."""
         self._surroundings = surroundings
 
     def spool(self) -> None:
@@ -258,5 +259,5 @@ class H5Writer:
         self._release()
 
     def _release(self) -> None:
-        # HDF5 writes what it holds back when the last reference to a dataset goes, which must happen undisturbed.
+        # HDF5 writes the rest of a dataset when the last reference to it goes, which must happen undisturbed.
         self._dataset = self._chunk_writer = self._surroundings = None

@@ -73,7 +73,7 @@ def codec_of(dataset: h5py.Dataset) -> Codec | None:
 
 
 class ChunkReader:
-    """Blocks of a dataset, whose chunks are decompressed in several threads."""
+    """Reads blocks of a dataset, whose chunks are decompressed in several threads."""
 
     def __init__(self, dataset: h5py.Dataset, codec: Codec) -> None:
         self._dataset = dataset
@@ -123,7 +123,7 @@ class ChunkReader:
 
 
 class ChunkWriter:
-    """Blocks into a new dataset; each chunk is compressed when all of it is there."""
+    """Writes blocks into a new dataset; each chunk is compressed in a thread when all of it is there."""
 
     def __init__(self, dataset: h5py.Dataset, codec: Codec) -> None:
         self._dataset = dataset

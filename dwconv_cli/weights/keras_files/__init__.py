@@ -26,10 +26,10 @@ _HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 
 
 def is_keras_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is one of Keras's: by name for ``.keras``, ``.weights.h5`` and ``.weights.json``, else inside.
+    """Whether a file is one of Keras's.
 
-    Only an HDF5 suffix is looked into, and there only at the root and the first level of groups. A folder is, if it is
-    an unzipped ``.keras`` file or holds the shards of one model.
+    The suffixes ``.keras``, ``.weights.h5`` and ``.weights.json`` tell it; of other HDF5 files the content does. A
+    folder is one if it is an unzipped ``.keras`` file or holds the shards of one model.
     """
     name = os.fspath(path).lower()
     if name.endswith((".keras", ".weights.h5", ".weights.json")):
