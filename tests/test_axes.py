@@ -36,9 +36,9 @@ def test_there_and_back(shape: tuple[int, ...], data_format: str, canonical: tup
     assert np.array_equal(own[axes.arrange(*part)], axes.restore(array[part]))
     own[...] = 5
     assert (array == 5).all()
-    made = axes.empty(canonical, np.dtype(np.int16))
-    assert (made.shape, made.dtype) == (canonical, np.int16)
-    assert axes.restore(made).flags.c_contiguous
+    fresh = axes.empty(canonical, np.dtype(np.int16))
+    assert (fresh.shape, fresh.dtype) == (canonical, np.int16)
+    assert axes.restore(fresh).flags.c_contiguous
 
 
 @pytest.mark.parametrize("rank", [-1, 0, 4])

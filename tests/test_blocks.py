@@ -51,12 +51,12 @@ def test_no_larger_than_asked_for_but_for_a_chunk(
         * (min(shape[2], channel_side) if storage.channel_major else shape[2])
     )
     for lane in lanes(shape, storage, block_items):
-        held = (
+        size = (
             (lane.batch.stop - lane.batch.start)
             * lane.block_steps
             * (lane.channels.stop - lane.channels.start)
         )
-        assert held <= max(block_items, least)
+        assert size <= max(block_items, least)
         # Whole chunks are read at a time.
         assert lane.block_steps == shape[1] or lane.block_steps % min(shape[1], steps_side) == 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import oracle
@@ -95,8 +95,8 @@ def test_rounding_errors_keep_their_bound(algorithm: str, case: strategies.Case)
         oracle.error_bound(*case.arrays, dtype=dtype, **case.arguments) for dtype in (computed, np.longdouble)
     )
     bound = (bound + 0.5 * last_bit * (outputs.dtype == np.float16)) * (1 + 1e-6)
-    held = np.abs(truth) < np.finfo(outputs.dtype).max * 0.99
-    assert (np.abs(outputs - truth) <= bound)[held].all()
+    fits = np.abs(truth) < np.finfo(outputs.dtype).max * 0.99
+    assert (np.abs(outputs - truth) <= bound)[fits].all()
 
 
 WHOLE = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
@@ -221,39 +221,41 @@ def test_layers_of_keras(algorithm: str, config: dict[str, Any]) -> None:
     np.testing.assert_allclose(outputs, expected, rtol=tolerance, atol=tolerance)
 
 
-# With small tiles, recordings of many tiles and panels, with borders that fall on none of them.
+class Tiled(NamedTuple):
+    """A recording of many small tiles and panels, with borders that fall on none of them, and its layer."""
+
+    shape: tuple[int, int, int]
+    taps: int
+    strides: int = 1
+    dilation: int = 1
+    multiplier: int = 1
+
+
 MANY_TILES = [
-    ((1, 35_001, 1), 3, 1, 1, 1),
-    ((1, 9_003, 4), 9, 1, 1, 1),
-    ((3, 6_001, 2), 31, 1, 1, 1),
-    ((1, 20_001, 1), 129, 1, 1, 1),
-    ((2, 8_001, 3), 16, 4, 1, 1),
-    ((1, 10_001, 2), 9, 1, 8, 1),
-    ((2, 2_001, 5), 8, 1, 1, 4),
-    ((1, 501, 130), 7, 1, 1, 1),
-    ((1, 99, 600), 3, 2, 1, 2),
-    ((40, 131, 7), 5, 1, 3, 1),
-    ((90, 11, 3), 4, 1, 1, 2),
+    Tiled((1, 35_001, 1), 3),
+    Tiled((1, 9_003, 4), 9),
+    Tiled((3, 6_001, 2), 31),
+    Tiled((1, 20_001, 1), 129),
+    Tiled((2, 8_001, 3), 16, strides=4),
+    Tiled((1, 10_001, 2), 9, dilation=8),
+    Tiled((2, 2_001, 5), 8, multiplier=4),
+    Tiled((1, 501, 130), 7),
+    Tiled((1, 99, 600), 3, strides=2, multiplier=2),
+    Tiled((40, 131, 7), 5, dilation=3),
+    Tiled((90, 11, 3), 4, multiplier=2),
 ]
 
 
 @pytest.mark.usefixtures("small_tiles")
 @EVERY
 @pytest.mark.parametrize(
-    "padding, shape, taps, strides, dilation, multiplier",
-    [(strategies.PADDINGS[i % 3], *entry) for i, entry in enumerate(MANY_TILES)],
+    "case, padding",
+    [(case, strategies.PADDINGS[i % 3]) for i, case in enumerate(MANY_TILES)],
+    ids=str,
 )
-def test_many_tiles(
-    algorithm: str,
-    padding: str,
-    shape: tuple[int, int, int],
-    taps: int,
-    strides: int,
-    dilation: int,
-    multiplier: int,
-) -> None:
-    x, kernel = whole_numbers(shape, taps, multiplier)
-    options: dict[str, Any] = {"padding": padding, "strides": strides, "dilation_rate": dilation}
+def test_many_tiles(algorithm: str, case: Tiled, padding: str) -> None:
+    x, kernel = whole_numbers(case.shape, case.taps, case.multiplier)
+    options: dict[str, Any] = {"padding": padding, "strides": case.strides, "dilation_rate": case.dilation}
     expected = oracle.depthwise_conv1d(x, kernel, **options)
     assert_whole(algorithm, convolve(algorithm, x, kernel, **options), expected)
     outputs = convolve(algorithm, x.transpose(0, 2, 1), kernel, data_format="channels_first", **options)
@@ -276,18 +278,10 @@ def noisy(shape: tuple[int, int, int], taps: int, multiplier: int, dtype: str) -
     "dtype, data_format",
     [("float32", "channels_last"), ("float64", "channels_first"), ("complex64", "channels_last")],
 )
-@pytest.mark.parametrize("shape, taps, strides, dilation, multiplier", MANY_TILES[2:10])
-def test_bits_depend_on_the_taps_alone(
-    algorithm: str,
-    dtype: str,
-    data_format: str,
-    shape: tuple[int, int, int],
-    taps: int,
-    strides: int,
-    dilation: int,
-    multiplier: int,
-) -> None:
+@pytest.mark.parametrize("case", MANY_TILES[2:10], ids=str)
+def test_bits_depend_on_the_taps_alone(algorithm: str, dtype: str, data_format: str, case: Tiled) -> None:
     """Not on threads, batch, what surrounds a recording, or how it lies in memory."""
+    shape, taps, strides, dilation, multiplier = case
     x, kernel, bias = noisy((min(shape[0], 3), *shape[1:]), taps, multiplier, dtype)
     options: dict[str, Any] = {"strides": strides, "dilation_rate": dilation, "data_format": data_format}
 

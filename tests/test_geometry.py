@@ -51,8 +51,8 @@ def test_lengths_of_the_oracle(steps: int, kernel_size: int, spacing: tuple[int,
     expected, left, right = oracle.lengths(
         steps, kernel_size, strides=strides, padding=padding, dilation_rate=dilation_rate
     )
-    found = geometry.output_steps(steps, kernel_size, strides, padding, dilation_rate)
-    assert max(found, 0) == expected
+    length = geometry.output_steps(steps, kernel_size, strides, padding, dilation_rate)
+    assert max(length, 0) == expected
     assert geometry.pad_amounts(steps, kernel_size, strides, padding, dilation_rate) == (left, right)
 
 
@@ -80,8 +80,8 @@ def test_needed_input_spans_exactly_the_taps(
 ) -> None:
     strides, dilation_rate = spacing
     taps = [o * strides + k * dilation_rate for o in range(start, start + count) for k in range(kernel_size)]
-    found = geometry.needed_input(start, start + count, kernel_size, strides, dilation_rate)
-    assert found == (min(taps), max(taps) + 1)
+    needed = geometry.needed_input(start, start + count, kernel_size, strides, dilation_rate)
+    assert needed == (min(taps), max(taps) + 1)
 
 
 @given(st.integers(0, 100), st.integers(1, 9), SPACINGS)

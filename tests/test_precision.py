@@ -26,15 +26,15 @@ COUNTED = dict(
 @pytest.mark.parametrize("kernel", NUMBERS)
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_promotion(data: str, kernel: str, order: str) -> None:
-    found = precision(np.dtype(order + data), np.dtype(order + kernel))
+    dtypes = precision(np.dtype(order + data), np.dtype(order + kernel))
     promoted = np.promote_types(COUNTED[data], COUNTED[kernel])
     # float16 in, float16 out, computed in float32; anything wider on the other side wins.
     expected = np.dtype("f2") if data == "f2" and promoted == "f4" else promoted
-    assert found.output == expected
+    assert dtypes.output == expected
     both_whole = np.dtype(data).kind in "biu" and np.dtype(kernel).kind in "biu"
-    assert found.compute == ("f8" if both_whole else promoted)
-    assert found.compute.isnative
-    assert found.output.isnative
+    assert dtypes.compute == ("f8" if both_whole else promoted)
+    assert dtypes.compute.isnative
+    assert dtypes.output.isnative
 
 
 @pytest.mark.parametrize("requested", DTYPES)
@@ -44,9 +44,9 @@ def test_requested(requested: str) -> None:
             with pytest.raises(LayerError, match=f"dtype={requested} would drop the imaginary part"):
                 precision(data, kernel, requested)
             continue
-        found = precision(data, kernel, requested)
-        assert found.output == np.dtype(requested)
-        assert found.compute == ("float32" if requested == "float16" else requested)
+        dtypes = precision(data, kernel, requested)
+        assert dtypes.output == np.dtype(requested)
+        assert dtypes.compute == ("float32" if requested == "float16" else requested)
 
 
 @pytest.mark.parametrize(

@@ -322,13 +322,13 @@ class TestFresh:
         arguments = {"firwin": {"cutoff": 0.5}, "gaussian": {"std": 1.0}}.get(name, {})
         try:
             choice = INITIALIZERS.choose(name, arguments)
-            made = initialized(choice, (5, 3, 2), "float32", seed)
+            weights = initialized(choice, (5, 3, 2), "float32", seed)
         except DwconvError as error:
             assert "\n" not in str(error)  # noqa: PT017
             return
-        assert made.shape == (5, 3, 2)
-        assert made.dtype == np.float32
-        assert np.isfinite(made).all()
+        assert weights.shape == (5, 3, 2)
+        assert weights.dtype == np.float32
+        assert np.isfinite(weights).all()
 
 
 class TestConstraints:

@@ -47,35 +47,35 @@ CLOSED_FORMS = {
 def test_closed_forms(
     dtype: str, kernel: list[float], dc: float, peak: float, where: float, cutoffs: list[float], delay: float
 ) -> None:
-    found = response(np.array(kernel, dtype))
-    assert found.dc_gain == pytest.approx(dc)
-    assert found.peak_gain == pytest.approx(peak)
-    assert found.peak_frequency == pytest.approx(where, abs=1e-9)
-    assert found.cutoffs == pytest.approx(cutoffs, abs=1e-9)
-    assert found.group_delay == pytest.approx(delay)
-    assert found.group_delay_range == pytest.approx((delay, delay))
+    figures = response(np.array(kernel, dtype))
+    assert figures.dc_gain == pytest.approx(dc)
+    assert figures.peak_gain == pytest.approx(peak)
+    assert figures.peak_frequency == pytest.approx(where, abs=1e-9)
+    assert figures.cutoffs == pytest.approx(cutoffs, abs=1e-9)
+    assert figures.group_delay == pytest.approx(delay)
+    assert figures.group_delay_range == pytest.approx((delay, delay))
 
 
 @pytest.mark.parametrize("taps", [3, 5, 16, 181, 1000])
 def test_moving_average(taps: int) -> None:
-    found = response(average(taps))
-    (edge,) = found.cutoffs
+    figures = response(average(taps))
+    (edge,) = figures.cutoffs
     # The Dirichlet kernel.
     assert np.sin(np.pi * edge * taps) / (taps * np.sin(np.pi * edge)) == pytest.approx(np.sqrt(0.5))
-    assert found.group_delay == (taps - 1) / 2
-    assert found.linear_phase
+    assert figures.group_delay == (taps - 1) / 2
+    assert figures.linear_phase
 
 
 def test_decay_is_not_of_linear_phase() -> None:
     # h[n] = a^n is the reversed kernel; its group delay at 0 is the mean of n under the weights a^n.
     a, n = 0.8, np.arange(60)
-    found = response(a ** n[::-1])
-    assert not found.linear_phase
-    assert found.group_delay == pytest.approx((n * a**n).sum() / (a**n).sum())
-    assert found.group_delay_range is not None
-    assert found.group_delay_range[0] < found.group_delay == pytest.approx(found.group_delay_range[1])
+    figures = response(a ** n[::-1])
+    assert not figures.linear_phase
+    assert figures.group_delay == pytest.approx((n * a**n).sum() / (a**n).sum())
+    assert figures.group_delay_range is not None
+    assert figures.group_delay_range[0] < figures.group_delay == pytest.approx(figures.group_delay_range[1])
     # |1 - a z| has half of the peak's power where cos(2 pi f) = (4a - 1 - a^2) / (2a).
-    assert found.cutoffs == pytest.approx([np.arccos((4 * a - 1 - a**2) / (2 * a)) / (2 * np.pi)], rel=1e-4)
+    assert figures.cutoffs == pytest.approx([np.arccos((4 * a - 1 - a**2) / (2 * a)) / (2 * np.pi)], rel=1e-4)
 
 
 def test_sampling_rate_and_dilation() -> None:
@@ -93,53 +93,53 @@ def test_sampling_rate_and_dilation() -> None:
 def test_complex_kernel_passes_its_own_frequency() -> None:
     # An average of what is left after turning back by 0.2 cycles a step.
     kernel = average(16) * np.exp(-2j * np.pi * 0.2 * np.arange(16))
-    found = response(kernel)
+    figures = response(kernel)
     edge = response(average(16)).cutoffs[0]
-    assert found.peak_frequency == pytest.approx(0.2, abs=1e-6)
-    assert found.peak_gain == pytest.approx(1)
-    assert found.cutoffs == pytest.approx([0.2 - edge, 0.2 + edge])
-    assert found.group_delay == pytest.approx(7.5)
+    assert figures.peak_frequency == pytest.approx(0.2, abs=1e-6)
+    assert figures.peak_gain == pytest.approx(1)
+    assert figures.cutoffs == pytest.approx([0.2 - edge, 0.2 + edge])
+    assert figures.group_delay == pytest.approx(7.5)
     assert gain(kernel, 0.2) == pytest.approx(1)
     assert gain(kernel, -0.2) < 0.3
 
 
 @pytest.mark.parametrize("kernel", [np.zeros(5), np.array([1, np.nan]), np.array([np.inf, 1], "float32")])
 def test_nothing_to_say(kernel: Array) -> None:
-    found = response(kernel)
-    assert (found.cutoffs, found.group_delay, found.peak_frequency) == ((), None, None)
-    assert found.gains == ""
+    figures = response(kernel)
+    assert (figures.cutoffs, figures.group_delay, figures.peak_frequency) == ((), None, None)
+    assert figures.gains == ""
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e30, 1e300])
 def test_any_unit(scale: float) -> None:
-    found = response(average(8) * scale)
-    assert found.cutoffs == pytest.approx(response(average(8)).cutoffs)
-    assert found.peak_gain == pytest.approx(scale)
+    figures = response(average(8) * scale)
+    assert figures.cutoffs == pytest.approx(response(average(8)).cutoffs)
+    assert figures.peak_gain == pytest.approx(scale)
 
 
 @given(st.lists(st.integers(-9, 9), min_size=1, max_size=24).filter(any))
 def test_any_kernel(taps: list[int]) -> None:
     kernel = np.array(taps, float)
-    found = response(kernel)
+    figures = response(kernel)
     dense = np.linspace(0, 0.5, 5001)
     gains = gain(kernel, dense)
-    assert found.peak_frequency is not None
-    assert found.group_delay is not None
-    assert found.dc_gain == sum(taps)
-    assert found.peak_gain >= gains.max() * (1 - 1e-6)
-    assert gain(kernel, found.peak_frequency) == pytest.approx(found.peak_gain)
-    assert found.cutoffs == tuple(sorted(found.cutoffs))
-    assert gain(kernel, np.array(found.cutoffs)) == pytest.approx(found.peak_gain / np.sqrt(2))
+    assert figures.peak_frequency is not None
+    assert figures.group_delay is not None
+    assert figures.dc_gain == sum(taps)
+    assert figures.peak_gain >= gains.max() * (1 - 1e-6)
+    assert gain(kernel, figures.peak_frequency) == pytest.approx(figures.peak_gain)
+    assert figures.cutoffs == tuple(sorted(figures.cutoffs))
+    assert gain(kernel, np.array(figures.cutoffs)) == pytest.approx(figures.peak_gain / np.sqrt(2))
     # Between the -3 dB points the gain stays on one side, but for a grazing peak too narrow for any grid.
-    above = gains**2 >= found.peak_gain**2 / 2
+    above = gains**2 >= figures.peak_gain**2 / 2
     changes = dense[:-1][above[1:] != above[:-1]]
-    assert len(found.cutoffs) >= len(changes) - 2
+    assert len(figures.cutoffs) >= len(changes) - 2
     # The slope of the phase of the causal filter.
     h, step = kernel[::-1], 1e-6
-    ends = np.array([found.peak_frequency - step, found.peak_frequency + step])
+    ends = np.array([figures.peak_frequency - step, figures.peak_frequency + step])
     turned = np.exp(-2j * np.pi * np.multiply.outer(ends, np.arange(len(h)))) @ h
     slope = -np.angle(turned[1] / turned[0]) / (2 * np.pi * 2 * step)
-    assert found.group_delay == pytest.approx(slope, abs=1e-3)
+    assert figures.group_delay == pytest.approx(slope, abs=1e-3)
 
 
 def test_sparklines() -> None:

@@ -49,18 +49,18 @@ def test_pieces(shape: tuple[int, int, int], name: str, with_bias: bool, data_fo
     if bias is not None and not len(bias):
         return
     expected = whole(sums, bias, name, first)
-    done = Epilogue(LayerSpec(kernel_size=1, activation=Choice(name), data_format=data_format), bias)
+    finish = Epilogue(LayerSpec(kernel_size=1, activation=Choice(name), data_format=data_format), bias)
     out = np.full(expected.shape, np.nan, np.float32)
-    done(sums.copy(), out)
+    finish(sums.copy(), out)
     assert_same_bits(out, expected)
     half = np.empty(expected.shape, np.float16)
-    done(sums.copy(), half)
+    finish(sums.copy(), half)
     assert_same_bits(half, expected.astype(np.float16))
     if name != "glu":
-        held = sums.copy()
-        assert done.sums_fit(held, held.size, held.dtype)
-        done(held, held)
-        assert_same_bits(held, expected)
+        in_place = sums.copy()
+        assert finish.sums_fit(in_place, in_place.size, in_place.dtype)
+        finish(in_place, in_place)
+        assert_same_bits(in_place, expected)
 
 
 @pytest.mark.parametrize("steps", [7, 8, 200])
@@ -71,19 +71,19 @@ def test_rows_with_gaps_between_them(steps: int, name: str) -> None:
     bias = rng.standard_normal(3, np.float32)
     inside = around[:, :, 2 : 2 + steps]
     expected, before = whole(inside, bias, name, True), around.copy()
-    done = Epilogue(LayerSpec(kernel_size=1, activation=Choice(name), data_format="channels_first"), bias)
+    finish = Epilogue(LayerSpec(kernel_size=1, activation=Choice(name), data_format="channels_first"), bias)
     # Short ones are not worth a call each; they go through scratch.
-    assert done.sums_fit(inside, inside.size, inside.dtype) == (steps >= epilogue.LONG_ROW_STEPS)
-    done(inside, inside)
+    assert finish.sums_fit(inside, inside.size, inside.dtype) == (steps >= epilogue.LONG_ROW_STEPS)
+    finish(inside, inside)
     assert_same_bits(np.ascontiguousarray(inside), expected)
     before[:, :, 2 : 2 + steps] = inside
     assert_same_bits(around, before)
 
 
-def test_what_is_not_taken() -> None:
-    done = Epilogue(LayerSpec(kernel_size=1, activation=Choice("relu")), None)
+def test_which_memory_fits() -> None:
+    finish = Epilogue(LayerSpec(kernel_size=1, activation=Choice("relu")), None)
     sums = np.zeros((1, 4, 2), np.float32)
-    assert not done.sums_fit(sums, 8, np.dtype(np.float64))
-    assert not done.sums_fit(sums, 16, sums.dtype)
-    assert not done.sums_fit(sums[:, ::2], 4, sums.dtype)
+    assert not finish.sums_fit(sums, 8, np.dtype(np.float64))
+    assert not finish.sums_fit(sums, 16, sums.dtype)
+    assert not finish.sums_fit(sums[:, ::2], 4, sums.dtype)
     assert Epilogue(LayerSpec(kernel_size=1), None).sums_fit(sums[:, ::2], 4, sums.dtype)
