@@ -11,11 +11,7 @@ from dwconv_cli.text import shown
 _LONGEST = 1000
 
 
-class _Unreadable:
-    pass
-
-
-UNREADABLE = _Unreadable()
+UNREADABLE = object()
 """Stands for a value that is no literal."""
 
 

@@ -9,13 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-
-class _Required:
-    def __repr__(self) -> str:
-        return "required"
-
-
-REQUIRED = _Required()
+REQUIRED = inspect.Parameter.empty
 """Stands for the default of an argument that has none."""
 
 
@@ -136,12 +130,12 @@ class Entry:
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The parameters that are arguments of the entry."""
         parameters = inspect.signature(self.function).parameters.items()
-        return {k: p for k, p in parameters if p.default is not p.empty or p.kind is p.KEYWORD_ONLY}
+        return {k: p for k, p in parameters if p.default is not REQUIRED or p.kind is p.KEYWORD_ONLY}
 
     @functools.cached_property
     def arguments(self) -> dict[str, Any]:
         """The arguments' names with their defaults, or ``REQUIRED``."""
-        return {k: REQUIRED if p.default is p.empty else p.default for k, p in self.parameters.items()}
+        return {name: parameter.default for name, parameter in self.parameters.items()}
 
     @functools.cached_property
     def signature(self) -> str:
