@@ -21,7 +21,7 @@ from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.text import shown
 
 # A larger kernel is prepared anew for each call; what is prepared from a kernel may take a few times its bytes.
-LARGEST_KEPT_BYTES = 1 << 20
+LARGEST_KEPT_KERNEL_BYTES = 1 << 20
 
 # Dtype, rank and channels of data; shape, dtype and content of an array.
 _Data = tuple[np.dtype[Any], int, int]
@@ -121,7 +121,7 @@ def _convolution(x: Array, kernel: Array, bias: Array | None, options: tuple[Any
     """
     channels_axis = -2 if str(options[2]).lower() == "channels_first" else -1
     data = (x.dtype, x.ndim, x.shape[channels_axis] if x.ndim > 1 else 1)
-    if kernel.nbytes <= LARGEST_KEPT_BYTES and not kernel.dtype.hasobject:
+    if kernel.nbytes <= LARGEST_KEPT_KERNEL_BYTES and not kernel.dtype.hasobject:
         key = None if bias is None else (bias.shape, bias.dtype, bias.tobytes())
         # The key has the options as text too, since 1, 1.0 and True are equal, but not all of them are strides.
         with suppress(TypeError):  # an option that cannot be part of a key, such as a list of one stride

@@ -12,7 +12,7 @@ import numpy as np
 from dwconv_cli.arrays import Array
 
 # Bytes of one buffer that a thread keeps; a larger one is freed after the call.
-LARGEST_KEPT_BYTES = 1 << 22
+LARGEST_KEPT_BUFFER_BYTES = 1 << 22
 
 
 class Scratch(threading.local):
@@ -29,7 +29,7 @@ class Scratch(threading.local):
         buffer = self._buffers.get(name)
         if buffer is None or buffer.nbytes < size:
             buffer = np.empty(size, np.uint8)
-            if size <= LARGEST_KEPT_BYTES:
+            if size <= LARGEST_KEPT_BUFFER_BYTES:
                 self._buffers[name] = buffer
         return np.ndarray(shape, dtype, buffer.data)
 

@@ -14,21 +14,17 @@ from dwconv_cli.layer.axes import Axes
 
 def is_plain(array: Array, problem: Problem) -> bool:
     """Whether the recordings of an array (B, n, C) or (B, n, C, M) lie as the data format says, without gaps in their rows."""
-    size, flags = array.itemsize, array.flags
-    if flags.c_contiguous and flags.aligned and problem.data_format == "channels_last":
+    size, flags, channels_last = array.itemsize, array.flags, problem.data_format == "channels_last"
+    if flags.c_contiguous and flags.aligned and channels_last:
         return True
     if not flags.aligned or any(stride < 0 or stride % size for stride in array.strides):
         return False
-    if problem.data_format == "channels_first":
-        # The rows of different channels may lie any distance apart that is the same for all.
-        several = array.ndim == 4 and 1 not in array.shape[2:]
-        even = not several or array.strides[2] == array.shape[3] * array.strides[3]
-        return even and (array.shape[1] == 1 or array.strides[1] == size)
-    for extent, stride in zip(array.shape[:0:-1], array.strides[:0:-1], strict=True):
-        if extent > 1 and stride != size:
-            return False
-        size *= extent
-    return True
+    if channels_last:
+        return array[:1].flags.c_contiguous
+    # The rows of different channels may lie any distance apart that is the same for all.
+    several = array.ndim == 4 and 1 not in array.shape[2:]
+    even = not several or array.strides[2] == array.shape[3] * array.strides[3]
+    return even and (array.shape[1] == 1 or array.strides[1] == size)
 
 
 def plain(array: Array, problem: Problem) -> Array:

@@ -29,7 +29,7 @@ from dwconv_cli.convolution.scratch import SCRATCH
 NAME = "overlap-save"
 
 # Bytes of the segments that are transformed together.
-BATCH_BYTES = 1 << 20
+TRANSFORMED_BYTES = 1 << 20
 # With fewer taps float32 seldom passes the check.
 LEAST_TAPS_IN_FLOAT32 = 200
 
@@ -71,7 +71,9 @@ class OverlapSave:
         self.transform = Transform(segment.length)
         self.panel = segment.outputs // problem.strides * problem.dilation_rate
         #: Channels transformed together: a number fixed by the problem.
-        self.together = max(1, min(problem.channels, BATCH_BYTES // (segment.length * self.dtype.itemsize)))
+        self.together = max(
+            1, min(problem.channels, TRANSFORMED_BYTES // (segment.length * self.dtype.itemsize))
+        )
         double = kernel.astype(np.float64)
         gate = Gate(kernel, segment, self.last)
         #: In float32, the check of the segments that are transformed again in float64.
@@ -114,7 +116,7 @@ class OverlapSave:
         for low in range(0, self.problem.channels, self.together):
             channels = np.arange(low, min(low + self.together, self.problem.channels))
             group = slice(low, low + len(channels))
-            at_once = max(1, BATCH_BYTES // (self.segment.length * len(channels) * self.work.itemsize))
+            at_once = max(1, TRANSFORMED_BYTES // (self.segment.length * len(channels) * self.work.itemsize))
             for number in range(0, segments, at_once):
                 count, begin = min(at_once, segments - number), number * each
                 part = out[begin : begin + count * each, group]
@@ -212,7 +214,7 @@ def _white_noise_passes(gate: Gate, segment: Segment, channels: int) -> Array:
     """Whether white noise passes the check, for each channel."""
     noise = np.random.default_rng(0).standard_normal((1, segment.length), np.float32)
     fine = np.empty(channels, bool)
-    together = max(1, BATCH_BYTES // noise.nbytes)
+    together = max(1, TRANSFORMED_BYTES // noise.nbytes)
     for low in range(0, channels, together):
         some = np.arange(low, min(low + together, channels))
         samples = np.repeat(
