@@ -114,6 +114,13 @@ def _leading_out(source: Address, part: str) -> UnsafeFileError:
 
 
 def _filled(template: str, fields: dict[str, str], source: Address, typed: str = "") -> str:
+    """`template` with the values of its fields, behind the directory `typed`.
+
+    Raises
+    ------
+    LayerError, UnsafeFileError
+        As :func:`filled_path` does.
+    """
     # The parts between slashes, each with whether a field's value is in it.
     parts: list[tuple[str, bool]] = [(typed, False)]
     for text, field in _parsed(template):

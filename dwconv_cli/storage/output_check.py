@@ -1,4 +1,4 @@
-"""A look at where an output is to go, for a dry run: what would be refused there, without making anything."""
+"""What a dry run refuses of an output: the place where it would go is looked at, and nothing is made there."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def check_output(output: Address, storage: Mapping[str, Any], nbytes: int, makes
     Parameters
     ----------
     output : Address
-        Complete.
+        With the name inside the file, where it can hold several arrays.
     storage : mapping
         h5py's options of an HDF5 dataset.
     nbytes : int
-        What it will hold.
+        Bytes that the array will have.
     makes_directory : bool
         Whether missing directories will be created.
 
     Raises
     ------
     OutputError
-        With what the run would say.
+        With the message that the run would give.
     MissingExtraError
-        If HDF5 lacks a compression.
+        If a compression needs a plugin of HDF5 that is not installed.
     """
     format_of(output, OutputError)
     if output.is_stream:
@@ -45,7 +45,7 @@ def check_output(output: Address, storage: Mapping[str, Any], nbytes: int, makes
             raise OutputError(f"{output.path}: {reason_of(errno.EACCES)}")
         return
     folder = _folder(output.path, makes_directory)
-    # Compressed data may need less.
+    # Not asked of HDF5, whose data may be compressed.
     if output.format != "hdf5":
         room = os.statvfs(folder)
         if nbytes > room.f_bavail * room.f_frsize:
@@ -60,7 +60,7 @@ def check_output(output: Address, storage: Mapping[str, Any], nbytes: int, makes
 
 
 def _folder(path: str, makes_directory: bool) -> str:
-    """The directory of `path`, or the first above it that is there where the others are created."""
+    """The directory of `path`; where missing ones are created, the nearest one above it that exists."""
     target = real_path(path)
     try:
         os.lstat(target)

@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import BinaryIO, Protocol
 
 from dwconv_cli.errors import InputError, OutputError
@@ -104,7 +105,7 @@ class FileSink:
         if self.sequential:
             write_all(lambda part, _: os.write(self.fd, part), data, offset, self.name)
         else:
-            write_all(lambda part, position: os.pwrite(self.fd, part, position), data, offset, self.name)
+            write_all(partial(os.pwrite, self.fd), data, offset, self.name)
 
     def commit(self) -> None:
         try:

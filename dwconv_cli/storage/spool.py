@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
-from dwconv_cli.errors import InputError, OutputError
+from dwconv_cli.errors import OutputError
 from dwconv_cli.errors.system import reason
 from dwconv_cli.storage.file_state import state_of
-from dwconv_cli.storage.sink import Sink
+from dwconv_cli.storage.sink import Sink, write_all
 from dwconv_cli.storage.source import FileSource, Source
 
 # Bytes that are copied at once.
@@ -29,18 +30,14 @@ class SpooledSource(FileSource):
         self.name = source.name
         self.size = end
         self._origin = source
-        try:
-            with _temporary_file() as file:
-                self._fd = os.dup(file.fileno())
-                buffer = memoryview(bytearray(_PIECE))
-                for at in range(start, end, _PIECE):
-                    piece = buffer[: min(_PIECE, end - at)]
-                    source.read_into(piece, at)
-                    write_all(self._fd, piece, at)
-        except OSError as error:
-            if isinstance(error, InputError):
-                raise
-            raise _not_spooled(error, self.name) from error
+        file, label = _temporary_file(self.name)
+        with file:
+            self._fd = os.dup(file.fileno())
+            buffer = memoryview(bytearray(_PIECE))
+            for at in range(start, end, _PIECE):
+                piece = buffer[: min(_PIECE, end - at)]
+                source.read_into(piece, at)
+                write_all(partial(os.pwrite, self._fd), piece, at, label)
         source.finish(end)
         self._before = state_of(self._fd, self.name)
 
@@ -62,16 +59,13 @@ class SpooledSink:
     def __init__(self, sink: Sink) -> None:
         self.name = sink.name
         self._sink = sink
-        self._file = _temporary_file()
+        self._file, self._label = _temporary_file(sink.name)
 
     def reserve(self, size: int) -> None:
         self._sink.reserve(size)
 
     def write_at(self, data: memoryview, offset: int) -> None:
-        try:
-            write_all(self._file.fileno(), data, offset)
-        except OSError as error:
-            raise _not_spooled(error, self.name) from error
+        write_all(partial(os.pwrite, self._file.fileno()), data, offset, self._label)
 
     def commit(self) -> None:
         fd = self._file.fileno()
@@ -84,20 +78,11 @@ class SpooledSink:
         self._file.close()
 
 
-def _temporary_file() -> Any:
+def _temporary_file(name: str) -> tuple[Any, str]:
+    """A file without a name to spool `name` in, and what messages call it."""
     import tempfile  # slow to import, and seldom needed
 
-    return tempfile.TemporaryFile()
-
-
-def _not_spooled(error: OSError, name: str) -> OutputError:
-    import tempfile
-
-    return OutputError(f"{tempfile.gettempdir()}: {reason(error)} while {name} was spooled")
-
-
-def write_all(fd: int, data: memoryview, offset: int) -> None:
-    """Write all of `data` at `offset`: one call of pwrite may write a part only."""
-    written = 0
-    while written < len(data):
-        written += os.pwrite(fd, data[written:], offset + written)
+    try:
+        return tempfile.TemporaryFile(), f"{tempfile.gettempdir()} ({name} is spooled there)"
+    except OSError as error:
+        raise OutputError(f"{name}: cannot be spooled: {reason(error)}; set TMPDIR to a folder") from error
