@@ -16,14 +16,13 @@ from dwconv_cli.jobs.report import Report
 from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.layer.arguments import Location, instance, location, several, whole_number
 from dwconv_cli.layer.axes import Axes
+from dwconv_cli.layer.keys import CONSTRAINT_KEYS
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.storage.address import Address, real_path
 from dwconv_cli.storage.formats import open_reader, other_files
 from dwconv_cli.storage.resolution import Matches, recording_at, recordings_at
 from dwconv_cli.weights.recipe import Recipe
 from dwconv_cli.weights.resolved import Resolved
-
-_CONSTRAINTS = ("depthwise_constraint", "bias_constraint")
 
 
 def apply_file(
@@ -303,7 +302,9 @@ def make_weights(
     instance("recipe", recipe, Recipe)
     channels = None if channels is None else whole_number("channels", channels)
     # The constraints of a config count here as if they were typed: no training follows that would meet them.
-    constraints = {key: value for key, value in recipe.given_config.items() if key in _CONSTRAINTS and value}
+    constraints = {
+        key: value for key, value in recipe.given_config.items() if key in CONSTRAINT_KEYS and value
+    }
     # Before the recipe is asked for anything, since it reads the weights once for itself.
     recipe = replace(recipe, options={**constraints, **recipe.options})
     if like is not None:

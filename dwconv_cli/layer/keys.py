@@ -10,6 +10,8 @@ OF_WEIGHTS: Final = ("kernel_size", "depth_multiplier", "use_bias")
 NOT_IN_WEIGHTS: Final = ("strides", "padding", "data_format", "dilation_rate", "activation")
 # What only fresh weights need.
 INITIALIZER_KEYS: Final = ("depthwise_initializer", "bias_initializer")
+# What projects the kernel and the bias.
+CONSTRAINT_KEYS: Final = ("depthwise_constraint", "bias_constraint")
 # What Keras also takes, and writes, as a tuple of one number.
 STEP_KEYS: Final = ("kernel_size", "strides", "dilation_rate")
 # What acts on the sum of a SeparableConv1D only after its pointwise half.

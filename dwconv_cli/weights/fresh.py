@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from dwconv_cli.choices import LARGEST
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS, initialized
+from dwconv_cli.layer.keys import CONSTRAINT_KEYS
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec, Weights
 
@@ -49,14 +52,14 @@ def is_random(layer: LayerSpec) -> bool:
 
 def projected(layer: LayerSpec, weights: Weights, keys: Container[str]) -> tuple[Weights, list[str]]:
     """Weights under those constraints of `layer` whose keys are among `keys`, and notes that say so."""
-    kernel, bias, notes = weights.kernel, weights.bias, []
-    if "depthwise_constraint" in keys and layer.depthwise_constraint:
-        kernel = _constrained(kernel, layer.depthwise_constraint)
-        notes.append(f"kernel projected by {layer.depthwise_constraint}")
-    if "bias_constraint" in keys and layer.bias_constraint and bias is not None:
-        bias = _constrained(bias, layer.bias_constraint)
-        notes.append(f"bias projected by {layer.bias_constraint}")
-    return Weights(kernel, bias, weights.shared), notes
+    notes = []
+    for key, name in zip(CONSTRAINT_KEYS, ("kernel", "bias"), strict=True):
+        array, constraint = getattr(weights, name), getattr(layer, key)
+        if key in keys and constraint and array is not None:
+            projection: dict[str, Any] = {name: _constrained(array, constraint)}
+            weights = replace(weights, **projection)
+            notes.append(f"{name} projected by {constraint}")
+    return weights, notes
 
 
 def _constrained(weights: Array, constraint: Choice) -> Array:
