@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import struct
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from helpers_cli import run_python
 
 from dwconv_cli.errors import DwconvError, InputError, MissingExtraError, UnsafeFileError
 from dwconv_cli.storage import hdf5
@@ -210,11 +209,7 @@ def test_a_writer_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
 
     def other_process() -> str:
-        command = [sys.executable, "-c", OPEN, str(path)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1]
-        )
-        return done.stdout
+        return run_python(OPEN, path).out.decode()
 
     with h5py.File(path, "w", libver="latest") as file:
         file.create_dataset("x", data=np.arange(3.0), maxshape=(None,))
@@ -554,9 +549,8 @@ def test_hdf5plugin_is_imported_when_a_filter_needs_it(tmp_path: Path) -> None:
     hdf5plugin = pytest.importorskip("hdf5plugin", reason="the extra hdf5plugin is not installed")
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=np.arange(4), chunks=(2,), **hdf5plugin.Zstd())
-    command = [sys.executable, "-c", READ_ZSTD, str(tmp_path / "a.h5")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
-    assert done.stdout == "[0, 1, 2, 3]\n"
+    ran = run_python(READ_ZSTD, tmp_path / "a.h5")
+    assert ran.out == b"[0, 1, 2, 3]\n"
 
 
 # Damage under a checksum
@@ -638,11 +632,8 @@ def test_a_heap_that_would_be_read_without_end_is_refused(tmp_path: Path, index:
     struct.pack_into("<HHIQ", content, first + 24, index, 0, 0, length)
     path.write_bytes(content)
     # In a process of its own: HDF5 would not even let go for a signal.
-    command = [sys.executable, "-c", READ_ATTRIBUTES, str(path)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=20, cwd=Path(__file__).parents[1]
-    )
-    assert done.stdout.startswith(f"refused: {path}: its text is damaged")
+    ran = run_python(READ_ATTRIBUTES, path, timeout=20)
+    assert ran.out.decode().startswith(f"refused: {path}: its text is damaged"), ran.err
 
 
 def test_chunks_that_claim_more_than_the_file_has(tmp_path: Path) -> None:

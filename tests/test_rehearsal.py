@@ -6,7 +6,6 @@ import os
 import resource
 import signal
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 from faults import mutants
 from h5py._objects import phil
+from helpers_cli import run_python
 
 from dwconv_cli.errors import InputError, OutOfMemoryError
 from dwconv_cli.storage import hdf5
@@ -178,7 +178,7 @@ def test_chunks_of_another_rank_are_refused_before_hdf5_looks_for_one(
 def test_damaged_bytes_end_no_process(tmp_path: Path, kind: str) -> None:
     sound = mutants.sound(tmp_path, kind)
     path = tmp_path / "bad.h5"
-    for number in range(25):
+    for number in range(10):
         path.write_bytes(mutants.mutant(sound, f"suite {kind} {number}"))
         begun = time.process_time()
         try:
@@ -215,7 +215,7 @@ RACE = """
 import sys, threading
 from dwconv_cli.storage.formats.hdf5 import H5Reader, members
 def go(path):
-    for _ in range(125):
+    for _ in range(40):
         assert [member.name for member in members(path)] == ["/x", "/y"]
         reader = H5Reader(path, "/x")
         assert reader.attributes["names"].tolist() == ["a", "b", "c"] * 20, reader.attributes
@@ -227,7 +227,7 @@ print("done")
 """
 
 
-def test_500_rounds_of_a_race_for_attributes(tmp_path: Path) -> None:
+def test_a_race_for_attributes(tmp_path: Path) -> None:
     paths = [str(tmp_path / name) for name in ("a.h5", "b.h5")]
     for path in paths:
         with h5py.File(path, "w") as file:
@@ -235,14 +235,8 @@ def test_500_rounds_of_a_race_for_attributes(tmp_path: Path) -> None:
                 data = file.create_dataset(name, data=np.zeros((50, 2)), chunks=(10, 2), compression="gzip")
                 data.attrs["names"] = ["a", "b", "c"] * 20
                 data.attrs["unit"] = "m/s"
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", RACE, *paths],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout == "done\n"
+    ran = run_python(RACE, *paths)
+    assert (ran.code, ran.out) == (0, b"done\n"), ran.err[-2000:]
 
 
 def test_an_error_while_closing_names_the_file(path: str, monkeypatch: pytest.MonkeyPatch) -> None:

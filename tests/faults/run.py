@@ -66,16 +66,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="where to make files (the system's folder for such)")
     parser.add_argument("--package", type=Path, default=ROOT, help="the folder that holds dwconv_cli")
     parser.add_argument("--fail-fast", action="store_true", help="end with the first fault")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     failed = False
-    for name in given.row or ROWS:
+    for name in options.row or ROWS:
         begun = time.monotonic()
         with (
-            tempfile.TemporaryDirectory(prefix="faults-", dir=given.folder) as folder,
-            Bench(Path(folder), given.package.resolve(), given.count, given.case) as bench,
+            tempfile.TemporaryDirectory(prefix="faults-", dir=options.folder) as folder,
+            Bench(Path(folder), options.package.resolve(), options.count, options.case) as bench,
         ):
             try:
-                outcome = run_row(name, bench, _Told(given.fail_fast))
+                outcome = run_row(name, bench, _Printer(options.fail_fast))
             except _Enough:
                 print(f"{name}: ended with the first fault", flush=True)
                 failed = True
@@ -91,7 +91,7 @@ class _Enough(Exception):  # noqa: N818 - it is no error
     pass
 
 
-class _Told:
+class _Printer:
     """Prints the faults of a row."""
 
     def __init__(self, fail_fast: bool) -> None:
