@@ -144,31 +144,11 @@ def test_what_differs_is_known(name: str, tmp_path: Path) -> None:
     # Settings of this project are not meant for other projects' tests.
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     outcomes = tmp_path / "outcomes.json"
+    plugins = f"-p no:cacheprovider -p outcomes -p standing_in_{suite.package}"
+    line = f"-m pytest -q -W ignore -c pytest.ini {plugins}".split()
+    only = ("-k", suite.only) if suite.only else ()
     ran = subprocess.run(
-        [
-            *(
-                sys.executable,
-                "-m",
-                "pytest",
-                "-q",
-                "-c",
-                str(tmp_path / "pytest.ini"),
-                "--rootdir",
-                str(home),
-            ),
-            *(
-                "-p",
-                "no:cacheprovider",
-                "-p",
-                "outcomes",
-                "-p",
-                f"standing_in_{suite.package}",
-                "-W",
-                "ignore",
-            ),
-            *(map(str, files)),
-            *(("-k", suite.only) if suite.only else ()),
-        ],
+        [sys.executable, *line, "--rootdir", home, *files, *only],
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join((str(HERE), str(ROOT))),
@@ -182,11 +162,11 @@ def test_what_differs_is_known(name: str, tmp_path: Path) -> None:
         check=False,
     )
     assert outcomes.exists(), ran.stdout[-2000:] + ran.stderr[-2000:]
-    found = json.loads(outcomes.read_text())
-    assert not set(suite.called) - set(found["calls"]), "nothing of ours was called"
+    report = json.loads(outcomes.read_text())
+    assert not set(suite.called) - set(report["calls"]), "nothing of ours was called"
     failed = {
         test.split("::", 1)[1].removesuffix("[numpy]"): message
-        for test, message in found["tests"].items()
+        for test, message in report["tests"].items()
         if message not in ("passed", "skipped")
     }
     known = {test: why for why, tests in suite.differences.items() for test in tests}
