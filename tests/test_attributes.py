@@ -19,10 +19,10 @@ OTHERS = ("units", "gain", "fs2", "my_rate", "offset", "sampling_rate_unit", "dt
 
 def test_without_strides_all_is_as_it_was() -> None:
     attributes = {"fs": np.float32(50), "units": "g", "calibration": np.arange(3)}
-    found = carried_attributes(attributes, 1)
-    assert list(found) == list(attributes)
-    assert all(found[name] is value for name, value in attributes.items())
-    assert found is not attributes
+    carried = carried_attributes(attributes, 1)
+    assert list(carried) == list(attributes)
+    assert all(carried[name] is value for name, value in attributes.items())
+    assert carried is not attributes
 
 
 @pytest.mark.parametrize("name", RATES)
@@ -44,9 +44,9 @@ def test_others_are_not(name: str) -> None:
     "value", ["50 Hz", b"50", True, np.True_, None, np.array("50"), np.array([], object), 1j]
 )
 def test_what_is_no_real_number_stays(value: Any) -> None:
-    found = carried_attributes({"fs": value, "dt": value}, 4)
-    assert found["fs"] is value
-    assert found["dt"] is value
+    carried = carried_attributes({"fs": value, "dt": value}, 4)
+    assert carried["fs"] is value
+    assert carried["dt"] is value
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ def test_what_is_no_real_number_stays(value: Any) -> None:
     ],
 )
 def test_values(value: Any, strides: int, rate: Any, period: Any) -> None:
-    found = carried_attributes({"fs": value, "dt": value}, strides)
-    assert np.array_equal(found["fs"], rate, equal_nan=True)
-    assert np.array_equal(found["dt"], period, equal_nan=True)
-    assert np.shape(found["fs"]) == np.shape(value)
+    carried = carried_attributes({"fs": value, "dt": value}, strides)
+    assert np.array_equal(carried["fs"], rate, equal_nan=True)
+    assert np.array_equal(carried["dt"], period, equal_nan=True)
+    assert np.shape(carried["fs"]) == np.shape(value)
     # HDF5 takes them.
-    assert all(np.asarray(item).dtype.kind in "iuf" for item in found.values())
+    assert all(np.asarray(item).dtype.kind in "iuf" for item in carried.values())
 
 
 @given(
@@ -83,10 +83,10 @@ def test_values(value: Any, strides: int, rate: Any, period: Any) -> None:
 def test_whole_numbers_never_wrap(strides: int, dtype: str, data: st.DataObject) -> None:
     limits = np.iinfo(dtype)
     value = data.draw(st.integers(0, limits.max))
-    found = carried_attributes({"fs": np.array(value, dtype), "dt": np.array(value, dtype)}, strides)
-    assert float(found["fs"]) == pytest.approx(value / strides, rel=1e-15)
-    assert float(found["dt"]) == pytest.approx(value * strides, rel=1e-15)
+    carried = carried_attributes({"fs": np.array(value, dtype), "dt": np.array(value, dtype)}, strides)
+    assert float(carried["fs"]) == pytest.approx(value / strides, rel=1e-15)
+    assert float(carried["dt"]) == pytest.approx(value * strides, rel=1e-15)
     if value % strides == 0:
-        assert found["fs"].dtype == np.dtype(dtype)
+        assert carried["fs"].dtype == np.dtype(dtype)
     if value * strides <= limits.max:
-        assert found["dt"].dtype == np.dtype(dtype)
+        assert carried["dt"].dtype == np.dtype(dtype)

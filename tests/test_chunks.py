@@ -61,10 +61,10 @@ def test_hdf5_reads_what_is_written(
     data, path = data_of(shape, dtype), tmp_path_factory.mktemp("c") / "a.h5"
     sides = tuple(min(pair) for pair in zip(sides, shape, strict=True))
     with h5py.File(path, "w") as file:
-        made = file.create_dataset("x", shape, dtype, chunks=sides, compression="gzip", shuffle=shuffle)
-        codec = chunks.codec_of(made)
+        dataset = file.create_dataset("x", shape, dtype, chunks=sides, compression="gzip", shuffle=shuffle)
+        codec = chunks.codec_of(dataset)
         assert codec is not None
-        writer = chunks.ChunkWriter(made, codec)
+        writer = chunks.ChunkWriter(dataset, codec)
         for low in range(0, shape[-1], cut):
             place = (*(slice(0, n) for n in shape[:-1]), slice(low, min(shape[-1], low + cut)))
             block = data[place].astype(np.float64)
@@ -77,12 +77,12 @@ def test_hdf5_reads_what_is_written(
 
 def test_what_was_never_written_is_the_fill_value(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        made = file.create_dataset("x", (100,), "f4", chunks=(10,), compression="gzip", fillvalue=7)
-        made[:10] = 1
-        codec = chunks.codec_of(made)
+        dataset = file.create_dataset("x", (100,), "f4", chunks=(10,), compression="gzip", fillvalue=7)
+        dataset[:10] = 1
+        codec = chunks.codec_of(dataset)
         assert codec is not None
         out = np.empty(100)
-        chunks.ChunkReader(made, codec).read((slice(0, 100),), out)
+        chunks.ChunkReader(dataset, codec).read((slice(0, 100),), out)
     assert np.array_equal(out, np.r_[np.ones(10), np.full(90, 7)])
 
 

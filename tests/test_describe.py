@@ -80,9 +80,9 @@ KINDS = {
 
 @pytest.mark.parametrize("name, kind", KINDS.items())
 def test_kinds(place: Path, name: str, kind: str) -> None:
-    found = describe(f"{place}/{name}")
-    assert found["kind"] == kind
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    report = describe(f"{place}/{name}")
+    assert report["kind"] == kind
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
 @pytest.mark.parametrize("name", ["functional.keras", "functional.weights.h5", "functional.h5"])
@@ -91,11 +91,11 @@ def test_models(name: str) -> None:
 
 
 def test_data(place: Path) -> None:
-    found = describe(f"{place}/rec.npy", fs=4)
-    assert found["input"] == {"address": f"{place}/rec.npy", "shape": [8, 6], "dtype": "float32"}
-    assert (found["nbytes"], found["order"], found["storage"]) == (192, "C", {"format": "npy"})
+    report = describe(f"{place}/rec.npy", fs=4)
+    assert report["input"] == {"address": f"{place}/rec.npy", "shape": [8, 6], "dtype": "float32"}
+    assert (report["nbytes"], report["order"], report["storage"]) == (192, "C", {"format": "npy"})
     recording = {"batch": 1, "steps": 8, "channels": 6, "duration": 2.0, "data_format": "channels_last"}
-    assert found["recording"] == recording
+    assert report["recording"] == recording
     assert describe(f"{place}/fortran.npy")["order"] == "F"
     first = describe(f"{place}/rec.npy", data_format="channels_first", steps=slice(1, 3))
     assert first["input"]["shape"] == [8, 2]
@@ -104,10 +104,10 @@ def test_data(place: Path) -> None:
 
 
 def test_dataset(place: Path) -> None:
-    found = describe(f"{place}/rec.h5::imu/acc")
-    assert found["input"]["address"] == f"{place}/rec.h5::/imu/acc"
-    assert found["attributes"] == {"fs": 50.0, "bad": ["NaN", "Infinity"]}
-    storage = found["storage"]
+    report = describe(f"{place}/rec.h5::imu/acc")
+    assert report["input"]["address"] == f"{place}/rec.h5::/imu/acc"
+    assert report["attributes"] == {"fs": 50.0, "bad": ["NaN", "Infinity"]}
+    storage = report["storage"]
     assert (storage["format"], storage["layout"], storage["chunks"]) == ("hdf5", "chunked", [4, 6])
     assert (storage["compression"], storage["shuffle"], storage["filters"]) == (
         "gzip",
@@ -117,9 +117,9 @@ def test_dataset(place: Path) -> None:
 
 
 def test_contents(place: Path) -> None:
-    found = describe(f"{place}/rec.h5")
-    assert found["attributes"] == {"device": "watch"}
-    entries = {entry["name"]: entry for entry in found["contents"]}
+    report = describe(f"{place}/rec.h5")
+    assert report["attributes"] == {"device": "watch"}
+    entries = {entry["name"]: entry for entry in report["contents"]}
     assert entries["/imu"]["kind"] == "group"
     assert (entries["/imu/acc"]["shape"], entries["/imu/acc"]["dtype"]) == ([8, 6], "float32")
     assert entries["/imu/acc"]["address"] == f"{place}/rec.h5::/imu/acc"
@@ -162,15 +162,15 @@ def test_model_layers() -> None:
 
 
 def test_weights(place: Path) -> None:
-    found = describe(f"{place}/layer.npz", fs=100)
-    assert found["weights"]["kernel_shape"] == [3, 6, 2]
-    assert found["weights"]["bias_shape"] == [12]
-    assert (found["dtype"], found["receptive_field"], found["frequency_unit"]) == ("float32", 3, "Hz")
-    assert [(entry["channel"], entry["input"]) for entry in found["channels"]] == [
+    report = describe(f"{place}/layer.npz", fs=100)
+    assert report["weights"]["kernel_shape"] == [3, 6, 2]
+    assert report["weights"]["bias_shape"] == [12]
+    assert (report["dtype"], report["receptive_field"], report["frequency_unit"]) == ("float32", 3, "Hz")
+    assert [(entry["channel"], entry["input"]) for entry in report["channels"]] == [
         (output, output // 2) for output in range(12)
     ]
-    assert [entry["bias"] for entry in found["channels"]] == list(range(12))
-    entry = found["channels"][5]
+    assert [entry["bias"] for entry in report["channels"]] == list(range(12))
+    entry = report["channels"][5]
     assert (entry["dc_gain"], entry["group_delay"]) == (3, {"steps": 1.0, "seconds": 0.01})
     # 1 + 2 cos(2 pi f) falls from 3 to 3 / sqrt(2).
     edge = 100 * math.acos((3 / math.sqrt(2) - 1) / 2) / (2 * math.pi)
@@ -179,12 +179,12 @@ def test_weights(place: Path) -> None:
 
 def test_weights_of_a_recipe(place: Path) -> None:
     np.save(place / "taps.npy", np.array([0.0, 0.0, 1.0]))
-    found = describe(None, recipe=Recipe(kernel=f"{place}/taps.npy", options={"dilation_rate": 4}), fs=8)
-    assert found["weights"]["kernel_shape"] == [3]
-    assert found["receptive_field"] == 9
+    report = describe(None, recipe=Recipe(kernel=f"{place}/taps.npy", options={"dilation_rate": 4}), fs=8)
+    assert report["weights"]["kernel_shape"] == [3]
+    assert report["receptive_field"] == 9
     # The last tap meets the latest step: no delay.
-    assert found["channels"][0]["group_delay"] == {"steps": 0.0, "seconds": 0.0}
-    assert "repeats every 2 Hz" in found["notes"][0]
+    assert report["channels"][0]["group_delay"] == {"steps": 0.0, "seconds": 0.0}
+    assert "repeats every 2 Hz" in report["notes"][0]
     np.save(place / "torch.npy", np.ones((6, 1, 4)))
     torch = describe(None, recipe=Recipe(kernel=f"{place}/torch.npy", layout="torch"))
     assert (len(torch["channels"]), torch["channels"][0]["dc_gain"]) == (6, 4)
@@ -196,12 +196,12 @@ def test_weights_of_a_recipe(place: Path) -> None:
 
 def test_shape_check_of_the_documentation() -> None:
     options = {"kernel_size": 3, "strides": 3, "padding": "same", "depth_multiplier": 3}
-    found = describe((4, 10, 12), recipe=Recipe(options=options))
-    assert found["kind"] == "shape"
-    assert found["output"] == {"address": None, "shape": [4, 4, 36], "dtype": "float32", "nbytes": 2304}
-    assert found["padding"] == {"left": 1, "right": 1}
-    assert found["weights"]["kernel_shape"] == [3, 12, 3]
-    assert shapes_of(found) == [[4, 4, 36]]
+    report = describe((4, 10, 12), recipe=Recipe(options=options))
+    assert report["kind"] == "shape"
+    assert report["output"] == {"address": None, "shape": [4, 4, 36], "dtype": "float32", "nbytes": 2304}
+    assert report["padding"] == {"left": 1, "right": 1}
+    assert report["weights"]["kernel_shape"] == [3, 12, 3]
+    assert shapes_of(report) == [[4, 4, 36]]
 
 
 # Layer; padding and effective kernel size for 10 steps, and how far the output lags the middle of its input.
@@ -216,10 +216,10 @@ DELAYS = {
 
 @pytest.mark.parametrize("options, padding, size, delay", DELAYS.values(), ids=DELAYS)
 def test_delays(options: dict[str, Any], padding: tuple[int, int], size: int, delay: float) -> None:
-    found = describe((10, 1), recipe=Recipe(options=options), fs=20)
-    assert (found["padding"]["left"], found["padding"]["right"]) == padding
-    assert found["effective_kernel_size"] == found["receptive_field"] == size
-    assert found["delay"] == {"steps": delay, "seconds": delay / 20}
+    report = describe((10, 1), recipe=Recipe(options=options), fs=20)
+    assert (report["padding"]["left"], report["padding"]["right"]) == padding
+    assert report["effective_kernel_size"] == report["receptive_field"] == size
+    assert report["delay"] == {"steps": delay, "seconds": delay / 20}
 
 
 @given(
@@ -230,7 +230,7 @@ def test_delays(options: dict[str, Any], padding: tuple[int, int], size: int, de
     multiplier=st.integers(1, 3),
     data_format=st.sampled_from(["channels_last", "channels_first"]),
     dtype=st.sampled_from(["float16", "float32", "float64", "int16", "int64", "complex64"]),
-    asked=st.sampled_from([None, None, "float32", "complex128"]),
+    dtype_option=st.sampled_from([None, None, "float32", "complex128"]),
     activation=st.sampled_from(["linear", "relu", "glu", "softmax"]),
 )
 @settings(max_examples=150)
@@ -242,7 +242,7 @@ def test_check_says_what_the_engine_does(
     multiplier: int,
     data_format: str,
     dtype: str,
-    asked: str | None,
+    dtype_option: str | None,
     activation: str,
 ) -> None:
     shape = (2, 10, 12)[3 - rank :]
@@ -252,7 +252,7 @@ def test_check_says_what_the_engine_does(
         "padding": padding,
         "depth_multiplier": multiplier,
         "data_format": data_format,
-        "dtype": asked,
+        "dtype": dtype_option,
         "activation": activation,
         "use_bias": False,
     }
@@ -270,12 +270,12 @@ def test_check_says_what_the_engine_does(
         with pytest.raises(type(error)):
             _check(recipe, shape, dtype)
         return
-    found = _check(recipe, shape, dtype)
-    assert tuple(found["output"]["shape"]) == outputs.shape
-    assert found["output"]["dtype"] == outputs.dtype.name
-    assert found["output"]["nbytes"] == outputs.nbytes
-    assert found["algorithm"]["name"] == conv.plan.algorithm
-    assert sum(found["padding"].values()) == sum(layer.pad_amounts(steps))
+    report = _check(recipe, shape, dtype)
+    assert tuple(report["output"]["shape"]) == outputs.shape
+    assert report["output"]["dtype"] == outputs.dtype.name
+    assert report["output"]["nbytes"] == outputs.nbytes
+    assert report["algorithm"]["name"] == conv.plan.algorithm
+    assert sum(report["padding"].values()) == sum(layer.pad_amounts(steps))
 
 
 def _check(recipe: Recipe, shape: tuple[int, ...], dtype: str) -> dict[str, Any]:
@@ -291,14 +291,14 @@ def test_headers_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NpyReader, "read", refuse)
     monkeypatch.setattr("dwconv_cli.weights.fresh.initialized", refuse)
     recipe = Recipe(options={"kernel_size": 3})
-    found = describe(f"{place}/rec.npy", recipe=recipe)
-    assert (found["kind"], found["output"]["shape"]) == ("data", [6, 6])
+    report = describe(f"{place}/rec.npy", recipe=recipe)
+    assert (report["kind"], report["output"]["shape"]) == ("data", [6, 6])
     assert describe((1, 10**12, 10**6), recipe=recipe)["output"]["shape"] == [1, 10**12 - 2, 10**6]
 
 
 def test_weights_meet_data(place: Path) -> None:
-    found = describe(f"{place}/rec.npy", recipe=Recipe(weights=f"{place}/layer.npz"))
-    assert (found["output"]["shape"], found["weights"]["kernel_shape"]) == ([6, 12], [3, 6, 2])
+    report = describe(f"{place}/rec.npy", recipe=Recipe(weights=f"{place}/layer.npz"))
+    assert (report["output"]["shape"], report["weights"]["kernel_shape"]) == ([6, 12], [3, 6, 2])
     # With a layer an address is data, whatever its name.
     with pytest.raises(InputError, match="holds 2 arrays"):
         describe(f"{place}/layer.npz", recipe=Recipe(weights=f"{place}/layer.npz"))
@@ -354,13 +354,13 @@ def test_external_group_is_listed_when_allowed(tmp_path: Path) -> None:
         file["away"] = h5py.ExternalLink("other.h5", "/imu")
     with pytest.raises(UnsafeFileError):
         describe(f"{tmp_path}/rec.h5::/away")
-    found = describe(f"{tmp_path}/rec.h5::/away", allow_external=True)
-    assert [entry["shape"] for entry in found["contents"]] == [[4, 2]]
+    report = describe(f"{tmp_path}/rec.h5::/away", allow_external=True)
+    assert [entry["shape"] for entry in report["contents"]] == [[4, 2]]
 
 
 def test_describe_all_expands(place: Path) -> None:
-    found = list(describe_all([f"{place}/*.npz::*"]))
-    assert [Path(entry["input"]["address"]).name for entry in found] == [
+    report = list(describe_all([f"{place}/*.npz::*"]))
+    assert [Path(entry["input"]["address"]).name for entry in report] == [
         "layer.npz::kernel",
         "layer.npz::bias",
         "one.npz::acc",
@@ -401,16 +401,16 @@ def expected_stats(x: Array) -> dict[str, Any]:
     }
 
 
-def assert_stats(found: list[dict[str, Any]], x: Array) -> None:
+def assert_stats(report: list[dict[str, Any]], x: Array) -> None:
     """`x` is (items, channels)."""
-    assert [entry["channel"] for entry in found] == list(range(x.shape[1]))
-    for entry, channel in zip(found, x.T, strict=True):
-        wanted = expected_stats(channel)
+    assert [entry["channel"] for entry in report] == list(range(x.shape[1]))
+    for entry, channel in zip(report, x.T, strict=True):
+        expected = expected_stats(channel)
         for key in ("min", "max", "nan", "inf"):
-            assert entry[key] == wanted[key], key
+            assert entry[key] == expected[key], key
         for key in ("mean", "std"):
             got = complex(*entry[key]) if isinstance(entry[key], list) else entry[key]
-            near = None if wanted[key] is None else pytest.approx(wanted[key], rel=1e-9, abs=1e-9)
+            near = None if expected[key] is None else pytest.approx(expected[key], rel=1e-9, abs=1e-9)
             assert got == near, key
 
 
@@ -434,8 +434,8 @@ def assert_stats(found: list[dict[str, Any]], x: Array) -> None:
 def test_stats(x: Array, first: bool, fortran: bool, items: int) -> None:
     file = io.BytesIO()
     np.save(file, np.asfortranarray(x) if fortran else x)
-    found = _stats_of_stream(file.getvalue(), first, items)
-    assert_stats(found, (x.transpose(0, 2, 1) if first else x).reshape(-1, x.shape[1 if first else 2]))
+    report = _stats_of_stream(file.getvalue(), first, items)
+    assert_stats(report, (x.transpose(0, 2, 1) if first else x).reshape(-1, x.shape[1 if first else 2]))
 
 
 def _stats_of_stream(raw: bytes, first: bool, items: int) -> list[dict[str, Any]]:
@@ -452,8 +452,8 @@ def _stats_of_stream(raw: bytes, first: bool, items: int) -> list[dict[str, Any]
 
 def test_stats_of_a_part(place: Path) -> None:
     x = np.load(place / "rec.npy")
-    found = describe(f"{place}/rec.h5::/imu/acc", stats=True, steps=slice(3, 7))
-    assert_stats(found["stats"], x[3:7])
+    report = describe(f"{place}/rec.h5::/imu/acc", stats=True, steps=slice(3, 7))
+    assert_stats(report["stats"], x[3:7])
     assert_stats(describe(f"{place}/rec.npy", stats=True, data_format="channels_first")["stats"], x.T)
     assert_stats(describe(f"{place}/one.npz", stats=True)["stats"], x)
     with pytest.raises(ShapeError, match="rank 4"):
@@ -465,8 +465,8 @@ def test_stats_of_a_part(place: Path) -> None:
 def test_stats_of_whole_numbers_are_exact() -> None:
     stats = ChannelStats(1, np.dtype("i8"))
     stats.add(np.array([[2**62 + 1], [-(2**62) - 1]]), slice(0, 1))
-    (found,) = stats.result()
-    assert (found["min"], found["max"]) == (-(2**62) - 1, 2**62 + 1)
+    (report,) = stats.result()
+    assert (report["min"], report["max"]) == (-(2**62) - 1, 2**62 + 1)
 
 
 def test_stats_far_from_zero_keep_their_spread() -> None:
@@ -482,8 +482,8 @@ def test_stats_of_complex_and_empty() -> None:
     x = np.array([[1 + 1j, 0], [3 - 1j, np.nan]], "c8")
     stats.add(x, slice(0, 2))
     assert_stats(stats.result(), x)
-    (found,) = ChannelStats(1, np.dtype("f4")).result()
-    assert [found[key] for key in ("min", "max", "mean", "std")] == [None] * 4
+    (report,) = ChannelStats(1, np.dtype("f4")).result()
+    assert [report[key] for key in ("min", "max", "mean", "std")] == [None] * 4
 
 
 PLAIN = [
@@ -503,9 +503,9 @@ PLAIN = [
 ]
 
 
-@pytest.mark.parametrize("value, wanted", PLAIN)
-def test_json_value(value: Any, wanted: Any) -> None:
-    assert json_value(value) == wanted
+@pytest.mark.parametrize("value, expected", PLAIN)
+def test_json_value(value: Any, expected: Any) -> None:
+    assert json_value(value) == expected
 
 
 def test_public_names() -> None:

@@ -56,10 +56,10 @@ def one_line(error: BaseException) -> str:
     return text
 
 
-def same_weights(layer: Any, wanted: dict[str, np.ndarray]) -> bool:
-    if not np.array_equal(layer.kernel, wanted["kernel"]):
+def same_weights(layer: Any, expected: dict[str, np.ndarray]) -> bool:
+    if not np.array_equal(layer.kernel, expected["kernel"]):
         return False
-    bias = None if layer.class_name == "SeparableConv1D" else wanted.get("bias")
+    bias = None if layer.class_name == "SeparableConv1D" else expected.get("bias")
     return layer.bias is None if bias is None else np.array_equal(layer.bias, bias)
 
 
@@ -89,9 +89,9 @@ def test_models_give_their_layers_by_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", WEIGHTS_ONLY)
 def test_weights_files_give_every_depthwise_layer(name: str) -> None:
-    layers, wanted = read_layers(GOLDEN / name), EXPECTED[name]
-    assert len(layers) == len(wanted) == len({layer.path for layer in layers})
-    for path, arrays in wanted.items():
+    layers, expected = read_layers(GOLDEN / name), EXPECTED[name]
+    assert len(layers) == len(expected) == len({layer.path for layer in layers})
+    for path, arrays in expected.items():
         (layer,) = [layer for layer in layers if same_weights(layer, arrays)]
         assert layer.config is None
         assert layer.dtype_policy is None
@@ -150,14 +150,14 @@ def test_config_and_weights_are_all_that_the_answer_needs(name: str) -> None:
     rounding = {"float16": 2e-3, "mixed_float16": 2e-3, "bfloat16": 2e-2, "mixed_bfloat16": 2e-2}
     answered = 0
     for layer in read_layers(GOLDEN / name):
-        wanted = EXPECTED[name][layer.path]
+        expected = EXPECTED[name][layer.path]
         if layer.class_name == "SeparableConv1D":
             assert layer.config["activation"] == "linear"
             assert "filters" not in layer.config
             continue
         config = layer.config
         y = oracle.depthwise_conv1d(
-            wanted["x"],
+            expected["x"],
             layer.kernel.astype("f8"),
             layer.bias,
             strides=config["strides"][0],
@@ -167,7 +167,7 @@ def test_config_and_weights_are_all_that_the_answer_needs(name: str) -> None:
         )
         tolerance = rounding.get(layer.dtype_policy, 1e-5)
         np.testing.assert_allclose(
-            activate(config["activation"], y), wanted["y"], rtol=tolerance, atol=8 * tolerance
+            activate(config["activation"], y), expected["y"], rtol=tolerance, atol=8 * tolerance
         )
         answered += 1
     assert answered

@@ -76,11 +76,11 @@ def test_brackets_are_a_shells(pattern: str, yes: str, no: str) -> None:
     ],
 )
 def test_many_stars_come_to_an_end(pattern: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     compiled = name_pattern(pattern)
     for name in ("a" * 400, "a/" * 200, "ab" * 200 + "c"):
         compiled.fullmatch(name)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.fixture
@@ -119,12 +119,12 @@ def test_circles_of_links_come_to_an_end(tree: Path) -> None:
     for name in ("l1", "l2", "x/l3", "x/y/l4"):
         (tree / name).symlink_to(tree)
     (tree / "other").symlink_to("x/y")
-    started = time.perf_counter()
-    found = matching_paths("**/*.npy")
-    assert {"a.npy", "x/y/a.npy"} <= set(found)
+    started = time.process_time()
+    names = matching_paths("**/*.npy")
+    assert {"a.npy", "x/y/a.npy"} <= set(names)
     assert matching_paths("other/*.npy") == ["other/a.npy"]
     matching_paths("**/*/" * 20 + "*.npy")
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("side", ["", "a.npz::"])
@@ -134,4 +134,4 @@ def test_patterns_that_match_nothing_are_one_line(tree: Path, side: str, pattern
 
     np.savez("a.npz", **{"a" * 100: np.zeros(3)})
     np.save("k.npy", np.ones(2))
-    run("apply", side + pattern, "-k", "k.npy", "-o", "o.npy").failed(3, "matches")
+    run(f"apply {side}{pattern} -k k.npy -o o.npy").failed(3, "matches")

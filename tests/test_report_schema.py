@@ -30,9 +30,9 @@ def checked(report: Report) -> Json:
     """The report as a reader of NDJSON gets it, held against the schema."""
     line = json.dumps(report.to_json(), allow_nan=False)
     assert "\n" not in line
-    found: Json = json.loads(line)
-    validator().validate(found)
-    return found
+    document: Json = json.loads(line)
+    validator().validate(document)
+    return document
 
 
 @pytest.fixture
@@ -81,23 +81,24 @@ FRESH: list[Json] = [
 @pytest.mark.parametrize("options", FRESH)
 def test_runs(data: Path, name: str, options: Json) -> None:
     (report,) = apply_many([str(data / name)], str(data / "out.npy"), Recipe(options=options, seed=1))
-    found = checked(report)
-    assert found["status"] == "ok", found["error"]
+    document = checked(report)
+    assert document["status"] == "ok", document["error"]
     array = np.load(data / "out.npy")
-    assert found["output"] == {
+    assert document["output"] == {
         "address": str(data / "out.npy"),
         "shape": list(array.shape),
         "dtype": array.dtype.name,
         "nbytes": array.nbytes,
     }
-    assert found["nonfinite"]["output"] == np.count_nonzero(~np.isfinite(array))
-    assert found["weights"]["kernel_shape"][0] == found["layer"]["kernel_size"]
+    assert document["nonfinite"]["output"] == np.count_nonzero(~np.isfinite(array))
+    assert document["weights"]["kernel_shape"][0] == document["layer"]["kernel_size"]
     assert (
-        found["effective_kernel_size"] == (options["kernel_size"] - 1) * options.get("dilation_rate", 1) + 1
+        document["effective_kernel_size"]
+        == (options["kernel_size"] - 1) * options.get("dilation_rate", 1) + 1
     )
-    assert found["seconds"] > 0
-    assert found["error"] is None
-    losses = found["losses"]
+    assert document["seconds"] > 0
+    assert document["error"] is None
+    losses = document["losses"]
     if None not in losses.values():
         assert losses["total"] == pytest.approx(losses["depthwise"] + losses["bias"] + losses["activity"])
     if "activity_regularizer" in options and np.isfinite(array).all():
@@ -106,7 +107,7 @@ def test_runs(data: Path, name: str, options: Json) -> None:
         assert losses["activity"] == pytest.approx(
             (0.1 * abs(wide).sum() + 0.1 * (wide**2).sum()) / batch, rel=1e-3
         )
-        assert losses["bias"] == pytest.approx(0.01 * 0.5 * found["weights"]["bias_shape"][0])
+        assert losses["bias"] == pytest.approx(0.01 * 0.5 * document["weights"]["bias_shape"][0])
 
 
 def test_complex(data: Path) -> None:
@@ -128,9 +129,9 @@ def test_what_json_cannot_hold(data: Path) -> None:
 def test_dry_runs(data: Path) -> None:
     recipe = Recipe(options={"kernel_size": 3}, seed=1)
     (report,) = apply_many([str(data / "two.npy")], str(data / "out.npy"), recipe, Settings(dry_run=True))
-    found = checked(report)
-    assert (found["status"], found["seconds"], found["nonfinite"]) == ("planned", None, None)
-    assert found["output"]["shape"] == [48, 3]
+    document = checked(report)
+    assert (document["status"], document["seconds"], document["nonfinite"]) == ("planned", None, None)
+    assert document["output"]["shape"] == [48, 3]
     assert not (data / "out.npy").exists()
     (report,) = apply_many([str(data / "two.npy")], None, recipe, Settings(dry_run=True))
     assert checked(report)["output"]["address"] is None
@@ -160,11 +161,11 @@ FAILURES = [
 def test_failures(data: Path, name: str, kind: type[Exception], code: int) -> None:
     recipe = Recipe(options={"kernel_size": 5, "activation": "tanh"}, seed=1)
     (report,) = apply_many([str(data / name)], str(data / "out.npy"), recipe, keep_going=True)
-    found = checked(report)
+    document = checked(report)
     assert isinstance(report.cause, kind)
-    assert (found["status"], found["error"]["code"]) == ("failed", code)
-    assert found["error"]["message"] == str(report.cause)
-    assert "\n" not in found["error"]["message"]
+    assert (document["status"], document["error"]["code"]) == ("failed", code)
+    assert document["error"]["message"] == str(report.cause)
+    assert "\n" not in document["error"]["message"]
     assert not (data / "out.npy").exists()
 
 
@@ -172,9 +173,9 @@ def test_a_failed_output(data: Path) -> None:
     (data / "out.npy").write_bytes(b"mine")
     recipe = Recipe(options={"kernel_size": 5}, seed=1)
     (report,) = apply_many([str(data / "two.npy")], str(data / "out.npy"), recipe)
-    found = checked(report)
+    document = checked(report)
     assert isinstance(report.cause, OutputError)
-    assert (found["status"], found["error"]["code"]) == ("failed", 4)
+    assert (document["status"], document["error"]["code"]) == ("failed", 4)
     assert (data / "out.npy").read_bytes() == b"mine"
 
 
@@ -182,21 +183,25 @@ def test_a_batch_of_all_kinds(data: Path) -> None:
     names = ["two.npy", "bad.npy", "counts.npy", "short.npy", "hurt.npy"]
     recipe = Recipe(given=(LayerSpec(kernel_size=5, depth_multiplier=2), WEIGHTS))
     inputs = [str(data / name) for name in names]
-    found = [
+    document = [
         checked(report)
         for report in apply_many(inputs, None, recipe, directory=str(data / "out"), keep_going=True)
     ]
-    assert [entry["status"] for entry in found] == ["ok", "failed", "ok", "failed", "ok"]
-    assert [entry["input"]["address"] for entry in found] == inputs
+    assert [entry["status"] for entry in document] == ["ok", "failed", "ok", "failed", "ok"]
+    assert [entry["input"]["address"] for entry in document] == inputs
 
 
 def test_apply_file(data: Path) -> None:
     layer = LayerSpec(kernel_size=5, depth_multiplier=2, padding="same", strides=2, name="ünï\u202e")
-    found = checked(apply_file(str(data / "day.h5"), str(data / "out.h5::/smooth"), layer, WEIGHTS))
-    assert found["layer"]["name"] == "ünï\u202e"
-    assert found["padding"] == {"left": 1, "right": 2}
-    assert found["input"] == {"address": f"{data / 'day.h5'}::/imu/acc", "shape": [50, 3], "dtype": "float64"}
-    assert found["nonfinite"]["input"] == 2
+    document = checked(apply_file(str(data / "day.h5"), str(data / "out.h5::/smooth"), layer, WEIGHTS))
+    assert document["layer"]["name"] == "ünï\u202e"
+    assert document["padding"] == {"left": 1, "right": 2}
+    assert document["input"] == {
+        "address": f"{data / 'day.h5'}::/imu/acc",
+        "shape": [50, 3],
+        "dtype": "float64",
+    }
+    assert document["nonfinite"]["input"] == 2
     with h5py.File(data / "out.h5") as file:
         assert file["smooth"].shape == (25, 6)
         assert file["smooth"].attrs["sampling_rate"] == 25.0
@@ -206,9 +211,9 @@ def test_a_slice_is_what_came_in(data: Path) -> None:
     recipe = Recipe(options={"kernel_size": 3}, seed=1)
     settings = Settings(steps=slice(10, 20))
     (report,) = apply_many([str(data / "batch.npy")], str(data / "out.npy"), recipe, settings)
-    found = checked(report)
-    assert found["input"]["shape"] == [4, 10, 3]
-    assert found["output"]["shape"] == [4, 8, 3]
+    document = checked(report)
+    assert document["input"]["shape"] == [4, 10, 3]
+    assert document["output"]["shape"] == [4, 8, 3]
 
 
 class TestSchema:

@@ -133,9 +133,9 @@ def test_filter(name: str, rate: int, passed: tuple[float, float], stopped: tupl
 
 def test_make_gives_the_same_values(make: ModuleType, tmp_path: Path) -> None:
     make.main(tmp_path)
-    made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.np[yz]"))
-    assert len(made) == 6
-    for name in made:
+    paths = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.np[yz]"))
+    assert len(paths) == 6
+    for name in paths:
         old, new = np.load(SAMPLES / name), np.load(tmp_path / name)
         pairs = [(old[key], new[key]) for key in old.files] if name.suffix == ".npz" else [(old, new)]
         for before, after in pairs:
@@ -159,15 +159,15 @@ def test_made_hdf5_is_the_one_shipped(make: ModuleType, tmp_path: Path) -> None:
     make.write_watch(tmp_path / "watch.h5")
 
     def contents(path: Path) -> dict[str, tuple[Any, ...]]:
-        found: dict[str, tuple[Any, ...]] = {}
+        items: dict[str, tuple[Any, ...]] = {}
 
         def enter(name: str, item: Any) -> None:
             attributes = {key: np.asarray(value).tolist() for key, value in item.attrs.items()}
             values = item[:].tobytes() if isinstance(item, h5py.Dataset) else b""
-            found[name] = (attributes, values)
+            items[name] = (attributes, values)
 
         with h5py.File(path) as file:
             file.visititems(enter)
-        return found
+        return items
 
     assert contents(tmp_path / "watch.h5") == contents(SAMPLES / "watch.h5")
