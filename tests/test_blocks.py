@@ -25,7 +25,7 @@ def blocks(lane: Lane, steps: int) -> list[slice]:
     return [slice(start, min(steps, start + lane.block_steps)) for start in range(0, steps, lane.block_steps)]
 
 
-@examples(3)
+@examples(1.5)
 @given(SHAPES, STORAGES, st.integers(1, 400), st.booleans())
 def test_every_sample_once(
     shape: tuple[int, int, int], storage: Storage, block_items: int, whole_steps: bool
@@ -39,7 +39,7 @@ def test_every_sample_once(
     assert (seen == 1).all()
 
 
-@examples(3)
+@examples(1.5)
 @given(SHAPES, STORAGES, st.integers(1, 400))
 def test_no_larger_than_asked_for_but_for_a_chunk(
     shape: tuple[int, int, int], storage: Storage, block_items: int
@@ -76,7 +76,7 @@ def test_small_recordings_go_together() -> None:
     assert len(list(lanes((4, 1000, 3), Storage(channel_major=True), 500))) == 12
 
 
-@examples(4)
+@examples(2)
 @given(SHAPES, STORAGES, st.integers(1, 400), st.booleans(), st.booleans(), st.integers(1, 3))
 def test_in_order(
     shape: tuple[int, int, int],

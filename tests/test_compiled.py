@@ -24,7 +24,7 @@ from dwconv_cli.errors import LayerError
 Array = np.ndarray[Any, Any]
 
 # Random problems; DWCONV_PROBLEMS in the environment asks for more.
-PROBLEMS = int(os.environ.get("DWCONV_PROBLEMS", "300"))
+PROBLEMS = int(os.environ.get("DWCONV_PROBLEMS", "200"))
 SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-45, 3e38)
 INSTRUCTIONS = ("avx512", "avx2", "baseline")
 

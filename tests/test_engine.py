@@ -62,7 +62,7 @@ def whole_numbers(shape: tuple[int, int, int], taps: int, multiplier: int = 1) -
 
 
 @AND_AUTO
-@examples(4)
+@examples(3)
 @given(
     case=st.one_of(
         strategies.exact_cases(),

@@ -44,7 +44,7 @@ def test_table(
     assert geometry.pad_amounts(steps, kernel_size, strides, padding, dilation_rate) == pads
 
 
-@examples(3)
+@examples(2)
 @given(st.integers(1, 200), st.integers(1, 30), SPACINGS, st.sampled_from(PADDINGS))
 def test_lengths_of_the_oracle(steps: int, kernel_size: int, spacing: tuple[int, int], padding: str) -> None:
     strides, dilation_rate = spacing
@@ -93,7 +93,7 @@ def test_ready_outputs(padded: int, kernel_size: int, spacing: tuple[int, int]) 
     assert geometry.ready_outputs(padded, kernel_size, strides, dilation_rate) == ready
 
 
-@examples(3)
+@examples(2)
 @given(
     st.integers(0, 30),
     st.integers(0, 20),

@@ -49,7 +49,7 @@ def test_layers(layer: dict[str, Any]) -> None:
     assert np.array_equal(result, oracle.depthwise_conv1d(x, kernel, **layer).astype(np.float64))
 
 
-@examples(2)
+@examples(1.5)
 @given(
     case=strategies.exact_cases(strategies.layers(max_kernel_size=4), max_steps=12),
     data=st.sampled_from(DTYPES),

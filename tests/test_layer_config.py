@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import strategies
-from checks import recorded, refused
+from checks import examples, recorded, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,6 +144,7 @@ JSON = st.recursive(
 )
 
 
+@examples(0.5)
 @given(st.dictionaries(st.sampled_from(sorted(to_config(LayerSpec(kernel_size=1)))), JSON, max_size=3))
 def test_any_json_makes_a_layer_or_a_layer_error(config: dict[str, Any]) -> None:
     try:
