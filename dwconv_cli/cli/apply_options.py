@@ -6,7 +6,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import click
 
@@ -15,6 +14,7 @@ from dwconv_cli.cli.declaring import argument, flag, option, option_name
 from dwconv_cli.cli.options import COUNT, FilterOptions, check_stream_format, choice
 from dwconv_cli.cli.recipes import files_read
 from dwconv_cli.cli.values import chunks_of, compression_of, size
+from dwconv_cli.storage.hdf5_storage import StorageOptions
 
 # What --raw has no use for: its samples come without a header, and go to .npy or to samples.
 _NOT_RAW = (
@@ -91,12 +91,17 @@ class ApplyOptions(RunOptions, FilterOptions):
     nan: str = option("--nan", "What becomes of NaN in the data", "propagate", type=choice(NAN_MODES))
 
     @property
-    def storage(self) -> dict[str, Any]:
+    def storage(self) -> StorageOptions:
         """The storage of HDF5 outputs, under h5py's names."""
-        storage: dict[str, Any] = {key: True for key in ("shuffle", "fletcher32") if getattr(self, key)}
+        storage = StorageOptions()
+        if self.shuffle:
+            storage["shuffle"] = True
+        if self.fletcher32:
+            storage["fletcher32"] = True
         if self.compression is not None:
             storage["compression"], level = compression_of(self.compression)
-            storage |= {} if level is None else {"compression_opts": level}
+            if level is not None:
+                storage["compression_opts"] = level
         if self.chunks is not None:
             storage["chunks"] = chunks_of(self.chunks)
         return storage

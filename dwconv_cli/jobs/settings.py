@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from dwconv_cli.choices import ALGORITHM_NAMES, AUTO, FORMAT_NAMES, NAN_MODES
 from dwconv_cli.errors import LayerError
 from dwconv_cli.jobs.transfer import MEMORY_LIMIT
 from dwconv_cli.layer.arguments import instance, location, mapping, one_of, several, whole_number
-from dwconv_cli.storage.hdf5_storage import OPTIONS
+from dwconv_cli.storage.hdf5_storage import StorageOptions
 from dwconv_cli.text import shown
 from dwconv_cli.threads import available
 
@@ -78,7 +77,7 @@ class Settings:
     output_format: str | None = None
     overwrite: bool = False
     skip_existing: bool = False
-    storage: Mapping[str, Any] = field(default_factory=dict)
+    storage: StorageOptions = field(default_factory=StorageOptions)
     allow_external: bool = False
     dry_run: bool = False
     checksum: bool = False
@@ -110,8 +109,10 @@ class Settings:
             if end is not None and not isinstance(end, int | np.integer):
                 raise LayerError(f"steps must be a slice of whole numbers, got {shown(self.steps)}")
         for key in mapping("storage", self.storage):
-            if key not in OPTIONS:
-                raise LayerError(f"storage has {shown(key)}; there are: {', '.join(OPTIONS)}")
+            if key not in StorageOptions.__annotations__:
+                raise LayerError(
+                    f"storage has {shown(key)}; there are: {', '.join(StorageOptions.__annotations__)}"
+                )
         for name in ("also_read", "also_written"):
             listed = several(name, getattr(self, name), "paths")
             put(self, name, tuple(location(f"each of {name}", path) for path in listed))

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from dwconv_cli.errors import ShapeError
 
 # Large enough to be compressed and read fast, and small enough that reading a few seconds reads little else.
 CHUNK_BYTES = 256 << 10
-OPTIONS = ("chunks", "compression", "compression_opts", "shuffle", "fletcher32")
 # Compressions of an input that its output gets too.
 _CARRIED = ("gzip", "lzf", "blosc", "zstd")
+
+
+class StorageOptions(TypedDict, total=False):
+    """What may be requested of the storage of a dataset, under h5py's names; a compression may be ``"none"``."""
+
+    chunks: tuple[int, ...]
+    compression: str
+    compression_opts: int
+    shuffle: bool
+    fletcher32: bool
 
 
 def storage_options(
@@ -20,7 +29,7 @@ def storage_options(
     itemsize: int,
     channels_first: bool,
     source: Mapping[str, Any],
-    requested: Mapping[str, Any],
+    requested: StorageOptions,
 ) -> dict[str, Any]:
     """h5py's options for a dataset of `shape`.
 
@@ -33,9 +42,7 @@ def storage_options(
         Whether steps are the last axis.
     source : mapping
         How the input is stored. Its compression and checksums are carried over unless others are requested.
-    requested : mapping
-        ``chunks``, ``compression``, ``compression_opts``, ``shuffle``, ``fletcher32``; ``compression`` may be
-        ``"none"``.
+    requested : StorageOptions
 
     Raises
     ------
