@@ -137,7 +137,7 @@ CASES: list[tuple[str, str, Callable[[list[str], re.Match[str]], list[str]]]] = 
       for key, option, value in (("activation", "activation", "relu"), ("bias_constraint", "bias-constraint", "non_neg"), ("activity_regularizer", "activity-regularizer", "l2"))
       for line in ("apply rec.npy -o o.npy -w", "init-weights -o o.npz --from", "inspect rec.npy -w")],
     # Outputs.
-    ("apply d/rec.npy e/rec.npy -k k.npy --output-dir out", r"(-o) '([^']+)'", lambda w, a: [*w[:-2], a[1], a[2]]),
+    ("apply d/a.h5::/imu/* -k k.npy --output-format npy --output-dir out", r"(-o) '([^']+)'", lambda w, a: [*w[:-2], a[1], a[2]]),
     ("apply d/rec.npy e/rec.npy -k k.npy -o o.npy", r"(-o) '([^']+)'", replaced("o.npy", r"\2")),
     ("apply d/rec.npy e/rec.npy -k k.npy -o -", r"(-o) '([^']+)'", replaced("-", r"\2")),
     ("apply d/rec.npy e/rec.npy -k k.npy -o o.h5", r"(-o) '([^']+)'", replaced("o.h5", r"\2")),

@@ -96,7 +96,7 @@ def test_names_of_files_are_no_templates(text: str) -> None:
     [
         (["a.npy", "b.npy"], "out.npy", None),
         (["a.npy", "b.npy"], "out.h5::/x", None),
-        (["d/a.npy", "e/a.npy"], None, "out"),
+        (["d/a.npy", "e/a.npz", "d/./a.npy"], None, "out"),
         (["d/a.npy", "e/a.npy"], "out/{name}", None),
         (["a.npy", "a.npy"], None, "out"),
         (["a.npy", "./a.npy"], None, "out"),
@@ -220,8 +220,36 @@ def test_output_directories_keep_datasets_together(days: Path) -> None:
     run("apply day1/rec.h5::*/* -q -k k.npy --output-dir out").done()
     with h5py.File("out/rec.h5") as file:
         np.testing.assert_array_equal(file["imu/gyro"][...], -Y)
-    run("apply day*/rec.h5::/imu/acc -q -k k.npy --output-dir both").failed(2, "both be written")
-    assert not (days / "both").exists()
+
+
+@pytest.mark.parametrize(
+    "sources, outputs",
+    [
+        ("d/x.npy d/y.npy", "x.npy y.npy"),
+        ("a/x.npy b/x.npy", "a/x.npy b/x.npy"),
+        ("a/x.npy b/y.npy", "a/x.npy b/y.npy"),
+        ("/data/2024/a/x.npy /data/2024/b/c/x.npy", "a/x.npy b/c/x.npy"),
+        ("d/x.npy d/a/x.npy ./d/b/../y.npy", "x.npy a/x.npy y.npy"),
+        ("../x.npy ../../x.npy", "{here}/x.npy x.npy"),
+        ("../a/x.npy {cwd}/../b/x.npy", "a/x.npy b/x.npy"),
+        ("- a/x.npy b/x.npy", "stdin.npy a/x.npy b/x.npy"),
+        ("- a/x.npy", "stdin.npy x.npy"),
+        ("a/r.h5::/p a/r.h5::/q b/r.h5::/p", "a/r.h5::/p a/r.h5::/q b/r.h5::/p"),
+    ],
+)
+def test_output_directories_keep_the_tree_below_the_common_root(
+    place: Path, sources: str, outputs: str
+) -> None:
+    fields = {"cwd": str(place), "here": place.parent.name}
+    pairs = targets([Address.parse(one) for one in sources.format(**fields).split()], None, "out")
+    assert [str(pair.output) for pair in pairs] == [f"out/{one}" for one in outputs.format(**fields).split()]
+
+
+def test_recordings_of_one_name_in_several_directories(days: Path) -> None:
+    run("apply day*/rec.h5::/imu/acc -q -k k.npy --output-dir both").done()
+    assert names(days / "both") == ["day1", "day2"]
+    with h5py.File("both/day2/rec.h5") as file:
+        np.testing.assert_array_equal(file["imu/acc"][...], 2 * Y)
 
 
 def test_templates_make_their_directories(days: Path) -> None:

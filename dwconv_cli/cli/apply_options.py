@@ -36,7 +36,10 @@ class RunOptions:
         "-o --output ADDR",
         "Output; for many inputs a template with {stem} {name} {suffix} {parent} {dataset}",
     )
-    output_dir: str | None = option("--output-dir DIR", "Directory of outputs that are named as their inputs")
+    output_dir: str | None = option(
+        "--output-dir DIR",
+        "Directory of outputs that are named as their inputs; inputs of several directories keep their tree in it",
+    )
     overwrite: bool = flag("--overwrite", "Replace existing outputs, and the file of --report")
     skip_existing: bool = flag("--skip-existing", "Pass over inputs whose output exists")
     keep_going: bool = option(

@@ -54,7 +54,8 @@ def targets(
         An address; for several inputs a template with ``{stem} {name} {suffix} {parent} {dataset}``, or a file
         that holds several arrays.
     directory : str, optional
-        Outputs get the inputs' file names in there.
+        Outputs get the inputs' file names in there. Inputs of several directories keep their tree: ``a/x.npy`` and
+        ``b/x.npy`` become ``a/x.npy`` and ``b/x.npy`` in there, below the root that their directories have in common.
     output_format : str, optional
         Of the outputs, where their suffixes do not tell.
     also_read : sequence of str
@@ -76,8 +77,15 @@ def targets(
     >>> (target,) = targets([Address("day1/rec.npy")], "{parent}/{stem}_smooth.h5")
     >>> str(target.output)
     'day1/rec_smooth.h5::/rec'
+    >>> days = targets([Address("data/day1/rec.npy"), Address("data/day2/rec.npy")], None, "smooth")
+    >>> [str(day.output) for day in days]
+    ['smooth/day1/rec.npy', 'smooth/day2/rec.npy']
     """
-    pairs = [_target(source, output, directory, output_format) for source in sources]
+    folders = _folders(sources, directory)
+    pairs = [
+        _target(source, output, folder, output_format)
+        for source, folder in zip(sources, folders, strict=True)
+    ]
     read_files = ReadFiles(sources, also_read)
     for target in pairs:
         if target.output is not None:
@@ -105,6 +113,26 @@ def targets(
         if real_path(path) in paths:
             raise OutputError(f"{path}: is an output of this run, too; write to another name")
     return pairs
+
+
+def _folders(sources: Sequence[Address], directory: str | None) -> list[str | None]:
+    """The directory of each output: `directory`, and below it the input's place under the inputs' common root.
+
+    Paths are compared as they are typed, without following links, and a ``..`` in them is resolved first. So no output
+    leaves `directory`.
+    """
+    parents = {
+        path: os.path.dirname(os.path.abspath(path))
+        for path in {source.path for source in sources if not source.is_stream}
+    }
+    if directory is None or len(set(parents.values())) < 2:
+        return [directory] * len(sources)
+    root = os.path.commonpath(parents.values())
+    folders = {
+        path: directory if parent == root else os.path.join(directory, os.path.relpath(parent, root))
+        for path, parent in parents.items()
+    }
+    return [folders.get(source.path, directory) for source in sources]
 
 
 def _key(output: Address) -> tuple[str, str | None]:
