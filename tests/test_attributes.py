@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwconv_cli.jobs.attributes import carried_attributes
+from dwconv_cli.jobs.attributes import carried_attributes, sampling_rate
 
 RATES = ("sampling_rate", "Sampling Rate", "sample-rate", "SampleRate", "fs", "FS", "sfreq", "rate", "fs_Hz")
 RATES += ("sampling_frequency", "Sampling Rate (Hz)", "sample_rate_hz")
@@ -90,3 +90,28 @@ def test_whole_numbers_never_wrap(strides: int, dtype: str, data: st.DataObject)
         assert carried["fs"].dtype == np.dtype(dtype)
     if value * strides <= limits.max:
         assert carried["dt"].dtype == np.dtype(dtype)
+
+
+@pytest.mark.parametrize(
+    "attributes, rate",
+    [
+        ({}, None),
+        ({"sampling_rate": 50.0}, 50.0),
+        ({"Sampling Rate (Hz)": np.float32(50)}, 50.0),
+        ({"fs": np.array([360])}, 360.0),
+        ({"fs": 2.0, "fs_unit": "kHz"}, 2000.0),
+        ({"fs": 2.0, "fs_units": "MHz"}, 2e6),
+        ({"fs": 2.0, "fs_unit": "mHz"}, None),
+        ({"dt": 0.02}, 50.0),
+        ({"sampling_interval": 4, "sampling_interval_unit": "ms"}, 250.0),
+        ({"fs": 0.0}, None),
+        ({"fs": np.nan}, None),
+        ({"dt": 5e-324}, None),
+        ({"fs": "50"}, None),
+        ({"fs": [50.0, 60.0]}, None),
+        ({"my_rate": 50.0}, None),
+        ({"fs": 0.0, "sampling_rate": 50.0}, 50.0),
+    ],
+)
+def test_the_sampling_rate_is_the_one_that_attributes_state(attributes: Any, rate: float | None) -> None:
+    assert sampling_rate(attributes) == (None if rate is None else pytest.approx(rate, rel=1e-12))

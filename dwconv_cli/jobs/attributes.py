@@ -22,8 +22,38 @@ _RATES = frozenset(
 )
 _PERIODS = frozenset({"samplingperiod", "sampleperiod", "samplinginterval", "sampleinterval", "dt"})
 
+# Factors to Hz and to seconds; where no attribute names the unit, it is the first of these.
+_RATE_UNITS = {"hz": 1.0, "khz": 1e3, "MHz": 1e6, "1/s": 1.0}
+_PERIOD_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "sec": 1.0, "seconds": 1.0}
+
 # Elements of a scale that are read at once.
 PIECE = 1 << 20
+
+
+def sampling_rate(attributes: Mapping[str, Any]) -> float | None:
+    """The sampling rate in Hz that the attributes of a recording state, or None where they state none.
+
+    An attribute beside it, such as ``sampling_rate_unit``, may name the unit.
+
+    Examples
+    --------
+    >>> sampling_rate({"sampling_rate": 50.0}), sampling_rate({"dt": 4, "dt_unit": "ms"})
+    (50.0, 250.0)
+    """
+    for name, value in attributes.items():
+        plain = _plain(name)
+        number = np.asarray(value)
+        if number.dtype.kind not in "iuf" or number.size != 1 or plain not in _RATES | _PERIODS:
+            continue
+        units = _RATE_UNITS if plain in _RATES else _PERIOD_UNITS
+        named = (attributes.get(f"{name}{ending}") for ending in ("_unit", "_units", "Unit", "Units"))
+        unit = next((text.strip() for text in named if isinstance(text, str)), next(iter(units)))
+        # In lower case millihertz would be megahertz.
+        scaled = float(number.reshape(())) * units.get(unit, units.get(unit.lower(), 0.0))
+        if 0 < scaled < np.inf:
+            rate = scaled if plain in _RATES else 1 / scaled
+            return rate if 0 < rate < np.inf else None
+    return None
 
 
 def carried_attributes(attributes: Mapping[str, Any], strides: int) -> dict[str, Any]:
@@ -115,7 +145,7 @@ def _cut(scale: Scale, origin: Origin) -> Scale:
 
 
 def _rescaled(name: str, value: Any, strides: int) -> Any:
-    plain = "".join(c for c in name.lower() if c.isalnum()).removesuffix("hz")
+    plain = _plain(name)
     array = np.asarray(value)
     if array.dtype.kind not in "iuf" or not (plain in _RATES or plain in _PERIODS):
         return value
@@ -127,3 +157,8 @@ def _rescaled(name: str, value: Any, strides: int) -> Any:
             fits = np.all(scaled <= np.iinfo(array.dtype).max)
             return scaled.astype(array.dtype if fits else np.float64)[()]
     return (array * strides if plain in _PERIODS else array / strides)[()]
+
+
+def _plain(name: str) -> str:
+    """The name of an attribute as `_RATES` and `_PERIODS` spell it."""
+    return "".join(c for c in name.lower() if c.isalnum()).removesuffix("hz")
