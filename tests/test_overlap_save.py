@@ -33,6 +33,8 @@ def scenes(steps: int, channels: int, dtype: str) -> dict[str, Array]:
     broken[0, [steps // 5, steps // 2, -1], [0, 1, -1]] = [np.nan, np.inf, -np.inf]
     scenes = {"plain": plain, "spike": spike, "silence": silence, "drift": drift, "broken": broken}
     scenes |= {"tiny": plain * 1e-18, "huge": plain * 1e18}
+    # Of the spike alone the square does not vanish altogether.
+    scenes["tiny spike"] = spike.astype(np.float64) * {"float32": 1e-26, "float64": 1e-165}[dtype]
     return {name: x.astype(dtype) for name, x in scenes.items()}
 
 
