@@ -183,7 +183,7 @@ def test_check_as_people_see_it(place: Path) -> None:
     assert rows["padding"] == "1 left, 1 right"
     assert rows["effective kernel size"] == "3"
     assert rows["receptive field"] == "3 steps"
-    assert rows["delay"] == "0 steps"
+    assert rows["delay"] == "0 steps: the output is in time with the input"
     assert rows["algorithm"]
     assert rows["layer"] == "kernel_size 3, strides 3, padding same, depth_multiplier 3"
 

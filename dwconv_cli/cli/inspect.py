@@ -33,7 +33,6 @@ class InspectOptions(FilterOptions):
         "--input-shape N,N,N", "Shape of data to check; no file is needed", type=shape_of
     )
     stats: bool = flag("--stats", "Min, max, mean, std, NaN and Inf of each channel; reads the data")
-    fs: float | None = option("--fs HZ", "Sampling rate, for Hz and seconds instead of steps", type=float)
     shape: bool = flag("--shape", "Bare shapes, one a line; those of outputs where a layer is named")
     replay: bool = flag("--replay", "The command that makes an HDF5 output of dwconv again")
     as_json: bool = flag("--json", "One JSON object for each target")
@@ -93,7 +92,7 @@ def _recipe(options: InspectOptions) -> Recipe | None:
 
 
 def _check(options: InspectOptions, recipe: Recipe | None) -> None:
-    targets, shape, fs = options.targets, options.input_shape, options.fs
+    targets, shape = options.targets, options.input_shape
     if sum((options.as_json, options.shape, options.replay)) > 1:
         raise click.UsageError("--json, --shape and --replay exclude each other")
     if options.replay and (not targets or recipe is not None):
@@ -110,8 +109,6 @@ def _check(options: InspectOptions, recipe: Recipe | None) -> None:
         )
     if not targets and options.stats:
         raise click.UsageError("--stats needs a recording; name one")
-    if fs is not None and not 0 < fs < float("inf"):
-        raise click.BadParameter(f"{fs} is no sampling rate", param_hint="--fs")
     check_stream_format(targets, options.input_format)
     if (*targets, options.kernel, options.bias, options.weights, options.config).count("-") > 1:
         raise click.UsageError("standard input can be read once; '-' stands in several places")

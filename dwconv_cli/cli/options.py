@@ -21,7 +21,7 @@ from dwconv_cli.choices import (
     REMOVED_ALGORITHM,
 )
 from dwconv_cli.cli.declaring import flag, option
-from dwconv_cli.cli.values import steps_of
+from dwconv_cli.cli.values import rate_of, steps_of
 
 
 class _Count(click.ParamType[int]):
@@ -164,6 +164,12 @@ class FilterOptions(LayerOptions, WeightsOptions):
         "--input-format", "Format of the inputs", type=choice(FORMAT_NAMES), otherwise="by their suffixes"
     )
     steps: slice = option("--slice START:STOP", "Steps to take", slice(None), type=steps_of, otherwise="all")
+    fs: float | None = option(
+        "--fs HZ",
+        "Sampling rate, for seconds and Hz",
+        type=rate_of,
+        otherwise="as an attribute of the recording",
+    )
     allow_external: bool = flag("--allow-external", "Read HDF5 data that lies in other files")
 
 

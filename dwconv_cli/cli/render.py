@@ -110,7 +110,7 @@ def check_rows(report: Object, verbose: bool = True) -> list[tuple[str, str]]:
         "padding": padding and f"{padding['left']} left, {padding['right']} right",
         "effective kernel size": size and str(size),
         "receptive field": field and f"{field} steps",
-        "delay": delay and duration(delay),
+        "delay": delay and lag(delay),
         "algorithm": algorithm and f"{algorithm['name']} ({algorithm['backend']}){reason}",
     }
     return [(name, text) for name, text in rows.items() if text]
@@ -128,8 +128,19 @@ def shape(sides: Iterable[int]) -> str:
 
 def duration(delay: Object) -> str:
     """A number of steps, and of seconds where the sampling rate is known."""
-    words = f"{delay['steps']:.6g} steps"
+    words = f"{delay['steps']:.6g} {'step' if delay['steps'] == 1 else 'steps'}"
     return words if delay["seconds"] is None else f"{words} ({delay['seconds']:.6g} s)"
+
+
+def lag(delay: Object) -> str:
+    """A delay in words, since its sign alone does not say which of input and output is late."""
+    steps = delay["steps"]
+    if not steps:
+        return "0 steps: the output is in time with the input"
+    size = duration({key: None if value is None else abs(value) for key, value in delay.items()})
+    if steps > 0:
+        return f"the output is {size} late"
+    return f"the output is {size} early: its first value belongs to step {-steps:.6g} of the input"
 
 
 def byte_count(nbytes: int) -> str:

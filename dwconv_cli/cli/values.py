@@ -16,6 +16,17 @@ _COMPRESSIONS = {
 }
 
 
+def rate_of(text: str) -> float:
+    """A sampling rate in Hz."""
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise click.BadParameter(f"{text!r} is no sampling rate; it is a number of Hz above 0, e.g. 50")
+    return rate
+
+
 def steps_of(text: str) -> slice:
     """The slice that a text such as ``100:200`` stands for."""
     match = re.fullmatch(r"\s*([-+]?\d+)?\s*:\s*([-+]?\d+)?\s*", text)

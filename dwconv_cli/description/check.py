@@ -9,6 +9,7 @@ import numpy as np
 
 from dwconv_cli.choices import AUTO
 from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.jobs.attributes import sampling_rate
 from dwconv_cli.jobs.plan import plan_job
 from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.weights.recipe import Recipe
@@ -30,12 +31,19 @@ def check(
     -------
     dict
         ``output``, ``layer``, ``layer_source``, ``weights``, ``padding``, ``effective_kernel_size``, ``algorithm`` and
-        ``notes`` as in a report; ``receptive_field`` in steps; ``delay`` in ``steps`` and, with the sampling rate `fs`,
-        in ``seconds``: how far an output lags the middle of the steps that it is made of.
+        ``delay`` and ``notes`` as in a report; ``receptive_field`` in steps.
     """
     settings = Settings(algorithm=algorithm, dry_run=True)
     try:
-        plan = plan_job(recipe, shape, dtype, settings, attributes=attributes, draw=False)
+        plan = plan_job(
+            recipe,
+            shape,
+            dtype,
+            settings,
+            attributes=attributes,
+            draw=False,
+            fs=fs or sampling_rate(attributes or {}),
+        )
     except (LayerError, ShapeError) as error:
         raise type(error)(f"{where}: {error}") from error
     report, size = plan.report(None, None), plan.layer.effective_kernel_size
@@ -47,12 +55,7 @@ def check(
         "padding": report.padding,
         "effective_kernel_size": size,
         "receptive_field": size,
-        "delay": in_time(plan.padding["left"] - (size - 1) / 2, fs),
+        "delay": report.delay,
         "algorithm": report.algorithm,
         "notes": report.notes,
     }
-
-
-def in_time(steps: float, fs: float | None) -> dict[str, float | None]:
-    """A stretch of steps, and of seconds where the sampling rate is known."""
-    return {"steps": steps, "seconds": None if fs is None else steps / fs}

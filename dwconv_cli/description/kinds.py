@@ -68,7 +68,7 @@ def describe(
     stats : bool
         Read the recording once for the statistics of its channels.
     fs : float, optional
-        Sampling rate in Hz. With it, delays are in seconds too, and frequencies in Hz rather than in cycles per step.
+        Sampling rate in Hz; by default that of a recording's attributes. With it, delays are in seconds too, and frequencies in Hz rather than in cycles per step.
     steps : slice
         Part of a recording.
     algorithm : str

@@ -10,6 +10,7 @@ from dwconv_cli.description.channel_stats import channel_stats
 from dwconv_cli.description.check import check
 from dwconv_cli.description.json_values import json_value
 from dwconv_cli.errors import ShapeError
+from dwconv_cli.jobs.attributes import sampling_rate
 from dwconv_cli.jobs.orientation import stated_format
 from dwconv_cli.jobs.plan import steps_of
 from dwconv_cli.jobs.report import array_entry
@@ -51,7 +52,8 @@ def describe_recording(
                 raise ShapeError(f"{address}: {error}") from error
             count = steps.stop - steps.start
             shape = axes.arrange(batch, count, channels)
-            duration = None if fs is None else count / fs
+            rate = fs or sampling_rate(attributes)
+            duration = None if rate is None else count / rate
             recording = {
                 "batch": batch,
                 "steps": count,

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.description.check import in_time
 from dwconv_cli.description.json_values import json_number
 from dwconv_cli.description.response import Response, response
+from dwconv_cli.jobs.plan import in_time
 from dwconv_cli.layer.config import to_config
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.weights.recipe import Recipe

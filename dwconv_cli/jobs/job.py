@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from dwconv_cli.errors import LayerError, ShapeError
-from dwconv_cli.jobs.attributes import carried_attributes, carried_surroundings
+from dwconv_cli.jobs.attributes import carried_attributes, carried_surroundings, sampling_rate
 from dwconv_cli.jobs.naming import Target
 from dwconv_cli.jobs.plan import plan_job
 from dwconv_cli.jobs.provenance import made_by
@@ -37,8 +37,10 @@ class Job:
                 contextlib.closing(open_reader(target.source, settings.allow_external))
             )
             try:
+                attributes = reader.attributes
+                fs = settings.fs or sampling_rate(attributes)
                 self._plan = plan_job(
-                    recipe, reader.shape, reader.dtype, settings, attributes=reader.attributes
+                    recipe, reader.shape, reader.dtype, settings, attributes=attributes, fs=fs
                 )
             except (LayerError, ShapeError) as error:
                 raise type(error)(f"{target.source}: {error}") from error

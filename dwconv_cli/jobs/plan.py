@@ -65,6 +65,8 @@ class JobPlan:
         The report's entries of these names; the losses without the penalty on the output.
     notes : list of str
         What a careful person should know.
+    fs : float, optional
+        Sampling rate of the data in Hz.
     """
 
     data: Part
@@ -74,6 +76,7 @@ class JobPlan:
     weights: dict[str, Any]
     losses: dict[str, float] | None
     notes: list[str]
+    fs: float | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -91,6 +94,12 @@ class JobPlan:
         left, right = self.layer.pad_amounts(self.data.steps.stop - self.data.steps.start)
         return {"left": left, "right": right}
 
+    @property
+    def delay(self) -> dict[str, float | None]:
+        """How far an output lags the middle of the steps that it is made of, in steps of the data and in seconds."""
+        steps = self.padding["left"] - (self.layer.effective_kernel_size - 1) / 2
+        return in_time(steps, self.fs)
+
     def ready(self) -> Convolution:
         """The convolution; only an outline has none, and is not run."""
         assert isinstance(self.convolution, Convolution)
@@ -107,6 +116,7 @@ class JobPlan:
             weights=self.weights,
             padding=self.padding,
             effective_kernel_size=self.layer.effective_kernel_size,
+            delay=self.delay,
             algorithm={
                 "name": plan.algorithm,
                 "reason": plan.reason,
@@ -125,6 +135,7 @@ def plan_job(
     *,
     attributes: Mapping[str, Any] | None = None,
     draw: bool = True,
+    fs: float | None = None,
 ) -> JobPlan:
     """Plan what the layer of `recipe` makes of data; the data itself is not needed.
 
@@ -142,6 +153,8 @@ def plan_job(
         Of the data, which may say that its axes lie the other way round.
     draw : bool
         Whether fresh weights are drawn. Without them a plan is ready sooner, but cannot be run.
+    fs : float, optional
+        Sampling rate of the data in Hz.
 
     Raises
     ------
@@ -173,7 +186,7 @@ def plan_job(
     notes = [*plan.notes, *missing_extension_notes(0 if settings.dry_run else outputs * layer.kernel_size)]
     if axes.rank > 1:
         notes += filter(None, (doubt, attributes_note(attributes or {}, layer.data_format)))
-    return replace(plan, notes=notes)
+    return replace(plan, notes=notes, fs=fs)
 
 
 def plan_stream(recipe: Recipe, channels: int, dtype: np.dtype[Any], settings: Settings) -> JobPlan:
@@ -188,7 +201,12 @@ def plan_stream(recipe: Recipe, channels: int, dtype: np.dtype[Any], settings: S
     plan = _ready(resolved, Part(Axes(2), 1, slice(0, None), channels, dtype), settings)
     if channels_first and plan.ready().needs_all_channels:
         raise LayerError("an activation along the steps of channels_first needs a recording, not a stream")
-    return plan
+    return replace(plan, fs=settings.fs)
+
+
+def in_time(steps: float, fs: float | None) -> dict[str, float | None]:
+    """A stretch of steps, and of seconds where the sampling rate is known."""
+    return {"steps": steps, "seconds": None if fs is None else steps / fs}
 
 
 def steps_of(part: slice, steps: int) -> slice:

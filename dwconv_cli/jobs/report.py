@@ -34,6 +34,9 @@ class Report:
         ``left`` and ``right``, in steps.
     effective_kernel_size : int
         In steps.
+    delay : dict
+        How far an output lags the middle of the steps that it is made of: ``steps`` of the input, negative where it
+        comes before them, and ``seconds`` where the sampling rate is known.
     algorithm : dict
         ``name``, ``reason`` and ``backend``.
     nonfinite : dict
@@ -63,6 +66,7 @@ class Report:
     weights: dict[str, Any] | None = None
     padding: dict[str, int] | None = None
     effective_kernel_size: int | None = None
+    delay: dict[str, float | None] | None = None
     algorithm: dict[str, str] | None = None
     nonfinite: dict[str, int] | None = None
     losses: dict[str, float] | None = None

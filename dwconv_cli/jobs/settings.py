@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -56,6 +57,8 @@ class Settings:
     also_read, also_written : sequence of str
         Paths of files that the run reads besides recordings and weights, and writes besides outputs. Nothing that
         is read is replaced.
+    fs : float, optional
+        Sampling rate in Hz, instead of the one that the attributes of a recording state.
     progress : callable, optional
         Called with an address, the number of samples that are done, and their total. With several jobs it is called
         in their threads.
@@ -88,6 +91,7 @@ class Settings:
     options: Sequence[str] | None = None
     also_read: Sequence[str] = ()
     also_written: Sequence[str] = ()
+    fs: float | None = None
     progress: Callable[[str, int, int], None] | None = None
 
     def __post_init__(self) -> None:
@@ -113,6 +117,8 @@ class Settings:
                 raise LayerError(
                     f"storage has {shown(key)}; there are: {', '.join(StorageOptions.__annotations__)}"
                 )
+        if self.fs is not None and not (isinstance(self.fs, int | float) and 0 < self.fs < math.inf):
+            raise LayerError(f"fs must be a sampling rate above 0, got {shown(self.fs)}")
         for name in ("also_read", "also_written"):
             listed = several(name, getattr(self, name), "paths")
             put(self, name, tuple(location(f"each of {name}", path) for path in listed))
