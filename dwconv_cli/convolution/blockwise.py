@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer import geometry
+from dwconv_cli.layer.axes import Array
 
 
 class BlockwiseConvolution:

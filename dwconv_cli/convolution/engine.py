@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.choices import AUTO
 from dwconv_cli.convolution.algorithms import ALGORITHMS, ComplexParts, Prepared, real_kernel
 from dwconv_cli.convolution.epilogue import Epilogue
@@ -20,7 +19,7 @@ from dwconv_cli.convolution.scratch import SCRATCH
 from dwconv_cli.errors import ShapeError
 from dwconv_cli.layer import geometry
 from dwconv_cli.layer.arguments import whole_number
-from dwconv_cli.layer.axes import Axes
+from dwconv_cli.layer.axes import Array, Axes
 from dwconv_cli.layer.catalogues.activations import NEEDS_WHOLE_AXIS
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.threads import available, run_all

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.catalogues.activations import ACTIVATIONS, NEEDS_WHOLE_AXIS
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.choices import AUTO
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.errors import ShapeError
 from dwconv_cli.layer.arguments import array
-from dwconv_cli.layer.axes import Axes
+from dwconv_cli.layer.axes import Array, Axes
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.text import shown

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import ShapeError
+from dwconv_cli.layer.axes import Array
 
 
 class IntegerSums:

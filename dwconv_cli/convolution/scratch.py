@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
+from dwconv_cli.layer.axes import Array
 
 # Bytes of one buffer that a thread keeps; a larger one is freed after the call.
 LARGEST_KEPT_BUFFER_BYTES = 1 << 22

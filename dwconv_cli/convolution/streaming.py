@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.choices import AUTO
 from dwconv_cli.convolution.blockwise import BlockwiseConvolution
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.errors import ShapeError
 from dwconv_cli.layer.arguments import any_dtype, array, instance, whole_number
-from dwconv_cli.layer.axes import Axes
+from dwconv_cli.layer.axes import Array, Axes
 from dwconv_cli.layer.spec import LayerSpec, Weights
 
 

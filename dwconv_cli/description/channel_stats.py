@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.description.json_values import json_number
 from dwconv_cli.jobs.blocks import Storage, lanes
-from dwconv_cli.layer.axes import Axes
+from dwconv_cli.layer.axes import Array, Axes
 from dwconv_cli.storage.protocols import Reader
 
 BLOCK_ITEMS = 1 << 18

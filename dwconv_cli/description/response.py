@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.text import SPARKS
 from dwconv_cli.threads import one_blas_thread
 

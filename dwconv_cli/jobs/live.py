@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.blockwise import BlockwiseConvolution
 from dwconv_cli.errors import InputError, ShapeError
 from dwconv_cli.errors.system import reason
@@ -19,6 +18,7 @@ from dwconv_cli.jobs.plan import plan_stream
 from dwconv_cli.jobs.report import Report
 from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.jobs.tally import Tally
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.formats.npy import GrowingNpyWriter, bytes_of, numeric_dtype
 from dwconv_cli.storage.sink import FileSink, StreamSink
 from dwconv_cli.weights.recipe import Recipe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
+from dwconv_cli.layer.axes import Array
 
 # Rows with fewer numbers are not worth a call of their own.
 LEAST_ROW_SIZE = 1 << 10

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError, LayerError
 from dwconv_cli.jobs.nonfinite import count_nonfinite
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 from dwconv_cli.layer.registry import Choice
 

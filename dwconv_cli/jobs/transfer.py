@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.blockwise import BlockwiseConvolution
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.convolution.scratch import ArrayPool
@@ -16,7 +15,7 @@ from dwconv_cli.errors import OutOfMemoryError
 from dwconv_cli.jobs.blocks import Lane, Storage, in_order, lanes
 from dwconv_cli.jobs.read_ahead import DEPTH, ahead, behind
 from dwconv_cli.jobs.tally import Tally
-from dwconv_cli.layer.axes import Axes
+from dwconv_cli.layer.axes import Array, Axes
 from dwconv_cli.storage.protocols import Reader, Writer
 
 # Bytes of a block: enough to read and write at full speed, few enough for the last-level cache.

@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError, ShapeError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.text import shown
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Layouts: in which order batch, steps and channels stand in an array. No other module knows it.
+"""Arrays and their layouts: in which order batch, steps and channels stand. No other module knows it.
 
 Everywhere else data is seen in its *canonical* form, ``(batch, steps, channels)``, however it lies in memory.
 """
@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.choices import DATA_FORMATS
 from dwconv_cli.errors import ShapeError
 
 T = TypeVar("T")
+
+# The type of an array whose shape and dtype are known only at run time.
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

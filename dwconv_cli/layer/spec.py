@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.choices import DATA_FORMATS, DTYPES, LARGEST, PADDINGS
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer import geometry
@@ -23,7 +22,7 @@ from dwconv_cli.layer.arguments import (
     shape_of,
     whole_number,
 )
-from dwconv_cli.layer.axes import Axes, other_data_format
+from dwconv_cli.layer.axes import Array, Axes, other_data_format
 from dwconv_cli.layer.catalogues.activations import ACTIVATIONS, output_channels
 from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.choices import LARGEST
 from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS, initialized
 from dwconv_cli.layer.keys import CONSTRAINT_KEYS

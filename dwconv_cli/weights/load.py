@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.choices import KERNEL_LAYOUTS, LAYER_CONFIG
 from dwconv_cli.errors import InputError, ShapeError
 from dwconv_cli.layer.arguments import Location, one_of, whole_number
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.keras_json import load_json
 from dwconv_cli.layer.spec import Weights
 from dwconv_cli.storage.address import Address

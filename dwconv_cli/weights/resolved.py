@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.weights.load import checksum
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.choices import KERNEL_LAYOUTS, LAYER_CONFIG
 from dwconv_cli.errors import LayerError, OutputError
 from dwconv_cli.layer.arguments import Location, instance, location, one_of
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
 from dwconv_cli.layer.config import serialized, to_config
 from dwconv_cli.layer.keys import INITIALIZER_KEYS

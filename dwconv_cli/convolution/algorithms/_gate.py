@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms._segment import CELLS_SUMMED_TOGETHER, Segment
 from dwconv_cli.convolution.algorithms._spectra import Transform, product
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.threads import one_blas_thread
 
 # The share of |w|_1 that has to be left when the shortfalls are taken off.

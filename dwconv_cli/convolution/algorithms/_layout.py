@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms.problem import Problem
-from dwconv_cli.layer.axes import Axes
+from dwconv_cli.layer.axes import Array, Axes
 
 
 def is_plain(array: Array, problem: Problem) -> bool:

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms._layout import empty
 from dwconv_cli.convolution.algorithms.problem import Prepared, Problem
 from dwconv_cli.convolution.scratch import SCRATCH
+from dwconv_cli.layer.axes import Array
 
 
 def real_problem(problem: Problem, complex_taps: bool) -> Problem:

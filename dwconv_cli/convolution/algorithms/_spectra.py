@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.scratch import SCRATCH
 from dwconv_cli.errors.memory import scipy_module
+from dwconv_cli.layer.axes import Array
 
 
 class Transform:

@@ -11,11 +11,11 @@ import math
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms._layout import empty, is_plain, plain
 from dwconv_cli.convolution.algorithms.problem import Problem
 from dwconv_cli.convolution.compiled import EXTENSION
 from dwconv_cli.convolution.scratch import SCRATCH
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.geometry import tap_range
 
 NAME = "direct"

@@ -17,7 +17,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.convolution.algorithms import direct
 from dwconv_cli.convolution.algorithms._gate import Gate
 from dwconv_cli.convolution.algorithms._layout import empty
@@ -25,6 +24,7 @@ from dwconv_cli.convolution.algorithms._segment import LONGEST_SEGMENT, Segment,
 from dwconv_cli.convolution.algorithms._spectra import Transform, product
 from dwconv_cli.convolution.algorithms.problem import Problem
 from dwconv_cli.convolution.scratch import SCRATCH
+from dwconv_cli.layer.axes import Array
 
 NAME = "overlap-save"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from dwconv_cli.arrays import Array
+from dwconv_cli.layer.axes import Array
 
 
 @dataclass(frozen=True)

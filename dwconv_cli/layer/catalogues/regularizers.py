@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.registry import Registry, at_least, one_of
 from dwconv_cli.threads import one_blas_thread
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.errors.system import reason
 from dwconv_cli.interrupts import undisturbed
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage import hdf5
 from dwconv_cli.storage.file_state import changed, state_of
 from dwconv_cli.storage.protocols import Member, NewArray

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.protocols import NewArray
 from dwconv_cli.storage.selections import Selection, contiguous_runs
 from dwconv_cli.storage.sink import Sink

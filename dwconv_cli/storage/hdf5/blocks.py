@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError, UnsafeFileError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.hdf5.guard import is_bfloat16
 from dwconv_cli.storage.hdf5.messages import errors, where
 from dwconv_cli.text import printable

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 from h5py._objects import phil
 
-from dwconv_cli.arrays import Array
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.hdf5.blocks import read
 from dwconv_cli.threads import available, submit
 

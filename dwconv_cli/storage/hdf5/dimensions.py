@@ -12,8 +12,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.hdf5.blocks import read
 from dwconv_cli.storage.hdf5.filters import describe
 from dwconv_cli.storage.hdf5.listing import NO_VALUES, address, encode, is_numeric

@@ -16,8 +16,8 @@ from typing import IO
 import h5py
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.hdf5.files import open_bytes
 from dwconv_cli.storage.hdf5.messages import errors, file_name, where
 

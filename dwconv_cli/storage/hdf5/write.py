@@ -9,8 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import MissingExtraError, OutputError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.hdf5.files import require_memory
 from dwconv_cli.storage.hdf5.messages import where, writing
 from dwconv_cli.storage.hdf5.output_file import OutputFile

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.dtype_policy import policy_name
 from dwconv_cli.layer.keras_models import ListedLayer
 from dwconv_cli.layer.keys import AFTER_SUM, SETTINGS

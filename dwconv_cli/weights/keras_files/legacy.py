@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.keras_json import load_json
 from dwconv_cli.layer.keras_models import ListedLayer, find_layers
 from dwconv_cli.storage import hdf5

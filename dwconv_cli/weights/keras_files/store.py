@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError, UnsafeFileError
 from dwconv_cli.errors.system import refusal
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.keras_json import load_json
 from dwconv_cli.layer.keras_models import ListedLayer
 from dwconv_cli.storage import hdf5

@@ -10,8 +10,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.dtype_policy import policy_name
 from dwconv_cli.layer.keras_models import snake_case
 from dwconv_cli.layer.keys import SETTINGS

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.registry import Limit, Registry
 
 ACTIVATIONS: Registry[Callable[..., Array]] = Registry("activation", "keras.activations", functions=True)

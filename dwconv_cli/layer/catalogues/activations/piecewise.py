@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS, positive_plus, real
 from dwconv_cli.layer.registry import LayerClass, above, at_least
 

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors.memory import scipy_module
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS, positive_plus, real
 from dwconv_cli.layer.registry import LayerClass, Limit, at_least
 

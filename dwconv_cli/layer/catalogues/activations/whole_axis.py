@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.catalogues.activations.catalogue import ACTIVATIONS, real
 from dwconv_cli.layer.catalogues.activations.smooth import sigmoid
 from dwconv_cli.layer.registry import Choice, LayerClass, one_of

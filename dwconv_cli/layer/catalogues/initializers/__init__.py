@@ -10,8 +10,8 @@ import contextlib
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.catalogues.initializers import (  # noqa: F401 - they enter their functions
     constant_values,
     filter_designs,

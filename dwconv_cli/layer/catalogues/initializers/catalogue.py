@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dwconv_cli.arrays import Array
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.registry import Registry
 
 Shape = tuple[int, ...]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import LayerError
 from dwconv_cli.errors.memory import scipy_module
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS, Shape
 from dwconv_cli.layer.registry import Limit, one_of
 
