@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from dwconv_cli.convolution.functional import depthwise_conv1d
     from dwconv_cli.convolution.plan import Plan, plan_conv
     from dwconv_cli.convolution.streaming import StreamingConv
-    from dwconv_cli.description import describe
+    from dwconv_cli.description import Comparison, Difference, compare, describe
     from dwconv_cli.jobs.pipeline import apply_file, apply_many, make_weights
     from dwconv_cli.jobs.report import Report
     from dwconv_cli.jobs.settings import Settings
     from dwconv_cli.layer.spec import LayerSpec, Weights
-    from dwconv_cli.weights.load import load_weights
+    from dwconv_cli.weights.load import LoadedWeights, load_weights
     from dwconv_cli.weights.recipe import Recipe
     from dwconv_cli.weights.save import save_weights
 
@@ -35,22 +35,25 @@ _MODULES = {
     "convolution.functional": ("depthwise_conv1d",),
     "convolution.plan": ("Plan", "plan_conv"),
     "convolution.streaming": ("StreamingConv",),
-    "description": ("describe",),
+    "description": ("Comparison", "Difference", "compare", "describe"),
     "jobs.pipeline": ("apply_file", "apply_many", "make_weights"),
     "jobs.report": ("Report",),
     "jobs.settings": ("Settings",),
     "layer.spec": ("LayerSpec", "Weights"),
-    "weights.load": ("load_weights",),
+    "weights.load": ("LoadedWeights", "load_weights"),
     "weights.recipe": ("Recipe",),
     "weights.save": ("save_weights",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "Comparison",
+    "Difference",
     "DwconvError",
     "InputError",
     "LayerError",
     "LayerSpec",
+    "LoadedWeights",
     "MissingExtraError",
     "OutOfMemoryError",
     "OutputError",
@@ -65,6 +68,7 @@ __all__ = [
     "__version__",
     "apply_file",
     "apply_many",
+    "compare",
     "depthwise_conv1d",
     "describe",
     "load_weights",

@@ -21,10 +21,13 @@ from dwconv_cli import errors
 from dwconv_cli.errors import exit_code
 
 PUBLIC = [
+    "Comparison",
+    "Difference",
     "DwconvError",
     "InputError",
     "LayerError",
     "LayerSpec",
+    "LoadedWeights",
     "MissingExtraError",
     "OutOfMemoryError",
     "OutputError",
@@ -39,6 +42,7 @@ PUBLIC = [
     "__version__",
     "apply_file",
     "apply_many",
+    "compare",
     "depthwise_conv1d",
     "describe",
     "load_weights",
@@ -192,7 +196,17 @@ class TestLightness:
 
     @pytest.mark.parametrize(
         "arguments",
-        ["--help", "--version", "-h", "apply --help", "init-weights --help", "inspect --help", "no-such", ""],
+        [
+            "--help",
+            "--version",
+            "-h",
+            "apply --help",
+            "init-weights --help",
+            "inspect --help",
+            "compare --help",
+            "no-such",
+            "",
+        ],
     )
     def test_help_is_quick(self, arguments: str) -> None:
         program = "import atexit, runpy, sys\natexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"

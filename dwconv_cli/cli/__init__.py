@@ -26,6 +26,7 @@ from dwconv_cli.version import __version__
 COMMANDS = {
     "apply": "Filter recordings with a DepthwiseConv1D layer.",
     "init-weights": "Make, convert or project the layer's weights.",
+    "compare": "Say where two arrays differ, and by how much.",
     "inspect": "Say what a recording, a kernel or a layer is, and check that they fit.",
 }
 COMPLETION = "_DWCONV_COMPLETE"

@@ -6,8 +6,10 @@ Everything comes as plain data that JSON can hold. A recording's samples are rea
     recording    a recording's header                channel_stats  statistics of its channels, in one pass
     weights      kernel, bias and layer              response       gain, half-power points, group delay
     containers   files, directories, Keras models    json_values    values from files as JSON's types
+    comparison   where two arrays differ
 """
 
+from dwconv_cli.description.comparison import Comparison, Difference, compare
 from dwconv_cli.description.kinds import describe, describe_all, shapes_of
 
-__all__ = ["describe", "describe_all", "shapes_of"]
+__all__ = ["Comparison", "Difference", "compare", "describe", "describe_all", "shapes_of"]

@@ -33,7 +33,15 @@ _ARGUMENTS = {
     "--slice": "steps",
 }
 # Options without a value, whose argument is True.
-_SWITCHES = {"--allow-external", "--assume-depthwise", "--checksum", "--overwrite", "--skip-existing"}
+_SWITCHES = {
+    "--allow-external",
+    "--assume-depthwise",
+    "--bits",
+    "--checksum",
+    "--ignore-dtype",
+    "--overwrite",
+    "--skip-existing",
+}
 _OPTION = re.compile(r"(?<![\w/.-])(--[a-z][a-z-]*|-[bkow])(?![\w-])(?:[ =]([\w:.]+))?")
 _NUMBER = re.compile(r"\d[\w.:]*")
 _SIZE = re.compile(r"(\d+)([KMG])iB")

@@ -27,7 +27,7 @@ MAX_BYTES = 64 << 20
 
 @dataclass(frozen=True, eq=False)
 class LoadedWeights:
-    """Weights as a file holds them.
+    """Weights as a file holds them; :func:`load_weights` returns it.
 
     Parameters
     ----------
@@ -42,6 +42,16 @@ class LoadedWeights:
         The layer's Keras config, where the file has it.
     note : str, optional
         What the file leaves open about them.
+
+    Examples
+    --------
+    >>> from dwconv_cli import load_weights
+    >>> np.savez("layer.npz", kernel=np.ones((3, 2, 1), np.float32), bias=np.zeros(2, np.float32))
+    >>> loaded = load_weights("layer.npz")
+    >>> loaded.kernel.shape, loaded.bias.shape, loaded.config
+    ((3, 2, 1), (2,), None)
+    >>> loaded.fit(channels=2).kernel.dtype
+    dtype('float32')
     """
 
     address: str
