@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.errors import InputError, LayerError, ShapeError
 from dwconv_cli.layer.arguments import Location, location
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.address import STREAM, Address
 from dwconv_cli.storage.formats import array_names, format_of
 from dwconv_cli.storage.patterns import has_wildcards

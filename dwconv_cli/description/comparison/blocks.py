@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
+from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.protocols import Reader
 
 # About how many numbers a block has; in complex128 that is 4 MiB of each array.

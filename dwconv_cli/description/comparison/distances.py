@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
+from dwconv_cli.layer.axes import Array
 
 
 def parts(array: Array) -> list[Array]:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dwconv_cli.arrays import Array
 from dwconv_cli.description.comparison.distances import (
     absolute_difference,
     differing_bits,
@@ -16,6 +15,7 @@ from dwconv_cli.description.comparison.distances import (
     wide,
 )
 from dwconv_cli.description.comparison.pairs import Counts, Difference
+from dwconv_cli.layer.axes import Array
 
 
 class Tolerances(NamedTuple):
