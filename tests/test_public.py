@@ -142,6 +142,7 @@ class TestErrors:
         error = kind("rec.npy: what was found; what to do")
         assert str(error) == "rec.npy: what was found; what to do"
         assert exit_code(error) == code
+        assert code in errors.EXIT_CODES
         # They travel between processes.
         again = pickle.loads(pickle.dumps(error))
         assert (type(again), str(again)) == (kind, str(error))
@@ -158,6 +159,7 @@ class TestErrors:
     )
     def test_others(self, error: BaseException, code: int) -> None:
         assert exit_code(error) == code
+        assert code in errors.EXIT_CODES
 
 
 def test_layers_weights_plans_and_recipes_travel() -> None:

@@ -75,6 +75,21 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
 )
 
 
+# What each exit code of the command says, for the help and the documentation.
+EXIT_CODES = {
+    0: "everything was done",
+    1: "with --keep-going: some inputs failed, and the report says which; of compare: the two differ",
+    2: "wrong usage: an option, a layer that cannot exist, weights that do not fit the data",
+    3: "an input is missing, unreadable, malformed, unsupported or unsafe, or an optional package is missing",
+    4: "an output could not be written: it exists, there is no room or no permission, or the disk failed",
+    5: "out of memory",
+    70: "an error of dwconv itself; please report it",
+    130: "interrupted (SIGINT)",
+    141: "the reader of a pipe went away (SIGPIPE)",
+    143: "terminated (SIGTERM)",
+}
+
+
 def _lacks_memory(error: BaseException | None) -> bool:
     """Whether a library could not be loaded because there was no memory for it."""
     while error is not None:

@@ -103,7 +103,7 @@ def apply_many(
     inputs : iterable of str or path
         Addresses; wildcards are expanded.
     output : str or path, optional
-        An address, or a template; see :func:`~dwconv_cli.jobs.naming.targets`.
+        An address, or a template with the fields ``{stem} {name} {suffix} {parent} {dataset}``.
     recipe : Recipe
     settings : Settings, optional
         With several `jobs`, recordings behind one that fails may have been filtered without a report.

@@ -1,0 +1,155 @@
+"""Sphinx's settings, and the parts of the pages that are generated: commands, exit codes, the report's schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.nodes import nested_parse_with_titles
+
+from dwconv_cli.cli import COMMANDS
+from dwconv_cli.errors import EXIT_CODES
+from dwconv_cli.jobs.report import schema
+from dwconv_cli.version import __version__
+
+project, author = "dwconv", "the dwconv authors"
+version = release = __version__
+extensions = ["sphinx.ext.autodoc", "numpydoc", "sphinx_click"]
+html_theme, html_title = "furo", "dwconv"
+html_show_sourcelink = html_show_copyright = False
+exclude_patterns = ["_build"]
+highlight_language = "console"
+nitpicky = True
+nitpick_ignore = [("py:func", "map")]
+
+autodoc_typehints = "none"  # the types stand in the docstrings
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+numpydoc_validation_checks: set[str] = set()
+
+# The manual pages: of `dwconv`, and of each of its commands. The date would make each day's pages different.
+man_pages = [
+    ("commands/index", "dwconv", "filter recordings with Keras's DepthwiseConv1D", "", 1),
+    *(
+        (
+            f"commands/{name}",
+            f"dwconv-{name}",
+            purpose.rstrip(".")[0].lower() + purpose.rstrip(".")[1:],
+            "",
+            1,
+        )
+        for name, purpose in COMMANDS.items()
+    ),
+]
+today = f"dwconv {__version__}"
+
+
+def escaped(text: str) -> str:
+    """Plain text as reStructuredText, in which no sign has a meaning."""
+    return "".join("\\" + sign if sign in "\\*`|_" else sign for sign in text)
+
+
+def option_lines(context: click.Context, option: click.Option) -> Iterator[str]:
+    names = ", ".join(
+        f"{name} {option.make_metavar(context)}" if not option.is_flag else name for name in option.opts
+    )
+    if option.secondary_opts:
+        names += ", " + ", ".join(option.secondary_opts)
+    yield f".. option:: {names}"
+    yield ""
+    yield f"   {escaped(option.help or '')}{' Required.' if option.required else ''}"
+    yield ""
+
+
+def options_by_group(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """The options of a command under the headings of its help, with their texts as they are."""
+    shown = [p for p in context.command.params if isinstance(p, click.Option) and not p.hidden]
+    lines[:] = [line for option in shown for line in option_lines(context, option)]
+
+
+def plain_text(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """A command's description as plain text, and what stands in lines of its own as lines of code."""
+    described: list[str] = []
+    in_code = False
+    for line in lines:
+        if line.startswith("| "):
+            if not in_code:
+                described += ["::", ""]
+            described.append("   " + line[2:])
+        else:
+            described.append(escaped(line))
+        in_code = line.startswith("| ")
+    lines[:] = described
+
+
+class Generated(Directive):
+    """Lines of reStructuredText that a subclass makes of a table in the package."""
+
+    def lines(self) -> Iterator[str]:
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        parent = nodes.section()
+        parent.document = self.state.document
+        nested_parse_with_titles(self.state, StringList(list(self.lines()), "dwconv_cli"), parent)
+        return parent.children
+
+
+class ExitCodes(Generated):
+    """The exit codes and what they mean."""
+
+    def lines(self) -> Iterator[str]:
+        yield from (".. list-table::", "   :header-rows: 1", "   :widths: 10 90", "")
+        for code, meaning in [("Code", "Meaning"), *EXIT_CODES.items()]:
+            yield f"   * - {code}"
+            yield f"     - {escaped(meaning[0].upper() + meaning[1:])}"
+
+
+class ReportSchema(Generated):
+    """The keys of a report, with their types."""
+
+    def lines(self) -> Iterator[str]:
+        yield from (".. list-table::", "   :header-rows: 1", "   :widths: 30 70", "")
+        yield from ("   * - Key", "     - Value")
+        yield from self.rows(schema(), "")
+
+    def rows(self, entry: Mapping[str, Any], path: str) -> Iterator[str]:
+        for key, value in entry["properties"].items():
+            yield f"   * - ``{path}{key}``"
+            yield f"     - {escaped(self.words(value))}"
+            if "properties" in value:
+                yield from self.rows(value, f"{path}{key}.")
+
+    def words(self, value: Mapping[str, Any]) -> str:
+        if "$ref" in value:
+            return {"shape": "list of integers from 0 on", "count": "integer from 0 on"}[
+                value["$ref"].split("/")[-1]
+            ]
+        if "const" in value:
+            return str(value["const"])
+        if "enum" in value:
+            return ", ".join(map(str, value["enum"]))
+        if "oneOf" in value:
+            return " or ".join(self.words(one) for one in value["oneOf"])
+        types = value["type"] if isinstance(value["type"], list) else [value["type"]]
+        if "items" in value and types == ["array"]:
+            return f"list: {self.words(value['items'])}"
+        named = " or ".join(types)
+        if isinstance(value.get("additionalProperties"), dict):
+            return f"{named}; each value is one of {self.words(value['additionalProperties'])}"
+        return named
+
+
+def setup(app: Sphinx) -> None:
+    for name in COMMANDS:
+        import_module(f"dwconv_cli.cli.{name.replace('-', '_')}")
+    app.add_directive("exit-codes", ExitCodes)
+    app.add_directive("report-schema", ReportSchema)
+    app.connect("sphinx-click-process-options", options_by_group)
+    app.connect("sphinx-click-process-description", plain_text)
