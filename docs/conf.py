@@ -27,6 +27,7 @@ exclude_patterns = ["_build"]
 highlight_language = "console"
 nitpicky = True
 nitpick_ignore = [("py:func", "map")]
+nitpick_ignore_regex = [("py:.*", r"(numpy|scipy|keras)\..*")]  # other projects have pages of their own
 
 autodoc_typehints = "none"  # the types stand in the docstrings
 autodoc_member_order = "bysource"
