@@ -6,9 +6,11 @@ A page's commands run in the order in which they stand, in a copy of the sample 
 from __future__ import annotations
 
 import doctest
+import os
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,7 +41,8 @@ def ran(line: str) -> Ran:
     words = list(shlex.shlex(line, posix=True, punctuation_chars=True))
     if words[0] == "dwconv" and not any(set(word) <= set("|&;<>()") for word in words):
         return run(line.removeprefix("dwconv "))
-    return run_shell(f"set -euo pipefail\n{line}")
+    python = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    return run_shell(f"set -euo pipefail\n{line}", env=python)
 
 
 def shows(expected: str, output: str) -> bool:
