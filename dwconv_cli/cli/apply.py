@@ -16,6 +16,7 @@ from dwconv_cli.cli.apply_options import DECISIVE, ApplyOptions, check
 from dwconv_cli.cli.declaring import as_typed, takes
 from dwconv_cli.cli.log import Log
 from dwconv_cli.cli.recipes import recipe_of
+from dwconv_cli.cli.sections import EXIT_CODES, WORDS, SectionCommand
 from dwconv_cli.cli.side_files import listed_in
 
 if TYPE_CHECKING:
@@ -26,17 +27,28 @@ if TYPE_CHECKING:
     from dwconv_cli.weights.recipe import Recipe
 
 
-@click.command("apply")
+@click.command(
+    "apply", cls=SectionCommand, options_metavar="-o ADDR [OPTIONS]", epilog=f"{WORDS}\n{EXIT_CODES}"
+)
 @takes(ApplyOptions)
 def command(options: ApplyOptions) -> int:
     """Filter recordings with a DepthwiseConv1D layer.
 
-    Weights come from --kernel, --weights, or fresh ones from --kernel-size.
+    \b
+    -o names the output, or --output-dir a directory for several outputs.
+    -k or -w names the weights; --kernel-size K draws fresh ones.
 
     \b
-    dwconv apply rec.npy -k lowpass.npy --padding same -o smooth.npy
-    dwconv apply 'day*/rec.h5::/imu/*' -w layer.npz --output-dir filtered
-    cat rec.npy | dwconv apply - -k taps.npy -o - | dwconv apply - -k taps.npy -o out.npy
+    A kernel from a file; the output is as long as the recording:
+      dwconv apply rec.npy -k lowpass.npy --padding same -o smooth.npy
+    A layer of a Keras model, with its settings:
+      dwconv apply rec.h5::/imu/acc -w model.keras::conv -o features.npy
+    Many recordings, the good ones even if some are broken:
+      dwconv apply 'day*/rec.h5::/imu/*' -w layer.npz --output-dir filtered \\
+          --keep-going
+    Pipes, of .npy and of bare 16-bit samples while they are recorded:
+      cat rec.npy | dwconv apply - -k taps.npy -o - | dwconv inspect -
+      arecord -f S16_LE | dwconv apply - --raw '<i2' -k taps.npy -o live.npy
     """
     if options.report_file == "-":
         options = replace(options, report_file=None, as_json=True)

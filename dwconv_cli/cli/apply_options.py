@@ -13,6 +13,7 @@ from dwconv_cli.choices import FORMAT_NAMES, NAN_MODES
 from dwconv_cli.cli.declaring import argument, flag, option, option_name
 from dwconv_cli.cli.options import COUNT, FilterOptions, check_stream_format, choice
 from dwconv_cli.cli.recipes import files_read
+from dwconv_cli.cli.sections import INPUT, LAYER, MANY_FILES, OUTPUT, REPORTS, STREAMS
 from dwconv_cli.cli.values import chunks_of, compression_of, size
 from dwconv_cli.storage.hdf5_storage import StorageOptions
 
@@ -27,44 +28,78 @@ _NOT_RAW = (
 class RunOptions:
     """Where from and where to, how fast and how loud: what does not decide the numbers that come out."""
 
-    inputs: tuple[str, ...] = argument("INPUT...")
+    inputs: tuple[str, ...] = argument("INPUT...", "Addresses of recordings; wildcards name several")
     files_from: str | None = option(
-        "--files-from FILE", "Read inputs from FILE, one a line; '-' is standard input"
+        "--files-from FILE",
+        "Read addresses of inputs from FILE, one a line; '-' is standard input",
+        section=MANY_FILES,
     )
-    null: bool = flag("-0", "With --files-from: inputs end in NUL, not in a line's end")
+    null: bool = flag(
+        "-0", "With --files-from: addresses end in NUL, as find -print0 writes them", section=MANY_FILES
+    )
     output: str | None = option(
         "-o --output ADDR",
-        "Output; for many inputs a template with {stem} {name} {suffix} {parent} {dataset}",
+        "Where the output goes; '-' is standard output; for many inputs a template with {stem} {name} {suffix} "
+        "{parent} {dataset}",
+        section=OUTPUT,
     )
     output_dir: str | None = option(
         "--output-dir DIR",
         "Directory of outputs that are named as their inputs; inputs of several directories keep their tree in it",
+        section=OUTPUT,
     )
-    overwrite: bool = flag("--overwrite", "Replace existing outputs, and the file of --report")
-    skip_existing: bool = flag("--skip-existing", "Pass over inputs whose output exists")
+    overwrite: bool = flag(
+        "--overwrite", "Replace existing outputs, and the file of --report", section=OUTPUT
+    )
+    skip_existing: bool = flag("--skip-existing", "Pass over inputs whose output exists", section=MANY_FILES)
     keep_going: bool = option(
-        "--keep-going/--fail-fast", "Go on after an input that fails, or stop", False, otherwise="fail-fast"
+        "--keep-going/--fail-fast",
+        "Go on after an input that fails, or stop at it",
+        False,
+        section=MANY_FILES,
+        otherwise="fail-fast",
     )
-    dry_run: bool = flag("--dry-run", "Report what would be done; read headers alone, write nothing")
-    checksum: bool = flag("--checksum", "Fail if an input changes meanwhile; reads it twice more")
+    dry_run: bool = flag(
+        "--dry-run", "Report what would be done; read headers alone, write nothing", section=REPORTS
+    )
+    checksum: bool = flag(
+        "--checksum", "Fail if an input changes meanwhile; reads it twice more", section=INPUT
+    )
     threads: int | None = option(
-        "--threads N", "Number of threads", type=COUNT, otherwise="one for each processor"
+        "--threads N",
+        "Number of threads; the numbers that come out are the same",
+        section=MANY_FILES,
+        type=COUNT,
+        otherwise="one for each processor",
     )
     jobs: int = option(
-        "-j --jobs N", "Outputs made side by side; they share --threads and --memory-limit", 1, type=COUNT
+        "-j --jobs N",
+        "Outputs made side by side; they share --threads and --memory-limit",
+        1,
+        section=MANY_FILES,
+        type=COUNT,
     )
     memory_limit: int | None = option(
-        "--memory-limit SIZE", "Memory for blocks of samples", type=size, otherwise="256MiB"
+        "--memory-limit SIZE",
+        "Memory for blocks of samples, e.g. 64MiB; longer recordings are read block by block",
+        section=MANY_FILES,
+        type=size,
+        otherwise="256MiB",
     )
-    as_json: bool = flag("--json", "Report as JSON on standard output, an object for each input")
-    report_file: str | None = option("--report FILE", "Write the same objects into FILE; '-' is --json")
+    as_json: bool = flag(
+        "--json", "Report as JSON on standard output, an object for each input", section=REPORTS
+    )
+    report_file: str | None = option(
+        "--report FILE", "Write the same objects into FILE; '-' is --json", section=REPORTS
+    )
     show_progress: bool | None = option(
         "--progress/--no-progress",
         "Show how far the work is",
+        section=REPORTS,
         otherwise="on a terminal, when the work is long",
     )
-    quiet: bool = flag("-q --quiet", "Leave out the report on standard error")
-    verbose: bool = flag("-v --verbose", "Say why the algorithm was chosen")
+    quiet: bool = flag("-q --quiet", "Leave out the report on standard error", section=REPORTS)
+    verbose: bool = flag("-v --verbose", "Say why the algorithm was chosen", section=REPORTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,26 +107,54 @@ class ApplyOptions(RunOptions, FilterOptions):
     """What was typed. A field or property that bears the name of one of Settings' fields is handed on to it."""
 
     output_format: str | None = option(
-        "--output-format", "Format of the outputs", type=choice(FORMAT_NAMES), otherwise="by their suffixes"
+        "--output-format",
+        "Format of the outputs",
+        section=OUTPUT,
+        type=choice(FORMAT_NAMES),
+        otherwise="by their suffixes",
     )
     raw: str | None = option(
-        "--raw DTYPE", "Filter headerless samples from '-', e.g. f4 or '<i2', until their end or SIGINT"
+        "--raw DTYPE",
+        "Filter headerless samples from '-', e.g. f4 or '<i2', until they end or a signal (Ctrl-C) comes; then the "
+        "output is finished",
+        section=STREAMS,
     )
-    channels: int | None = option("--channels C", "With --raw: number of channels", type=COUNT, otherwise="1")
+    channels: int | None = option(
+        "--channels C",
+        "With --raw: number of channels, whose samples take turns",
+        section=STREAMS,
+        type=COUNT,
+        otherwise="1",
+    )
     block_steps: int | None = option(
-        "--block-steps N", "With --raw: steps to wait for before each write", type=COUNT, otherwise="1"
+        "--block-steps N",
+        "With --raw: steps to wait for before each write",
+        section=STREAMS,
+        type=COUNT,
+        otherwise="1",
     )
     chunks: str | None = option(
-        "--chunks N,N…", "Shape of the chunks of HDF5 outputs", otherwise="chosen by their size"
+        "--chunks N,N…",
+        "Shape of the chunks of HDF5 outputs",
+        section=OUTPUT,
+        otherwise="chosen by their size",
     )
     compression: str | None = option(
         "--compression gzip|lzf|none|blosc|zstd[:LEVEL]",
-        "Compression of HDF5 outputs",
+        "Compression of HDF5 outputs; blosc and zstd need the package hdf5plugin",
+        section=OUTPUT,
         otherwise="as the input",
     )
-    shuffle: bool = flag("--shuffle", "Shuffle the bytes of HDF5 outputs before compression")
-    fletcher32: bool = flag("--fletcher32", "Add checksums to HDF5 outputs")
-    nan: str = option("--nan", "What becomes of NaN in the data", "propagate", type=choice(NAN_MODES))
+    shuffle: bool = flag("--shuffle", "Shuffle the bytes of HDF5 outputs before compression", section=OUTPUT)
+    fletcher32: bool = flag("--fletcher32", "Add checksums to HDF5 outputs", section=OUTPUT)
+    nan: str = option(
+        "--nan",
+        "What becomes of NaN in the data: propagate lets it make NaN of every output that it meets, as Keras does; "
+        "error refuses the recording; zero puts 0 in its place",
+        "propagate",
+        section=LAYER,
+        type=choice(NAN_MODES),
+    )
 
     @property
     def storage(self) -> StorageOptions:

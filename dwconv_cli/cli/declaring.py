@@ -2,11 +2,11 @@
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOptions:
-    inputs: tuple[str, ...] = argument("INPUT...")
-    jobs: int = option("-j --jobs N", "Files filtered side by side", 1, type=COUNT)
-    quiet: bool = flag("-q --quiet", "Leave out the report")
+    inputs: tuple[str, ...] = argument("INPUT...", "Recordings")
+    jobs: int = option("-j --jobs N", "Files filtered side by side", 1, section=MANY_FILES, type=COUNT)
+    quiet: bool = flag("-q --quiet", "Leave out the report", section=REPORTS)
 
-@click.command("loop")
+@click.command("loop", cls=SectionCommand)
 @takes(LoopOptions)
 def command(options: LoopOptions) -> int: ...
 """
@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 
 import click
 
+from dwconv_cli.cli.sections import REPORTS, SectionArgument, SectionOption
+
 Group = TypeVar("Group")
 Result = TypeVar("Result")
 
@@ -29,6 +31,7 @@ def option(
     help: str,
     default: Any = None,
     *,
+    section: str,
     otherwise: str | None = None,
     once: bool = False,
     **attributes: Any,
@@ -43,6 +46,8 @@ def option(
         A sentence or a noun phrase, without its full stop.
     default : object
         The field's value where the option is not typed.
+    section : str
+        The section of the help, one of ``sections.SECTIONS``.
     otherwise : str, optional
         What the help says of the default; the default itself where that is a word or a number.
     once : bool
@@ -62,18 +67,20 @@ def option(
     if "/" in names[-1]:
         # Of a pair of flags click would take the second one as typed.
         attributes["default"] = None
+    attributes |= {"cls": SectionOption, "section": section}
     declare = lambda name: click.option(*names, name, **attributes)  # noqa: E731
     return field(default_factory=lambda: default, metadata={"declare": declare})
 
 
-def flag(spec: str, help: str) -> Any:
+def flag(spec: str, help: str, *, section: str) -> Any:
     """A field that is True where an option of the command line is typed."""
-    return option(spec, help, False, is_flag=True)
+    return option(spec, help, False, section=section, is_flag=True)
 
 
-def argument(metavar: str) -> Any:
+def argument(metavar: str, help: str) -> Any:
     """A field that takes what is typed without an option."""
-    declare = lambda name: click.argument(name, nargs=-1, metavar=metavar)  # noqa: E731
+    attributes: dict[str, Any] = {"cls": SectionArgument, "explanation": f"{help}."}
+    declare = lambda name: click.argument(name, nargs=-1, metavar=metavar, **attributes)  # noqa: E731
     return field(default=(), metadata={"declare": declare})
 
 
@@ -85,7 +92,12 @@ def takes(group: type[Group]) -> Callable[[Callable[[Group], Result]], Callable[
             return function(group(**{name: value for name, value in values.items() if value is not None}))
 
         debug = click.option(
-            "--debug", is_flag=True, expose_value=False, help="Add the traceback to an error."
+            "--debug",
+            cls=SectionOption,
+            section=REPORTS,
+            is_flag=True,
+            expose_value=False,
+            help="Add the traceback to an error.",
         )
         command = debug(update_wrapper(call, function))
         for item in reversed(fields(group)):  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from dwconv_cli.cli import answering, tell
 from dwconv_cli.cli.declaring import flag, option, takes
 from dwconv_cli.cli.options import COUNT, LayerOptions, ReadingOptions, WeightsOptions, choice
 from dwconv_cli.cli.recipes import WAYS, files_read, recipe_of
+from dwconv_cli.cli.sections import EXIT_CODES, INPUT, OUTPUT, REPORTS, WEIGHTS, WORDS, SectionCommand
 
 if TYPE_CHECKING:
     from dwconv_cli.weights.resolved import Resolved
@@ -27,17 +28,27 @@ class _FileOptions:
 
     output: str = option(
         "-o --output ADDR",
-        "File to make: .npz, HDF5, .npy (the kernel alone), .weights.h5 or .keras",
+        "File to make: .npz, HDF5, .npy (the kernel alone), .weights.h5 or .keras (both for Keras)",
+        section=OUTPUT,
         required=True,
     )
-    channels: int | None = option("--channels C", "Number of channels of the data", type=COUNT)
-    like: str | None = option("--like INPUT", "Recording that has as many channels")
+    channels: int | None = option("--channels C", "Number of channels of the data", section=INPUT, type=COUNT)
+    like: str | None = option("--like INPUT", "Recording that has as many channels", section=INPUT)
     source: str | None = option(
-        "--from ADDR", "Existing weights to convert, project or bring into another layout", once=True
+        "--from ADDR",
+        "Existing weights to convert, project or bring into another layout",
+        section=WEIGHTS,
+        once=True,
     )
-    bias: str | None = option("-b --bias ADDR", "Bias of the bare kernel of --from", once=True)
+    bias: str | None = option(
+        "-b --bias ADDR", "Bias of the bare kernel of --from", section=WEIGHTS, once=True
+    )
     output_layout: str = option(
-        "--output-layout", "Order of the axes of --output", "keras", type=choice(KERNEL_LAYOUTS)
+        "--output-layout",
+        "Order of the axes of --output: keras is (K, C, M), torch is (C*M, 1, K)",
+        "keras",
+        section=OUTPUT,
+        type=choice(KERNEL_LAYOUTS),
     )
 
 
@@ -46,28 +57,51 @@ class InitOptions(LayerOptions, ReadingOptions, _FileOptions):
     """What was typed."""
 
     dtype: str | None = option(
-        "--dtype", "Type of the weights", type=choice(DTYPES), otherwise="as --from, else float32"
+        "--dtype",
+        "Type of the weights",
+        section=OUTPUT,
+        type=choice(DTYPES),
+        otherwise="as --from, else float32",
     )
-    overwrite: bool = flag("--overwrite", "Replace an existing file")
+    overwrite: bool = flag("--overwrite", "Replace an existing file", section=OUTPUT)
     input_format: str | None = option(
-        "--input-format", "Format of --like", type=choice(FORMAT_NAMES), otherwise="by its suffix"
+        "--input-format",
+        "Format of --like",
+        section=INPUT,
+        type=choice(FORMAT_NAMES),
+        otherwise="by its suffix",
     )
     output_format: str | None = option(
-        "--output-format", "Format of --output", type=choice(FORMAT_NAMES), otherwise="by its suffix"
+        "--output-format",
+        "Format of --output",
+        section=OUTPUT,
+        type=choice(FORMAT_NAMES),
+        otherwise="by its suffix",
     )
-    as_json: bool = flag("--json", "Say what was made as JSON on standard output")
-    quiet: bool = flag("-q --quiet", "Leave out the report on standard error")
+    as_json: bool = flag("--json", "Say what was made as JSON on standard output", section=REPORTS)
+    quiet: bool = flag("-q --quiet", "Leave out the report on standard error", section=REPORTS)
 
 
-@click.command("init-weights")
+@click.command(
+    "init-weights", cls=SectionCommand, options_metavar="-o ADDR [OPTIONS]", epilog=f"{WORDS}\n{EXIT_CODES}"
+)
 @takes(InitOptions)
 def command(options: InitOptions) -> int:
     """Make the layer's weights, or convert existing ones.
 
     \b
-    dwconv init-weights -o layer.npz --kernel-size 9 --channels 6 --seed 1
-    dwconv init-weights -o low.npy --kernel-size 31 --like rec.npy --no-bias \\
-        --depthwise-initializer 'firwin(cutoff=5, fs=50)'
+    The suffix of -o says what is written.
+    --kernel-size K draws fresh weights; --from reads existing ones.
+
+    \b
+    Fresh weights for 6 channels, the same ones each time:
+      dwconv init-weights -o layer.npz --kernel-size 9 --channels 6 --seed 1
+    A filter as a kernel:
+      dwconv init-weights -o low.npy --kernel-size 31 --like rec.npy --no-bias \\
+          --depthwise-initializer 'firwin(cutoff=5, fs=50)'
+    A layer of a Keras model, for PyTorch:
+      dwconv init-weights --from model.keras::conv -o conv.npz \\
+          --output-layout torch
     """
     output = options.output
     if options.source is None and options.channels is None and options.like is None:

@@ -14,6 +14,7 @@ from dwconv_cli.cli import answering, say
 from dwconv_cli.cli.declaring import argument, flag, option, option_name, takes
 from dwconv_cli.cli.options import FilterOptions, check_stream_format
 from dwconv_cli.cli.recipes import named_weights, recipe_of
+from dwconv_cli.cli.sections import EXIT_CODES, INPUT, REPORTS, WORDS, SectionCommand
 from dwconv_cli.cli.values import shape_of
 from dwconv_cli.layer.keys import OPTION_KEYS
 
@@ -28,17 +29,26 @@ _NEED_LAYER = (*(name for name in OPTION_KEYS if name != "data_format"), "seed")
 class InspectOptions(FilterOptions):
     """What was typed."""
 
-    targets: tuple[str, ...] = argument("[TARGET]...")
-    input_shape: tuple[int, ...] | None = option(
-        "--input-shape N,N,N", "Shape of data to check; no file is needed", type=shape_of
+    targets: tuple[str, ...] = argument(
+        "[TARGET]...", "Addresses of recordings, kernels, models or files; or directories"
     )
-    stats: bool = flag("--stats", "Min, max, mean, std, NaN and Inf of each channel; reads the data")
-    shape: bool = flag("--shape", "Bare shapes, one a line; those of outputs where a layer is named")
-    replay: bool = flag("--replay", "The command that makes an HDF5 output of dwconv again")
-    as_json: bool = flag("--json", "One JSON object for each target")
+    input_shape: tuple[int, ...] | None = option(
+        "--input-shape N,N,N",
+        "Shape of data to check, e.g. 4,10,12; no file is needed",
+        section=INPUT,
+        type=shape_of,
+    )
+    stats: bool = flag(
+        "--stats", "Min, max, mean, std, NaN and Inf of each channel; reads the data", section=REPORTS
+    )
+    shape: bool = flag(
+        "--shape", "Bare shapes, one a line; those of outputs where a layer is named", section=REPORTS
+    )
+    replay: bool = flag("--replay", "The command that makes an HDF5 output of dwconv again", section=REPORTS)
+    as_json: bool = flag("--json", "One JSON object for each target", section=REPORTS)
 
 
-@click.command("inspect")
+@click.command("inspect", cls=SectionCommand, epilog=f"{WORDS}\n{EXIT_CODES}")
 @takes(InspectOptions)
 def command(options: InspectOptions) -> None:
     """Say what a recording, a kernel, a model, a file or a directory is, from headers alone.
@@ -47,11 +57,15 @@ def command(options: InspectOptions) -> None:
     kernel, and so does a file that holds one under the name "kernel".
 
     \b
-    dwconv inspect rec.h5
-    dwconv inspect 'rec.h5::/*/imu' --stats
-    dwconv inspect -k lowpass.npy --fs 50
-    dwconv inspect rec.npy -w model.keras::conv --padding same
-    dwconv inspect --input-shape 4,10,12 --kernel-size 3 --strides 3 --padding same --shape
+    What a file holds, and what its recordings look like:
+      dwconv inspect rec.h5
+      dwconv inspect 'rec.h5::/*/imu' --stats
+    What a kernel, or a model's layer, does to frequencies:
+      dwconv inspect -k lowpass.npy --fs 50
+      dwconv inspect -w model.keras::conv
+    What a layer would make of a recording, or of a shape:
+      dwconv inspect rec.npy -w model.keras::conv --padding same
+      dwconv inspect --input-shape 4,10,12 --kernel-size 3 --strides 3 --shape
     """
     recipe = _recipe(options)
     _check(options, recipe)

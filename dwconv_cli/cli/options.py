@@ -21,6 +21,7 @@ from dwconv_cli.choices import (
     REMOVED_ALGORITHM,
 )
 from dwconv_cli.cli.declaring import flag, option
+from dwconv_cli.cli.sections import INPUT, LAYER, WEIGHTS
 from dwconv_cli.cli.values import rate_of, steps_of
 
 
@@ -58,10 +59,22 @@ class _ArrayOptions:
     """Where weights are read."""
 
     kernel: str | None = option(
-        "-k --kernel ADDR", "Kernel of shape (K, C, M), (K, C), or (K,) for all channels", once=True
+        "-k --kernel ADDR",
+        "Kernel alone: an array of shape (K, C, M), (K, C), or (K,) for all channels; its first tap meets the "
+        "earliest step, as in Keras",
+        section=WEIGHTS,
+        once=True,
     )
-    bias: str | None = option("-b --bias ADDR", "Bias of shape (C*M,), for --kernel", once=True)
-    weights: str | None = option("-w --weights ADDR", "File that holds kernel and bias together", once=True)
+    bias: str | None = option(
+        "-b --bias ADDR", "Bias of shape (C*M,) that belongs to --kernel", section=WEIGHTS, once=True
+    )
+    weights: str | None = option(
+        "-w --weights ADDR",
+        "Kernel and bias in one file: .npz or an HDF5 group with 'kernel' and 'bias', or a layer of a Keras model "
+        "(.keras, .weights.h5, .h5), with its settings where the file holds them",
+        section=WEIGHTS,
+        once=True,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +83,15 @@ class ReadingOptions:
 
     kernel_layout: str = option(
         "--kernel-layout",
-        "Order of the kernel's axes: keras is (K, C, M), torch is (C*M, 1, K)",
+        "Order of the kernel's axes: keras is (K, C, M), torch is (C*M, 1, K) as in PyTorch's Conv1d",
         "keras",
+        section=WEIGHTS,
         type=choice(KERNEL_LAYOUTS),
     )
     assume_depthwise: bool = flag(
-        "--assume-depthwise", "Read layers of unknown classes as DepthwiseConv1D layers"
+        "--assume-depthwise",
+        "Read layers of classes that only their model knows as DepthwiseConv1D layers",
+        section=WEIGHTS,
     )
 
 
@@ -88,89 +104,154 @@ class WeightsOptions(ReadingOptions, _ArrayOptions):
 class LayerOptions:
     """What makes a layer, and fresh weights for it; most names are those of the fields of LayerSpec."""
 
-    kernel_size: int | None = option("--kernel-size K", "Number of taps of fresh weights", type=int)
+    kernel_size: int | None = option(
+        "--kernel-size K",
+        "Fresh weights of K taps, as a new Keras layer draws them",
+        section=WEIGHTS,
+        type=int,
+    )
     depth_multiplier: int | None = option(
-        "--depth-multiplier M", "Outputs for each channel", type=int, otherwise="as the weights, else 1"
+        "--depth-multiplier M",
+        "Outputs for each channel",
+        section=LAYER,
+        type=int,
+        otherwise="as the weights, else 1",
     )
     data_format: str | None = option(
         "--data-format",
-        "Order of steps and channels in recordings",
+        "Order of the axes of recordings: channels_last is (steps, C), channels_first is (C, steps)",
+        section=LAYER,
         type=choice(DATA_FORMATS),
         otherwise="as in keras.json, else channels_last",
     )
     use_bias: bool | None = option(
         "--use-bias/--no-bias",
         "Add a bias, or leave it out",
+        section=LAYER,
         otherwise="as the weights, and with a bias for fresh ones",
     )
     activation: str | None = option(
         "--activation NAME",
         "Function of the sums, e.g. relu or 'leaky_relu(negative_slope=0.1)'",
+        section=LAYER,
         otherwise="linear",
     )
     activity_regularizer: str | None = option(
-        "--activity-regularizer NAME", "Penalty on the output, for the report"
+        "--activity-regularizer NAME", "Penalty on the output, for the report", section=LAYER
     )
     depthwise_initializer: str | None = option(
-        "--depthwise-initializer NAME", "How a fresh kernel is made", otherwise="glorot_uniform"
+        "--depthwise-initializer NAME",
+        "How a fresh kernel is made",
+        section=WEIGHTS,
+        otherwise="glorot_uniform",
     )
     bias_initializer: str | None = option(
-        "--bias-initializer NAME", "How a fresh bias is made", otherwise="zeros"
+        "--bias-initializer NAME", "How a fresh bias is made", section=WEIGHTS, otherwise="zeros"
     )
     depthwise_regularizer: str | None = option(
-        "--depthwise-regularizer NAME", "Penalty on the kernel, for the report, e.g. 'l2(0.01)'"
+        "--depthwise-regularizer NAME",
+        "Penalty on the kernel, for the report, e.g. 'l2(0.01)'",
+        section=LAYER,
     )
-    bias_regularizer: str | None = option("--bias-regularizer NAME", "Penalty on the bias, for the report")
+    bias_regularizer: str | None = option(
+        "--bias-regularizer NAME", "Penalty on the bias, for the report", section=LAYER
+    )
     depthwise_constraint: str | None = option(
-        "--depthwise-constraint NAME", "Projection of the kernel, e.g. 'max_norm(2)'"
+        "--depthwise-constraint NAME",
+        "Projection of the kernel before it is used, e.g. 'max_norm(2)'",
+        section=LAYER,
     )
-    bias_constraint: str | None = option("--bias-constraint NAME", "Projection of the bias", otherwise="none")
+    bias_constraint: str | None = option(
+        "--bias-constraint NAME", "Projection of the bias before it is used", section=LAYER, otherwise="none"
+    )
     dtype: str | None = option(
         "--dtype",
         "Type of the arithmetic and the output",
+        section=LAYER,
         type=choice(DTYPES),
         otherwise="what data and kernel need",
     )
     config: str | None = option(
         "--config FILE",
         "Keras config of the layer as JSON; FILE::LAYER is one of a model's; '-' is standard input",
+        section=LAYER,
         once=True,
     )
     seed: int | None = option(
         "--seed N",
         "Seed of fresh weights; the same seed gives the same numbers",
+        section=WEIGHTS,
         type=int,
         otherwise="drawn at random",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilterOptions(LayerOptions, WeightsOptions):
+class _StepOptions:
+    """Which steps the taps meet."""
+
+    strides: int | None = option(
+        "--strides N",
+        "Steps from one output to the next; 2 keeps every other output",
+        section=LAYER,
+        type=int,
+        otherwise="1",
+    )
+    padding: str | None = option(
+        "--padding",
+        "Zeros around a recording: valid adds none, so the output is shorter by the kernel's length less 1; same "
+        "adds them at both ends, so the output is as long as the input and not delayed by a symmetric kernel; "
+        "causal adds them at the start, so no output waits for later steps. causal is an extension of dwconv: "
+        "Keras has it for Conv1D only",
+        section=LAYER,
+        type=choice(PADDINGS),
+        otherwise="valid",
+    )
+    dilation_rate: int | None = option(
+        "--dilation-rate N",
+        "Steps from one tap to the next; 2 meets every other step",
+        section=LAYER,
+        type=int,
+        otherwise="1",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterOptions(LayerOptions, _StepOptions, WeightsOptions):
     """Which layer meets which recordings, and how they are read."""
 
-    strides: int | None = option("--strides N", "Steps between two outputs", type=int, otherwise="1")
-    padding: str | None = option(
-        "--padding", "Where zeros are added to a recording", type=choice(PADDINGS), otherwise="valid"
-    )
-    dilation_rate: int | None = option("--dilation-rate N", "Steps between two taps", type=int, otherwise="1")
     algorithm: str = option(
         "--algorithm",
-        "How the sums are computed",
+        "How the sums are computed: direct adds tap after tap, with the same bits on every machine; overlap-save "
+        "multiplies spectra, which is faster for long kernels and rounds differently; auto takes the one that is "
+        "predicted to be faster, and the report names it",
         AUTO,
+        section=LAYER,
         type=_Algorithm(ALGORITHM_NAMES, case_sensitive=False),
-        otherwise="auto, the one predicted fastest",
     )
     input_format: str | None = option(
-        "--input-format", "Format of the inputs", type=choice(FORMAT_NAMES), otherwise="by their suffixes"
+        "--input-format",
+        "Format of the inputs",
+        section=INPUT,
+        type=choice(FORMAT_NAMES),
+        otherwise="by their suffixes",
     )
-    steps: slice = option("--slice START:STOP", "Steps to take", slice(None), type=steps_of, otherwise="all")
+    steps: slice = option(
+        "--slice START:STOP",
+        "Steps to take, counted from 0; STOP is left out",
+        slice(None),
+        section=INPUT,
+        type=steps_of,
+        otherwise="all",
+    )
     fs: float | None = option(
         "--fs HZ",
         "Sampling rate, for seconds and Hz",
+        section=INPUT,
         type=rate_of,
         otherwise="as an attribute of the recording",
     )
-    allow_external: bool = flag("--allow-external", "Read HDF5 data that lies in other files")
+    allow_external: bool = flag("--allow-external", "Read HDF5 data that lies in other files", section=INPUT)
 
 
 def check_stream_format(inputs: Sequence[str], input_format: str | None) -> None:

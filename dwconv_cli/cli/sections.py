@@ -1,0 +1,85 @@
+"""The help of a command: its options in sections, in the order of what a user decides first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+INPUT = "Input"
+WEIGHTS = "Weights"
+LAYER = "Layer"
+OUTPUT = "Output"
+MANY_FILES = "Many files"
+STREAMS = "Streams"
+REPORTS = "Reports"
+# The sections in the order in which the help shows them.
+SECTIONS = (INPUT, WEIGHTS, LAYER, OUTPUT, MANY_FILES, STREAMS, REPORTS)
+
+WORDS = """\b
+Words:
+  ADDR   An address: PATH or PATH::NAME, e.g. rec.npy, all.npz::acc,
+         rec.h5::/imu/acc, model.keras::conv. "-" is an .npy stream. The NAME
+         may be left out where a file holds one array. Wildcards work on both
+         sides of "::" in inputs, and "**" crosses levels.
+  K      Number of taps of a kernel.
+  C      Number of channels of a recording.
+  M      Depth multiplier: outputs for each channel; most filters have 1.
+  step   One sampling time. Recordings are (steps, C) or (batch, steps, C).
+
+\b
+Order of the taps:
+  Keras correlates: tap 0 meets the earliest step, so output t is the sum of
+  x[t + k] * w[k]. numpy.convolve and scipy.signal.lfilter convolve: they
+  read the taps from the other end. A symmetric kernel is the same both ways.
+"""
+
+EXIT_CODES = """\b
+Exit codes:
+  0    All is done.
+  1    With --keep-going: some inputs failed; the report says which.
+  2    Wrong usage: an option, a layer, or weights that do not fit the data.
+  3    An input is unreadable, malformed, unsupported or unsafe.
+  4    An output could not be written: it exists, no space, no permission.
+  5    Out of memory.
+  70   A bug of dwconv; please report it.
+  130, 141, 143   Ended by SIGINT, a closed pipe, or SIGTERM.
+"""
+
+
+class SectionOption(click.Option):
+    """An option that belongs to a section of the help."""
+
+    def __init__(self, *args: Any, section: str, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.section = section
+
+
+class SectionArgument(click.Argument):
+    """An argument that stands in the first section of the help."""
+
+    section = INPUT
+
+    def __init__(self, *args: Any, explanation: str, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.explanation = explanation
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        """The line of the help, which click leaves out for arguments."""
+        return self.make_metavar(ctx), self.explanation
+
+
+class SectionCommand(click.Command):
+    """A command whose help shows its arguments, and then its options, in sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each section that has options."""
+        entries: dict[str, list[tuple[str, str]]] = {section: [] for section in SECTIONS}
+        for parameter in sorted(self.get_params(ctx), key=lambda one: isinstance(one, click.Option)):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                entries[getattr(parameter, "section", REPORTS)].append(record)
+        for section, records in entries.items():
+            if records:
+                with formatter.section(section):
+                    formatter.write_dl(records)
