@@ -37,6 +37,7 @@ OPTIONS = [
 @pytest.mark.parametrize(("name", "option"), OPTIONS)
 def test_every_option_has_a_section_and_a_sentence(name: str, option: click.Option) -> None:
     assert isinstance(command_of(name), SectionCommand)
+    assert isinstance(command_of(name), SectionCommand)
     assert getattr(option, "section", None) in SECTIONS
     assert re.fullmatch(r"(?s)[A-Z].{8,}\.", option.help or ""), option.help
 

@@ -16,7 +16,7 @@ from dwconv_cli.cli.apply_options import DECISIVE, ApplyOptions, check
 from dwconv_cli.cli.declaring import as_typed, takes
 from dwconv_cli.cli.log import Log
 from dwconv_cli.cli.recipes import recipe_of
-from dwconv_cli.cli.sections import EXIT_CODES, WORDS, SectionCommand
+from dwconv_cli.cli.sections import WORDS, SectionCommand, exit_codes
 from dwconv_cli.cli.side_files import listed_in
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    "apply", cls=SectionCommand, options_metavar="-o ADDR [OPTIONS]", epilog=f"{WORDS}\n{EXIT_CODES}"
+    "apply", cls=SectionCommand, options_metavar="-o ADDR [OPTIONS]", epilog=f"{WORDS}\n{exit_codes()}"
 )
 @takes(ApplyOptions)
 def command(options: ApplyOptions) -> int:

@@ -13,37 +13,56 @@ from dwconv_cli.choices import FORMAT_NAMES
 from dwconv_cli.cli import answering, say
 from dwconv_cli.cli.declaring import argument, flag, option, takes
 from dwconv_cli.cli.options import check_stream_format, choice
+from dwconv_cli.cli.sections import COMPARISON, INPUT, REPORTS, SectionCommand, exit_codes
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompareOptions:
     """What was typed."""
 
-    arrays: tuple[str, ...] = argument("A B")
-    rtol: float = option("--rtol R", "Allow |A - B| <= atol + R * |B|", 0.0, type=float, otherwise="0")
-    atol: float = option("--atol T", "Allow |A - B| <= T + rtol * |B|", 0.0, type=float, otherwise="0")
+    arrays: tuple[str, ...] = argument("A B", "Addresses of two arrays; B is the reference")
+    rtol: float = option(
+        "--rtol R", "Allow |A - B| <= atol + R * |B|", 0.0, section=COMPARISON, type=float, otherwise="0"
+    )
+    atol: float = option(
+        "--atol T", "Allow |A - B| <= T + rtol * |B|", 0.0, section=COMPARISON, type=float, otherwise="0"
+    )
     ulp: int = option(
         "--ulp N",
         "Allow N steps from one floating-point number to the next, or N between integers",
         0,
+        section=COMPARISON,
         type=int,
         otherwise="0",
     )
     equal_nan: bool | None = option(
-        "--equal-nan/--no-equal-nan", "Whether NaN equals NaN at the same place", otherwise="it does"
+        "--equal-nan/--no-equal-nan",
+        "Whether NaN equals NaN at the same place",
+        section=COMPARISON,
+        otherwise="it does",
     )
-    ignore_dtype: bool = flag("--ignore-dtype", "Compare the numbers alone where the dtypes differ")
-    bits: bool = flag("--bits", "Allow no difference of bits, not even that of -0.0 and 0.0")
-    attributes: bool = flag("--attributes", "Compare the attributes of HDF5 datasets too")
+    ignore_dtype: bool = flag(
+        "--ignore-dtype", "Compare the numbers alone where the dtypes differ", section=COMPARISON
+    )
+    bits: bool = flag(
+        "--bits", "Allow no difference of bits, not even that of -0.0 and 0.0", section=COMPARISON
+    )
+    attributes: bool = flag("--attributes", "Compare the attributes of HDF5 datasets too", section=COMPARISON)
     input_format: str | None = option(
-        "--input-format", "Format of the files", type=choice(FORMAT_NAMES), otherwise="by their suffixes"
+        "--input-format",
+        "Format of the files",
+        section=INPUT,
+        type=choice(FORMAT_NAMES),
+        otherwise="by their suffixes",
     )
-    allow_external: bool = flag("--allow-external", "Read HDF5 data that lies in other files")
-    as_json: bool = flag("--json", "One JSON object instead of text")
-    quiet: bool = flag("-q --quiet", "Print nothing; the exit code tells")
+    allow_external: bool = flag("--allow-external", "Read HDF5 data that lies in other files", section=INPUT)
+    as_json: bool = flag("--json", "One JSON object instead of text", section=REPORTS)
+    quiet: bool = flag("-q --quiet", "Print nothing; the exit code tells", section=REPORTS)
 
 
-@click.command("compare")
+@click.command(
+    "compare", cls=SectionCommand, epilog=exit_codes("The arrays differ by more than the tolerances.")
+)
 @takes(CompareOptions)
 def command(options: CompareOptions) -> int:
     """Say where array A differs from the reference B, and by how much.
@@ -57,7 +76,8 @@ def command(options: CompareOptions) -> int:
 
     \b
     dwconv compare out.npy golden.npy
-    dwconv compare out.h5::/imu/acc golden.h5::/imu/acc --rtol 1e-6 --atol 1e-9 --attributes
+    dwconv compare out.h5::/imu/acc golden.h5::/imu/acc --rtol 1e-6 \\
+        --atol 1e-9 --attributes
     dwconv apply rec.npy -k taps.npy -o - | dwconv compare - golden.npy --ulp 4
     """
     if len(options.arrays) != 2:

@@ -14,7 +14,7 @@ from dwconv_cli.cli import answering, tell
 from dwconv_cli.cli.declaring import flag, option, takes
 from dwconv_cli.cli.options import COUNT, LayerOptions, ReadingOptions, WeightsOptions, choice
 from dwconv_cli.cli.recipes import WAYS, files_read, recipe_of
-from dwconv_cli.cli.sections import EXIT_CODES, INPUT, OUTPUT, REPORTS, WEIGHTS, WORDS, SectionCommand
+from dwconv_cli.cli.sections import INPUT, OUTPUT, REPORTS, WEIGHTS, WORDS, SectionCommand, exit_codes
 
 if TYPE_CHECKING:
     from dwconv_cli.weights.resolved import Resolved
@@ -83,7 +83,7 @@ class InitOptions(LayerOptions, ReadingOptions, _FileOptions):
 
 
 @click.command(
-    "init-weights", cls=SectionCommand, options_metavar="-o ADDR [OPTIONS]", epilog=f"{WORDS}\n{EXIT_CODES}"
+    "init-weights", cls=SectionCommand, options_metavar="-o ADDR [OPTIONS]", epilog=f"{WORDS}\n{exit_codes()}"
 )
 @takes(InitOptions)
 def command(options: InitOptions) -> int:

@@ -14,7 +14,7 @@ from dwconv_cli.cli import answering, say
 from dwconv_cli.cli.declaring import argument, flag, option, option_name, takes
 from dwconv_cli.cli.options import FilterOptions, check_stream_format
 from dwconv_cli.cli.recipes import named_weights, recipe_of
-from dwconv_cli.cli.sections import EXIT_CODES, INPUT, REPORTS, WORDS, SectionCommand
+from dwconv_cli.cli.sections import INPUT, REPORTS, WORDS, SectionCommand, exit_codes
 from dwconv_cli.cli.values import shape_of
 from dwconv_cli.layer.keys import OPTION_KEYS
 
@@ -48,7 +48,7 @@ class InspectOptions(FilterOptions):
     as_json: bool = flag("--json", "One JSON object for each target", section=REPORTS)
 
 
-@click.command("inspect", cls=SectionCommand, epilog=f"{WORDS}\n{EXIT_CODES}")
+@click.command("inspect", cls=SectionCommand, epilog=f"{WORDS}\n{exit_codes()}")
 @takes(InspectOptions)
 def command(options: InspectOptions) -> None:
     """Say what a recording, a kernel, a model, a file or a directory is, from headers alone.

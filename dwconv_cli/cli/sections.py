@@ -12,9 +12,10 @@ LAYER = "Layer"
 OUTPUT = "Output"
 MANY_FILES = "Many files"
 STREAMS = "Streams"
+COMPARISON = "Comparison"
 REPORTS = "Reports"
 # The sections in the order in which the help shows them.
-SECTIONS = (INPUT, WEIGHTS, LAYER, OUTPUT, MANY_FILES, STREAMS, REPORTS)
+SECTIONS = (INPUT, WEIGHTS, LAYER, OUTPUT, MANY_FILES, STREAMS, COMPARISON, REPORTS)
 
 WORDS = """\b
 Words:
@@ -34,10 +35,10 @@ Order of the taps:
   read the taps from the other end. A symmetric kernel is the same both ways.
 """
 
-EXIT_CODES = """\b
+_EXIT_CODES = """\b
 Exit codes:
   0    All is done.
-  1    With --keep-going: some inputs failed; the report says which.
+  1    {meaning}
   2    Wrong usage: an option, a layer, or weights that do not fit the data.
   3    An input is unreadable, malformed, unsupported or unsafe.
   4    An output could not be written: it exists, no space, no permission.
@@ -45,6 +46,11 @@ Exit codes:
   70   A bug of dwconv; please report it.
   130, 141, 143   Ended by SIGINT, a closed pipe, or SIGTERM.
 """
+
+
+def exit_codes(meaning: str = "With --keep-going: some inputs failed; the report says which.") -> str:
+    """The exit codes of a command, and the `meaning` that 1 has for it."""
+    return _EXIT_CODES.format(meaning=meaning)
 
 
 class SectionOption(click.Option):
