@@ -18,7 +18,10 @@ FORMATS: Final = {
     "npy": (".npy",),
     "npz": (".npz",),
     "hdf5": (".h5", ".hdf5", ".hdf", ".he5", ".nxs", ".mat"),
+    "wav": (".wav",),
 }
+# Those whose samples are held in one of several ways.
+SAMPLED_FORMATS: Final = ("wav",)
 FORMAT_NAMES: Final = tuple(FORMATS)
 NAN_MODES: Final = ("propagate", "error", "zero")
 # The upper limit of every option that counts something, such as taps, steps or threads.

@@ -30,7 +30,7 @@ def test_an_array_comes_back_as_it_was_written(tmp_path: Path, format: str) -> N
     root = format_of(file).ROOT
     name = None if root is None else f"{root}a"
     output = open_output(file)
-    writer = output.writer(NewArray(name or "", X.shape, X.dtype))
+    writer = output.writer(NewArray(name or "", X.shape, X.dtype, sampling_rate=50.0))
     writer.write(everything(X.shape), X)
     writer.commit()
     assert list(tmp_path.glob("[!.]*")) == []

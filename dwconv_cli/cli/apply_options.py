@@ -20,7 +20,7 @@ from dwconv_cli.storage.hdf5_storage import StorageOptions
 # What --raw has no use for: its samples come without a header, and go to .npy or to samples.
 _NOT_RAW = (
     *("input_format", "output_format", "skip_existing", "allow_external", "memory_limit"),
-    *("chunks", "compression", "shuffle", "fletcher32"),
+    *("chunks", "compression", "shuffle", "fletcher32", "sample_format"),
 )
 
 
@@ -147,6 +147,13 @@ class ApplyOptions(RunOptions, FilterOptions):
     )
     shuffle: bool = flag("--shuffle", "Shuffle the bytes of HDF5 outputs before compression", section=OUTPUT)
     fletcher32: bool = flag("--fletcher32", "Add checksums to HDF5 outputs", section=OUTPUT)
+    sample_format: str | None = option(
+        "--sample-format NAME",
+        "How .wav, .flac and SigMF outputs hold samples, e.g. PCM_16, FLOAT or ci16_le; integers are rounded and "
+        "clipped, and clipped samples counted",
+        section=OUTPUT,
+        otherwise="as the input; SigMF: as floating point",
+    )
     nan: str = option(
         "--nan",
         "What becomes of NaN in the data: propagate lets it make NaN of every output that it meets, as Keras does; "

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cache
 
+from dwconv_cli.choices import SAMPLED_FORMATS
 from dwconv_cli.errors import DwconvError, LayerError, OutputError, exit_code
 from dwconv_cli.errors.system import reason
 from dwconv_cli.errors.wording import worded
@@ -14,7 +15,7 @@ from dwconv_cli.jobs.naming import Target
 from dwconv_cli.jobs.report import Report
 from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.storage.address import Address
-from dwconv_cli.storage.formats import array_names, open_output
+from dwconv_cli.storage.formats import array_names, check_array, open_output
 from dwconv_cli.storage.protocols import Output
 from dwconv_cli.storage.sink import check_absent, existing_output, output_errors
 from dwconv_cli.weights.recipe import Recipe
@@ -126,7 +127,11 @@ def _is_done(target: Target, names_inside: Names) -> bool:
 
 
 def _check_storage(output: Address, settings: Settings) -> None:
-    """Refuse options of HDF5 storage for an output of another format."""
+    """Refuse options of storage for an output of a format that does not have them."""
+    if settings.sample_format is not None and output.format not in SAMPLED_FORMATS:
+        raise LayerError(
+            f"{output}: --sample-format is for .wav, .flac and SigMF outputs; leave it out, and use --dtype"
+        )
     if settings.storage and output.format != "hdf5":
         options = [key for key in settings.storage if key != "compression_opts"]
         verb, them = ("is", "it") if len(options) == 1 and options != ["chunks"] else ("are", "them")
@@ -145,6 +150,7 @@ def _check_output(target: Target, job: Job, settings: Settings, names_inside: Na
     _check_storage(target.output, settings)
     nbytes = (job.report.output or {}).get("nbytes", 0)
     check_output(target.output, job.storage(), nbytes, target.makes_directory)
+    job.report.notes += check_array(target.output, job.new_array())
 
 
 def _open(group: Sequence[Target], settings: Settings, names_inside: Names) -> Output:

@@ -66,11 +66,17 @@ class Job:
         except ShapeError as error:
             raise ShapeError(f"{self._target.output}: {error}") from error
 
+    def new_array(self) -> NewArray:
+        """The array that is to be written."""
+        plan, address, sample_format = self._plan, self._target.output, self._settings.sample_format
+        name = (address.name if address else None) or ""
+        rate = None if plan.fs is None else plan.fs / plan.layer.strides
+        return NewArray(name, plan.shape, plan.dtype, self._attributes(), self.storage(), rate, sample_format)
+
     def run(self, output: Output) -> None:
         """Filter the recording into `output` and complete the report."""
-        reader, plan, address = self._reader, self._plan, self._target.output
-        name = (address.name if address else None) or ""
-        writer = output.writer(NewArray(name, plan.shape, plan.dtype, self._attributes(), self.storage()))
+        reader, plan = self._reader, self._plan
+        writer = output.writer(self.new_array())
         tally = Tally(plan.layer.activity_regularizer, plan.data.batch, self._settings.nan, reader.name)
         progress = self._settings.progress
         try:
@@ -89,6 +95,7 @@ class Job:
             if self._checksum is not None:
                 self._checksum.verify()
             writer.commit()
+            self.report.notes += getattr(writer, "notes", ())
         except BaseException:
             with contextlib.suppress(Exception):
                 writer.abort()

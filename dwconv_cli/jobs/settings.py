@@ -38,6 +38,8 @@ class Settings:
         Pass over recordings whose output exists.
     storage : mapping
         Storage of HDF5 outputs: ``chunks``, ``compression``, ``compression_opts``, ``shuffle``, ``fletcher32``.
+    sample_format : str, optional
+        How ``.wav``, ``.flac`` and SigMF outputs hold samples, such as ``PCM_16``; by default as the input did.
     allow_external : bool
         Whether HDF5 data may lie in other files.
     dry_run : bool
@@ -81,6 +83,7 @@ class Settings:
     overwrite: bool = False
     skip_existing: bool = False
     storage: StorageOptions = field(default_factory=StorageOptions)
+    sample_format: str | None = None
     allow_external: bool = False
     dry_run: bool = False
     checksum: bool = False
@@ -104,6 +107,8 @@ class Settings:
         for name in ("input_format", "output_format"):
             if getattr(self, name) is not None:
                 put(self, name, one_of(name, getattr(self, name), FORMAT_NAMES))
+        if self.sample_format is not None:
+            put(self, "sample_format", instance("sample_format", self.sample_format, str))
         for name in ("overwrite", "skip_existing", "allow_external", "dry_run", "checksum"):
             instance(name, getattr(self, name), bool)
         instance("steps", self.steps, slice)

@@ -10,6 +10,10 @@ import numpy as np
 from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.sink import Sink
 
+# Attributes of recordings in files that have no attributes of their own, such as audio.
+SAMPLING_RATE = "sampling_rate"
+SAMPLE_FORMAT = "sample_format"
+
 
 class Member(NamedTuple):
     """A thing in a file that holds several.
@@ -41,6 +45,10 @@ class NewArray(NamedTuple):
         Attributes of an HDF5 dataset. An ``.npz`` member keeps the layer's config of them, an ``.npy`` file nothing.
     storage : mapping
         h5py's options for an HDF5 dataset.
+    sampling_rate : float, optional
+        Steps in a second, for formats that hold it apart from attributes.
+    sample_format : str, optional
+        How samples are to be held, for formats that have a choice. The input's is among the attributes.
     """
 
     name: str
@@ -48,6 +56,8 @@ class NewArray(NamedTuple):
     dtype: np.dtype[Any]
     attributes: Mapping[str, Any] = {}
     storage: Mapping[str, Any] = {}
+    sampling_rate: float | None = None
+    sample_format: str | None = None
 
 
 class Reader(Protocol):

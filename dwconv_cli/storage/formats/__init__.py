@@ -7,14 +7,15 @@ The formats and their suffixes are listed in :data:`dwconv_cli.choices.FORMATS`;
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib import import_module
 from typing import cast
 
-from dwconv_cli.choices import FORMATS
+from dwconv_cli.choices import FORMATS, SAMPLED_FORMATS
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.storage.address import Address
 from dwconv_cli.storage.hints import advice_for, one_colon
-from dwconv_cli.storage.protocols import Format, Member, Output, Reader
+from dwconv_cli.storage.protocols import Format, Member, NewArray, Output, Reader
 from dwconv_cli.storage.sink import open_sink
 
 
@@ -90,6 +91,22 @@ def other_files(address: Address) -> list[str]:
     from dwconv_cli.storage.formats import hdf5
 
     return hdf5.other_files(address.path, address.name)
+
+
+def check_array(address: Address, array: NewArray) -> Sequence[str]:
+    """Refuse an array that the file of `address` cannot hold; return what a careful person should know of it.
+
+    Raises
+    ------
+    LayerError, OutputError
+        As its writer would.
+    """
+    if address.format not in SAMPLED_FORMATS:
+        return ()
+    notes: Sequence[str] = (
+        import_module(f"{__name__}.{address.format}").check_array(array, address.path).notes
+    )
+    return notes
 
 
 def open_output(

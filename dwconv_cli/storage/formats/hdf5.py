@@ -161,7 +161,9 @@ class H5Output:
             # The dataset that is replaced stays until the new one is complete, which gets its name then.
             name = f"{name}.{os.urandom(6).hex()}"
         new = [path for path in hdf5.ancestors(array.name)[1:] if path not in self._file]
-        dataset = hdf5.create_dataset(self._file, *array._replace(name=name))
+        dataset = hdf5.create_dataset(
+            self._file, name, array.shape, array.dtype, array.attributes, array.storage
+        )
         self._groups |= dict.fromkeys(new)
         return H5Writer(self, dataset, array.name)
 
