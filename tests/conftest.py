@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from helpers_cli import ROOT
 from hypothesis import HealthCheck, settings
 from recordings import fill
 
@@ -35,6 +37,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     fill(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def sample_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the sample data, as the working directory."""
+    folder = tmp_path / "sample_data"
+    shutil.copytree(ROOT / "sample_data", folder)
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @pytest.fixture
