@@ -13,6 +13,7 @@ import click
 
 from dwconv_cli.cli import say
 from dwconv_cli.cli.apply_options import DECISIVE, ApplyOptions, check
+from dwconv_cli.cli.columns import has_colour
 from dwconv_cli.cli.declaring import as_typed, takes
 from dwconv_cli.cli.log import Log
 from dwconv_cli.cli.recipes import recipe_of
@@ -67,9 +68,9 @@ def command(options: ApplyOptions) -> int:
     progress = _progress(options)
     settings = _settings(options, drawn, progress)
     if options.raw is not None:
-        reports = _live(recipe, settings, options, ending, log)
+        reports: Generator[Report, None, None] = _live(recipe, settings, options, ending, log)
     else:
-        reports = apply_many(
+        many = apply_many(
             (*options.inputs, *(listed or ())),
             options.output,
             recipe,
@@ -77,14 +78,21 @@ def command(options: ApplyOptions) -> int:
             directory=options.output_dir,
             keep_going=options.keep_going,
         )
+        log.expect(len(many))
+        if progress is not None:
+            progress.expect(len(many))
+        reports = many
     failed, cause = False, None
     # Closing ends all jobs when a report cannot be written.
     with log, contextlib.closing(reports):
         for report in reports:
             if progress is not None:
                 progress.clear()
+                progress.count(report)
             log.add(report)
             if report.cause is None:
+                if progress is not None:
+                    progress.show_counter()
                 continue
             if not options.keep_going:
                 # Raised below, after the file of reports is published.
@@ -92,6 +100,7 @@ def command(options: ApplyOptions) -> int:
                 break
             failed = True
             say(str(report.cause))
+    log.summarize()
     if cause is not None:
         raise cause
     return int(failed)
@@ -145,7 +154,7 @@ def _settings(options: ApplyOptions, drawn: int | None, progress: Progress | Non
 
 def _progress(options: ApplyOptions) -> Progress | None:
     shown = options.show_progress
-    if shown or (shown is None and not options.quiet and sys.stderr.isatty()):
+    if shown or (shown is None and not options.quiet and has_colour(sys.stderr)):
         from dwconv_cli.cli.progress import Progress
 
         return Progress()

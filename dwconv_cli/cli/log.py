@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dwconv_cli.cli import answering, say
+from dwconv_cli.cli import answering, say, tell
 from dwconv_cli.cli.apply_options import ApplyOptions
 
 if TYPE_CHECKING:
+    from dwconv_cli.cli.summary import Summary
     from dwconv_cli.jobs.report import Report
     from dwconv_cli.storage.sink import FileSink
 
 
 class Log:
-    """A table on standard error, JSON on standard output, JSON into a file; a context manager.
+    """A table or lines on standard error, JSON on standard output, JSON into a file; a context manager.
 
     The file appears when all reports are in it, including those of inputs that failed.
     """
 
     def __init__(self, options: ApplyOptions) -> None:
         self._options = options
+        self._summary: Summary | None = None
         self._sink: FileSink | None = None
         self._end = 0
         # Recordings that share a layer share its notes, which are printed once.
@@ -33,6 +35,13 @@ class Log:
             from dwconv_cli.storage.sink import check_absent
 
             check_absent(self._options.report_file, self._options.overwrite)
+
+    def expect(self, inputs: int) -> None:
+        """Take note of how many inputs there are. One has a table; each of several has a line, and a summary follows."""
+        if inputs > 1 and not (self._options.quiet or self._options.as_json):
+            from dwconv_cli.cli.summary import Summary
+
+            self._summary = Summary(inputs)
 
     def __enter__(self) -> Log:
         if self._options.report_file is not None:
@@ -65,13 +74,32 @@ class Log:
                 click.echo(line)
             for note in [] if self._options.quiet else report.notes:
                 self.note(note)
-        elif not self._options.quiet and report.status != "failed":
+            return
+        if self._summary is not None:
+            self._summary.count(report)
+            if report.status != "failed" and not self._options.verbose:
+                from dwconv_cli.cli.lines import report_line
+
+                tell(report_line(entry, self._new(report.notes), sys.stderr))
+                return
+        if not self._options.quiet and report.status != "failed":
             from dwconv_cli.cli.render import report_table
 
             report_table(entry, sys.stderr, self._options.verbose)
 
+    def summarize(self) -> None:
+        """Print what became of several inputs."""
+        text = "" if self._summary is None else self._summary.text()
+        if text:
+            tell(text)
+
     def note(self, note: str) -> None:
         """Print a note, unless it was printed before."""
-        if note not in self._printed_notes:
-            self._printed_notes.add(note)
-            say(note, "note")
+        for text in self._new([note]):
+            say(text, "note")
+
+    def _new(self, notes: list[str]) -> list[str]:
+        """Those of `notes` that were not printed before, which counts as printing them."""
+        new = [note for note in dict.fromkeys(notes) if note not in self._printed_notes]
+        self._printed_notes.update(new)
+        return new

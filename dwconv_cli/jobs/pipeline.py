@@ -13,6 +13,7 @@ from dwconv_cli.jobs.group import apply_group, failure, make_directory
 from dwconv_cli.jobs.naming import Target, targets
 from dwconv_cli.jobs.plan import weight_losses
 from dwconv_cli.jobs.report import Report
+from dwconv_cli.jobs.report_stream import Reports
 from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.layer.arguments import Location, instance, location, several, whole_number
 from dwconv_cli.layer.axes import Axes
@@ -95,7 +96,7 @@ def apply_many(
     directory: Location | None = None,
     keep_going: bool = False,
     run: Callable[..., Iterable[list[Report]]] | None = None,
-) -> Generator[Report, None, None]:
+) -> Reports:
     """Filter many recordings.
 
     Parameters
@@ -116,8 +117,8 @@ def apply_many(
 
     Returns
     -------
-    generator of Report
-        In the order of the inputs, but with those for one output file together. The report of a recording that
+    Reports
+        A generator of :class:`Report`; its length is the number of recordings. In the order of the inputs, but with those for one output file together. The report of a recording that
         failed has a `cause`; it is the last one unless `keep_going`.
 
     Raises
@@ -171,7 +172,8 @@ def apply_many(
             make_directory(folder)
     if not run and min(settings.jobs, len(groups)) > 1 and sum(source.is_stream for source in sources) > 1:
         raise LayerError("several jobs cannot share standard input; name it once, or use one job")
-    return _reports(failed, list(groups.values()), notes, recipe, settings, keep_going, run)
+    reports = _reports(failed, list(groups.values()), notes, recipe, settings, keep_going, run)
+    return Reports(reports, len(failed) + sum(map(len, groups.values())))
 
 
 def _left_out_note(text: str, matches: Matches) -> str:
