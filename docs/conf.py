@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from itertools import groupby
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.util.nodes import nested_parse_with_titles
 
 from dwconv_cli.cli import COMMANDS
+from dwconv_cli.cli.sections import SECTIONS
 from dwconv_cli.errors import EXIT_CODES
 from dwconv_cli.jobs.report import schema
 from dwconv_cli.version import __version__
@@ -56,36 +58,48 @@ def escaped(text: str) -> str:
     return "".join("\\" + sign if sign in "\\*`|_" else sign for sign in text)
 
 
-def option_lines(context: click.Context, option: click.Option) -> Iterator[str]:
-    names = ", ".join(
-        f"{name} {option.make_metavar(context)}" if not option.is_flag else name for name in option.opts
+def parameter_lines(context: click.Context, parameter: click.Parameter) -> Iterator[str]:
+    """An argument or an option with its help, as it is."""
+    if isinstance(parameter, click.Option):
+        value = "" if parameter.is_flag else " " + parameter.make_metavar(context)
+        names = ", ".join(name + value for name in (*parameter.opts, *parameter.secondary_opts))
+        text = (parameter.help or "") + (" Required." if parameter.required else "")
+    else:
+        names, text = parameter.make_metavar(context), getattr(parameter, "explanation", "")
+    yield from (f".. option:: {names}", "", f"   {escaped(text)}", "")
+
+
+def parameters_by_section(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """The arguments and options of a command in the sections of its help."""
+    shown = sorted(
+        (one for one in context.command.params if not getattr(one, "hidden", False)),
+        key=lambda one: isinstance(one, click.Option),
     )
-    if option.secondary_opts:
-        names += ", " + ", ".join(option.secondary_opts)
-    yield f".. option:: {names}"
-    yield ""
-    yield f"   {escaped(option.help or '')}{' Required.' if option.required else ''}"
-    yield ""
+    lines.clear()
+    for section in (None, *SECTIONS):
+        members = [one for one in shown if getattr(one, "section", None) == section]
+        if members and section:
+            lines += [f".. rubric:: {section}", ""]
+        for one in members:
+            lines += parameter_lines(context, one)
 
 
-def options_by_group(app: Sphinx, context: click.Context, lines: list[str]) -> None:
-    """The options of a command under the headings of its help, with their texts as they are."""
-    shown = [p for p in context.command.params if isinstance(p, click.Option) and not p.hidden]
-    lines[:] = [line for option in shown for line in option_lines(context, option)]
+def no_arguments(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """Nothing: arguments stand among the options."""
+    lines.clear()
 
 
 def plain_text(app: Sphinx, context: click.Context, lines: list[str]) -> None:
     """A command's description as plain text, and what stands in lines of its own as lines of code."""
     described: list[str] = []
-    in_code = False
-    for line in lines:
-        if line.startswith("| "):
-            if not in_code:
-                described += ["::", ""]
-            described.append("   " + line[2:])
-        else:
-            described.append(escaped(line))
-        in_code = line.startswith("| ")
+    for in_code, run in groupby(lines, lambda line: line.startswith("|")):
+        if not in_code:
+            described += map(escaped, run)
+            continue
+        code = [line.removeprefix("|").removeprefix(" ") for line in run]
+        if code[0].endswith(":") and all(line.startswith(" ") for line in code[1:]):
+            described += [f".. rubric:: {code.pop(0).rstrip(':')}", ""]
+        described += ["::", "", *(f"   {line}" for line in code), ""]
     lines[:] = described
 
 
@@ -152,5 +166,7 @@ def setup(app: Sphinx) -> None:
         import_module(f"dwconv_cli.cli.{name.replace('-', '_')}")
     app.add_directive("exit-codes", ExitCodes)
     app.add_directive("report-schema", ReportSchema)
-    app.connect("sphinx-click-process-options", options_by_group)
+    app.connect("sphinx-click-process-options", parameters_by_section)
+    app.connect("sphinx-click-process-arguments", no_arguments)
+    app.connect("sphinx-click-process-epilog", plain_text)
     app.connect("sphinx-click-process-description", plain_text)

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from dwconv_cli.errors import EXIT_CODES
+
 INPUT = "Input"
 WEIGHTS = "Weights"
 LAYER = "Layer"
@@ -35,22 +37,11 @@ Order of the taps:
   read the taps from the other end. A symmetric kernel is the same both ways.
 """
 
-_EXIT_CODES = """\b
-Exit codes:
-  0    All is done.
-  1    {meaning}
-  2    Wrong usage: an option, a layer, or weights that do not fit the data.
-  3    An input is unreadable, malformed, unsupported or unsafe.
-  4    An output could not be written: it exists, no space, no permission.
-  5    Out of memory.
-  70   A bug of dwconv; please report it.
-  130, 141, 143   Ended by SIGINT, a closed pipe, or SIGTERM.
-"""
 
-
-def exit_codes(meaning: str = "With --keep-going: some inputs failed; the report says which.") -> str:
+def exit_codes(meaning: str = EXIT_CODES[1]) -> str:
     """The exit codes of a command, and the `meaning` that 1 has for it."""
-    return _EXIT_CODES.format(meaning=meaning)
+    lines = [f"  {code:<5}{text}" for code, text in {**EXIT_CODES, 1: meaning}.items()]
+    return "\n".join(("\b", "Exit codes:", *lines, ""))
 
 
 class SectionOption(click.Option):

@@ -75,18 +75,18 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
 )
 
 
-# What each exit code of the command says, for the help and the documentation.
+# What each exit code of the command means, for the help and the documentation.
 EXIT_CODES = {
-    0: "everything was done",
-    1: "with --keep-going: some inputs failed, and the report says which; of compare: the two differ",
-    2: "wrong usage: an option, a layer that cannot exist, weights that do not fit the data",
-    3: "an input is missing, unreadable, malformed, unsupported or unsafe, or an optional package is missing",
-    4: "an output could not be written: it exists, there is no room or no permission, or the disk failed",
-    5: "out of memory",
-    70: "an error of dwconv itself; please report it",
-    130: "interrupted (SIGINT)",
-    141: "the reader of a pipe went away (SIGPIPE)",
-    143: "terminated (SIGTERM)",
+    0: "All is done.",
+    1: "With --keep-going: some inputs failed; the report says which.",
+    2: "Wrong usage: an option, a layer, or weights that do not fit the data.",
+    3: "An input is unreadable, malformed, unsupported or unsafe.",
+    4: "An output could not be written: it exists, no space, no permission.",
+    5: "Out of memory.",
+    70: "A bug of dwconv; please report it.",
+    130: "Ended by SIGINT, as Ctrl-C sends it.",
+    141: "Ended by a closed pipe.",
+    143: "Ended by SIGTERM.",
 }
 
 
