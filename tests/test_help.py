@@ -61,7 +61,7 @@ def test_words_and_exit_codes_are_defined_once(name: str) -> None:
         assert text.count(heading) == 1
     for word in ("ADDR", "K", "C", "M"):
         assert len(re.findall(rf"^    {word}  +\S", text, re.MULTILINE)) == 1
-    for code in ("0", "1", "2", "3", "4", "5", "70", "130, 141, 143"):
+    for code in (0, 1, 2, 3, 4, 5, 70, 130, 141, 143):
         assert len(re.findall(rf"^    {code}  +[A-Z]", text, re.MULTILINE)) == 1
     assert "correlates" in text
 
