@@ -45,7 +45,7 @@ class RunOptions:
     )
     output_dir: str | None = option(
         "--output-dir DIR",
-        "Directory of outputs that are named as their inputs; inputs of several directories keep their tree in it",
+        "Directory of outputs that are named as their inputs; where names repeat, all keep their tree in it",
         section=OUTPUT,
     )
     overwrite: bool = flag(

@@ -54,8 +54,9 @@ def targets(
         An address; for several inputs a template with ``{stem} {name} {suffix} {parent} {dataset}``, or a file
         that holds several arrays.
     directory : str, optional
-        Outputs get the inputs' file names in there. Inputs of several directories keep their tree: ``a/x.npy`` and
-        ``b/x.npy`` become ``a/x.npy`` and ``b/x.npy`` in there, below the root that their directories have in common.
+        Outputs get the inputs' file names in there. Where inputs of several directories have the same file name, all
+        keep their tree: ``a/x.npy`` and ``b/x.npy`` become ``a/x.npy`` and ``b/x.npy`` in there, below the root that
+        their directories have in common.
     output_format : str, optional
         Of the outputs, where their suffixes do not tell.
     also_read : sequence of str
@@ -81,7 +82,7 @@ def targets(
     >>> [str(day.output) for day in days]
     ['smooth/day1/rec.npy', 'smooth/day2/rec.npy']
     """
-    folders = _folders(sources, directory)
+    folders = _folders(sources, directory, output_format)
     pairs = [
         _target(source, output, folder, output_format)
         for source, folder in zip(sources, folders, strict=True)
@@ -115,24 +116,31 @@ def targets(
     return pairs
 
 
-def _folders(sources: Sequence[Address], directory: str | None) -> list[str | None]:
-    """The directory of each output: `directory`, and below it the input's place under the inputs' common root.
+def _folders(
+    sources: Sequence[Address], directory: str | None, output_format: str | None
+) -> list[str | None]:
+    """The directory of each output: `directory`, or below it the input's place under the inputs' common root.
 
     Paths are compared as they are typed, without following links, and a ``..`` in them is resolved first. So no output
     leaves `directory`.
     """
-    parents = {
-        path: os.path.dirname(os.path.abspath(path))
-        for path in {source.path for source in sources if not source.is_stream}
-    }
-    if directory is None or len(set(parents.values())) < 2:
+    paths = {source.path for source in sources if not source.is_stream}
+    names = {_file_name(path, output_format) for path in paths}
+    if directory is None or len(names) == len(paths):
         return [directory] * len(sources)
+    parents = {path: os.path.dirname(os.path.abspath(path)) for path in paths}
     root = os.path.commonpath(parents.values())
     folders = {
         path: directory if parent == root else os.path.join(directory, os.path.relpath(parent, root))
         for path, parent in parents.items()
     }
     return [folders.get(source.path, directory) for source in sources]
+
+
+def _file_name(path: str, output_format: str | None) -> str:
+    """The file name of an output in a directory, for an input at `path`."""
+    name = os.path.basename(path)
+    return name if output_format is None else os.path.splitext(name)[0] + FORMATS[output_format][0]
 
 
 def _key(output: Address) -> tuple[str, str | None]:
@@ -181,9 +189,7 @@ def _target(source: Address, output: str | None, directory: str | None, output_f
         return Target(source, None)
     makes_directory = False
     if directory is not None:
-        path = os.path.join(directory, fields_of(source)["name"])
-        if output_format is not None:
-            path = os.path.splitext(path)[0] + FORMATS[output_format][0]
+        path = os.path.join(directory, _file_name(fields_of(source)["name"], output_format))
         address = Address(path, source.name, output_format)
         makes_directory = True
     else:
