@@ -7,18 +7,18 @@ import pytest
 from checks import recorded, refused
 
 from dwconv_cli.errors import LayerError
+from dwconv_cli.layer.catalogues.designs import DESIGNS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS, compute_fans
 
 RECORDED = recorded("catalogues")[0]
 SHAPES = [tuple(shape) for shape in RECORDED["shapes"]]
 CHOICES = [INITIALIZERS.choose(entry["name"], entry["arguments"]) for entry in RECORDED["initializers"]]
-DESIGNS = {"firwin", "savgol", "moving_average", "gaussian", "differentiator", "delta"}
 RANDOM = [choice for choice in CHOICES if "seed" in INITIALIZERS.arguments(choice.name)]
 
 
 def test_every_name_is_recorded() -> None:
     recorded = {choice.name for choice in CHOICES}
-    assert recorded | DESIGNS | {"identity"} == set(INITIALIZERS.names())
+    assert recorded | {*DESIGNS.names()} | {"identity"} == set(INITIALIZERS.names())
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -16,7 +16,7 @@ from dwconv_cli.cli.apply_options import DECISIVE, ApplyOptions, check
 from dwconv_cli.cli.columns import has_colour
 from dwconv_cli.cli.declaring import as_typed, takes
 from dwconv_cli.cli.log import Log
-from dwconv_cli.cli.recipes import recipe_of
+from dwconv_cli.cli.recipes import named_weights, recipe_of
 from dwconv_cli.cli.sections import WORDS, SectionCommand, exit_codes
 from dwconv_cli.cli.side_files import listed_in
 
@@ -37,9 +37,13 @@ def command(options: ApplyOptions) -> int:
 
     \b
     -o names the output, or --output-dir a directory for several outputs.
-    -k or -w names the weights; --kernel-size K draws fresh ones.
+    -k or -w names the weights, --design or --taps types a filter; --kernel-size K draws
+    fresh ones.
 
     \b
+    A filter by its name, at the recording's own sampling rate:
+      dwconv apply rec.h5::/imu/acc --design 'lowpass(5)' --padding same \\
+          -o smooth.npy
     A kernel from a file; the output is as long as the recording:
       dwconv apply rec.npy -k lowpass.npy --padding same -o smooth.npy
     A layer of a Keras model, with its settings:
@@ -57,7 +61,7 @@ def command(options: ApplyOptions) -> int:
     listed = listed_in(options.files_from, options.null)
     check(options, listed)
     drawn = None
-    if options.seed is None and options.kernel is None and options.weights is None:
+    if options.seed is None and named_weights(options, options) in (None, "--kernel-size"):
         # A seed that the report tells, so that the same weights can be drawn again.
         drawn = int.from_bytes(os.urandom(4), "little")
     recipe = recipe_of(options, options, drawn_seed=drawn)

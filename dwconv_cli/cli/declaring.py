@@ -56,12 +56,12 @@ def option(
         Of :func:`click.option`.
     """
     names = [word for word in spec.split() if word.startswith("-")]
-    value = [word for word in spec.split() if not word.startswith("-")]
+    value = " ".join(word for word in spec.split() if not word.startswith("-"))
     if otherwise is None and isinstance(default, str | int) and default is not False:
         otherwise = str(default)
     attributes["help"] = f"{help}." if otherwise is None else f"{help}; default: {otherwise}."
     if value:
-        attributes["metavar"] = value[0]
+        attributes["metavar"] = value
     if once:
         attributes |= {"multiple": True, "callback": _single}
     if "/" in names[-1]:

@@ -40,9 +40,7 @@ class _FileOptions:
         section=WEIGHTS,
         once=True,
     )
-    bias: str | None = option(
-        "-b --bias ADDR", "Bias of the bare kernel of --from", section=WEIGHTS, once=True
-    )
+    bias: str | None = option("-b --bias ADDR", "Bias of a bare kernel", section=WEIGHTS, once=True)
     output_layout: str = option(
         "--output-layout",
         "Order of the axes of --output: keras is (K, C, M), torch is (C*M, 1, K)",
@@ -91,21 +89,25 @@ def command(options: InitOptions) -> int:
 
     \b
     The suffix of -o says what is written.
-    --kernel-size K draws fresh weights; --from reads existing ones.
+    --kernel-size K draws fresh weights; --from reads existing ones; --design or --taps
+    makes a kernel for any number of channels.
 
     \b
     Fresh weights for 6 channels, the same ones each time:
       dwconv init-weights -o layer.npz --kernel-size 9 --channels 6 --seed 1
     A filter as a kernel:
-      dwconv init-weights -o low.npy --kernel-size 31 --like rec.npy --no-bias \\
-          --depthwise-initializer 'firwin(cutoff=5, fs=50)'
+      dwconv init-weights -o low.npy --design 'lowpass(5)' --fs 50 --kernel-size 31
     A layer of a Keras model, for PyTorch:
       dwconv init-weights --from model.keras::conv -o conv.npz \\
           --output-layout torch
     """
     output = options.output
-    if options.source is None and options.channels is None and options.like is None:
+    # Of these a kernel for any number of channels can be made.
+    alike = options.source is not None or options.design is not None or options.taps is not None
+    if not alike and options.channels is None and options.like is None:
         raise click.UsageError("no number of channels; give --channels C, or --like INPUT")
+    if options.fs is not None and options.design is None:
+        raise click.UsageError("--fs is for the frequencies of --design; leave it out")
     if options.channels is not None and options.like is not None:
         raise click.UsageError("--channels and --like exclude each other")
     if output == "-" and (options.as_json or sys.stdout.isatty()):

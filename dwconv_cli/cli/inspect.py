@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dwconv_cli.weights.recipe import Recipe
 
 # Options that mean nothing without a layer; the data format says how a recording is read.
-_NEED_LAYER = (*(name for name in OPTION_KEYS if name != "data_format"), "seed")
+_NEED_LAYER = (*(name for name in OPTION_KEYS if name != "data_format"), "seed", "flip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,7 @@ def command(options: InspectOptions) -> None:
       dwconv inspect 'rec.h5::/*/imu' --stats
     What a kernel, or a model's layer, does to frequencies:
       dwconv inspect -k lowpass.npy --fs 50
+      dwconv inspect --design 'lowpass(5)' --fs 50
       dwconv inspect -w model.keras::conv
     What a layer would make of a recording, or of a shape:
       dwconv inspect rec.npy -w model.keras::conv --padding same
@@ -97,10 +98,11 @@ def _recipe(options: InspectOptions) -> Recipe | None:
     if named_weights(options, options) or options.config is not None:
         return recipe_of(options, options)
     for name in _NEED_LAYER:
-        if (value := getattr(options, name)) is not None:
+        value = getattr(options, name)
+        if value is not None and (name != "flip" or value):
             word = "--no-bias" if value is False else option_name(name)
             raise click.UsageError(
-                f"{word} says nothing without a kernel; give --kernel FILE, --weights FILE or --kernel-size K"
+                f"{word} says nothing without a kernel; give --kernel FILE, --weights FILE, --design 'lowpass(5)' or --kernel-size K"
             )
     return None
 

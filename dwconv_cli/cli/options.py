@@ -61,12 +61,15 @@ class _ArrayOptions:
     kernel: str | None = option(
         "-k --kernel ADDR",
         "Kernel alone: an array of shape (K, C, M), (K, C), or (K,) for all channels; its first tap meets the "
-        "earliest step, as in Keras",
+        "earliest step, as in Keras; the taps of lfilter and convolve stand the other way round, and need --flip",
         section=WEIGHTS,
         once=True,
     )
     bias: str | None = option(
-        "-b --bias ADDR", "Bias of shape (C*M,) that belongs to --kernel", section=WEIGHTS, once=True
+        "-b --bias ADDR",
+        "Bias of shape (C*M,) that belongs to --kernel, --design or --taps",
+        section=WEIGHTS,
+        once=True,
     )
     weights: str | None = option(
         "-w --weights ADDR",
@@ -106,9 +109,34 @@ class LayerOptions:
 
     kernel_size: int | None = option(
         "--kernel-size K",
-        "Fresh weights of K taps, as a new Keras layer draws them",
+        "Fresh weights of K taps, as a new Keras layer draws them; with --design the number of its taps",
         section=WEIGHTS,
         type=int,
+    )
+    design: str | None = option(
+        "--design 'NAME(args)'",
+        "Filter for all channels, e.g. 'lowpass(5)', 'bandpass(5, 15)' or 'savgol(polyorder=3)', with frequencies in Hz; "
+        "dwconv list designs names all. --kernel-size is its number of taps, else its transition decides that",
+        section=WEIGHTS,
+        once=True,
+    )
+    taps: str | None = option(
+        "--taps N,N...",
+        "Kernel for all channels, e.g. 0.25,0.5,0.25; its first tap meets the earliest step",
+        section=WEIGHTS,
+        once=True,
+    )
+    flip: bool = flag(
+        "--flip",
+        "Reverse the taps of any kernel: a convolution, as of lfilter, where Keras correlates",
+        section=WEIGHTS,
+    )
+    fs: float | None = option(
+        "--fs HZ",
+        "Sampling rate, for the frequencies of --design, and for seconds and Hz in reports",
+        section=INPUT,
+        type=rate_of,
+        otherwise="as an attribute of the recording says, else frequencies are in cycles per step",
     )
     depth_multiplier: int | None = option(
         "--depth-multiplier M",
@@ -243,13 +271,6 @@ class FilterOptions(LayerOptions, _StepOptions, WeightsOptions):
         section=INPUT,
         type=steps_of,
         otherwise="all",
-    )
-    fs: float | None = option(
-        "--fs HZ",
-        "Sampling rate, for seconds and Hz",
-        section=INPUT,
-        type=rate_of,
-        otherwise="as an attribute of the recording",
     )
     allow_external: bool = flag("--allow-external", "Read HDF5 data that lies in other files", section=INPUT)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +12,20 @@ import click
 from dwconv_cli.cli.declaring import option_name
 from dwconv_cli.cli.options import LayerOptions, WeightsOptions
 from dwconv_cli.cli.side_files import config_place, load_config
+from dwconv_cli.cli.values import taps_of
 from dwconv_cli.layer.keys import INITIALIZER_KEYS, OPTION_KEYS
 
 if TYPE_CHECKING:
     from dwconv_cli.weights.recipe import Recipe
 
 # Where weights come from, and the options of a command for it.
-WAYS = {"kernel": "--kernel", "weights": "--weights", "kernel_size": "--kernel-size"}
+WAYS = {
+    "kernel": "--kernel",
+    "weights": "--weights",
+    "design": "--design",
+    "taps": "--taps",
+    "kernel_size": "--kernel-size",
+}
 
 
 def recipe_of(
@@ -37,7 +46,9 @@ def recipe_of(
 
     if not way and not (config and (is_model(config) or _has_kernel_size(config))):
         files = ", ".join(dict.fromkeys(f"{ways[key]} FILE" for key in ("kernel", "weights")))
-        raise click.UsageError(f"no weights; give {files}, or --kernel-size K for fresh ones")
+        raise click.UsageError(
+            f"no weights; give {files}, --design 'lowpass(5)', --taps 0.25,0.5,0.25, or --kernel-size K for fresh ones"
+        )
     if way and way != ways["kernel_size"]:
         for name in ("seed", *INITIALIZER_KEYS):
             if getattr(layer, name) is not None:
@@ -59,6 +70,10 @@ def recipe_of(
         layout=source.kernel_layout,
         config=config,
         assume_depthwise=source.assume_depthwise,
+        design=layer.design,
+        taps=None if layer.taps is None else taps_of(layer.taps),
+        fs=None if layer.design is None else layer.fs,
+        flip=layer.flip,
         seed=layer.seed if drawn_seed is None else drawn_seed,
         drawn=drawn_seed is not None,
         default_notes=(f"data_format is {default.value} in {default.path}",)
@@ -69,15 +84,29 @@ def recipe_of(
 
 def named_weights(layer: LayerOptions, source: WeightsOptions, ways: Mapping[str, str] = WAYS) -> str | None:
     """The option that says where the weights come from, if one does; refused if several do."""
-    values = {"kernel": source.kernel, "weights": source.weights, "kernel_size": layer.kernel_size}
+    values = {
+        "kernel": source.kernel,
+        "weights": source.weights,
+        "design": layer.design,
+        "taps": layer.taps,
+        # With a design it is the number of its taps.
+        "kernel_size": layer.kernel_size if layer.design is None else None,
+    }
     named = [ways[key] for key, value in values.items() if value is not None]
     if len(named) > 1:
-        raise click.UsageError(f"{' and '.join(named)} exclude each other; the weights come from one place")
-    if source.bias is not None and source.kernel is None:
+        raise click.UsageError(
+            f"{' and '.join(named)} exclude each other; the weights come from one place, so leave out "
+            + (named[1] if len(named) == 2 else "all but one")
+        )
+    if source.bias is not None and (source.kernel, layer.design, layer.taps) == (None, None, None):
         raise click.UsageError(
             f"--bias goes with a kernel; give the kernel with {ways['kernel']}, or leave out --bias"
         )
-    if named == [ways["kernel_size"]] and source.kernel_layout != "keras":
+    if source.kernel is not None and _is_call(source.kernel):
+        raise click.UsageError(
+            f"{source.kernel} is no file but a design; say --design {shlex.quote(source.kernel)}"
+        )
+    if named and source.kernel is None and source.weights is None and source.kernel_layout != "keras":
         raise click.UsageError("--kernel-layout is for a kernel that is read; leave it out")
     return named[0] if named else None
 
@@ -89,6 +118,11 @@ def files_read(layer: LayerOptions) -> list[str]:
     settings = None if layer.data_format else default_data_format().path
     config = None if layer.config is None else config_place(layer.config)[0]
     return [path for path in (config, settings) if path not in (None, "-")]
+
+
+def _is_call(text: str) -> bool:
+    """Whether a kernel's address reads like a design, and there is no such file."""
+    return text.endswith(")") and text.partition("(")[0].isidentifier() and not os.path.exists(text)
 
 
 def _has_kernel_size(config: dict[str, Any]) -> bool:

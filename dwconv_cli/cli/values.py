@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import click
@@ -80,3 +81,23 @@ def shape_of(text: str) -> tuple[int, ...]:
     if not shape or min(shape) < 1 or max(shape) >= 1 << 63:
         raise click.BadParameter(f"{text!r} is not a shape of whole numbers from 1 on, e.g. 4,10,12")
     return shape
+
+
+def taps_of(text: str) -> tuple[float, ...]:
+    """The taps that a text such as ``0.25,0.5,0.25`` stands for; a tap may be a fraction such as ``1/3``."""
+    words = text.replace(",", " ").strip(" ()[]").split()
+    try:
+        taps = tuple(map(_number, words))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        taps = ()
+    if not taps or not all(map(math.isfinite, taps)):
+        raise click.BadParameter(
+            f"{text!r} is not numbers with commas between, e.g. 0.25,0.5,0.25; a file of taps goes with -k",
+            param_hint="--taps",
+        )
+    return taps
+
+
+def _number(word: str) -> float:
+    numerator, slash, denominator = word.partition("/")
+    return float(numerator) / float(denominator) if slash else float(numerator)

@@ -63,7 +63,9 @@ def _layer_rows(description: Object) -> list[tuple[str, str]]:
 
 def _weights(description: Object, stream: TextIO) -> None:
     weights, bias = description["weights"], description["weights"]["bias_shape"]
-    title(weights["address"] or "fresh weights", stream)
+    # Of kernels without an address only typed taps have one axis; fresh ones have three.
+    unnamed = "taps" if len(weights["kernel_shape"]) == 1 else "fresh weights"
+    title(weights["address"] or unnamed, stream)
     rows = [
         ("kernel", f"{shape(weights['kernel_shape'])} {description['dtype']}"),
         ("bias", "none" if bias is None else shape(bias)),

@@ -10,7 +10,7 @@ from dwconv_cli.description.channel_stats import channel_stats
 from dwconv_cli.description.check import check
 from dwconv_cli.description.json_values import json_value
 from dwconv_cli.errors import ShapeError
-from dwconv_cli.jobs.attributes import sampling_rate
+from dwconv_cli.jobs.attributes import sampling_rate, surrounding_rate
 from dwconv_cli.jobs.orientation import stated_format
 from dwconv_cli.jobs.plan import steps_of
 from dwconv_cli.jobs.report import array_entry
@@ -43,6 +43,7 @@ def describe_recording(
             data_format = recipe.data_format()
         data_format = data_format or stated_format(attributes) or default_format
         recording: dict[str, Any] = dict.fromkeys(("batch", "steps", "channels", "duration", "data_format"))
+        rate = fs or sampling_rate(attributes)
         if len(shape) in (1, 2, 3):
             axes = Axes(len(shape), data_format)
             batch, length, channels = axes.canonical_shape(shape)
@@ -52,7 +53,6 @@ def describe_recording(
                 raise ShapeError(f"{address}: {error}") from error
             count = steps.stop - steps.start
             shape = axes.arrange(batch, count, channels)
-            rate = fs or sampling_rate(attributes)
             duration = None if rate is None else count / rate
             recording = {
                 "batch": batch,
@@ -73,8 +73,9 @@ def describe_recording(
             "attributes": json_value(attributes),
         }
         if recipe is not None:
+            rate = rate or (surrounding_rate(reader) if recipe.needs_rate else None)
             description |= check(
-                recipe, shape, reader.dtype, str(address), algorithm=algorithm, fs=fs, attributes=attributes
+                recipe, shape, reader.dtype, str(address), algorithm=algorithm, fs=rate, attributes=attributes
             )
         if stats:
             description["stats"] = channel_stats(reader, axes, steps)

@@ -27,7 +27,7 @@ def describe_weights(recipe: Recipe, fs: float | None = None) -> dict[str, Any]:
     """
     fresh = recipe.is_fresh
     resolved = recipe.resolve(1 if fresh else None)
-    layer, notes = resolved.layer, list(resolved.notes)
+    layer, notes, fs = resolved.layer, list(resolved.notes), fs or resolved.fs
     unit = "Hz" if fs else "cycles/step"
     if fresh:
         notes.append("fresh weights of one channel; --input-shape says how many there are")

@@ -10,6 +10,7 @@ import numpy as np
 
 from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.hdf5_storage import storage_options
+from dwconv_cli.storage.protocols import Reader
 
 if TYPE_CHECKING:
     from dwconv_cli.jobs.plan import JobPlan
@@ -54,6 +55,13 @@ def sampling_rate(attributes: Mapping[str, Any]) -> float | None:
             rate = scaled if plain in _RATES else 1 / scaled
             return rate if 0 < rate < np.inf else None
     return None
+
+
+def surrounding_rate(reader: Reader) -> float | None:
+    """The sampling rate in Hz that the nearest group around an open recording states, where a format has groups."""
+    groups = reader.surroundings().groups if hasattr(reader, "surroundings") else {}
+    rates = (sampling_rate(groups[path]) for path in sorted(groups, key=len, reverse=True))
+    return next(filter(None, rates), None)
 
 
 def carried_attributes(attributes: Mapping[str, Any], strides: int) -> dict[str, Any]:

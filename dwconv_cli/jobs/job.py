@@ -8,7 +8,12 @@ from functools import partial
 from typing import Any
 
 from dwconv_cli.errors import LayerError, ShapeError
-from dwconv_cli.jobs.attributes import carried_attributes, carried_surroundings, sampling_rate
+from dwconv_cli.jobs.attributes import (
+    carried_attributes,
+    carried_surroundings,
+    sampling_rate,
+    surrounding_rate,
+)
 from dwconv_cli.jobs.naming import Target
 from dwconv_cli.jobs.plan import plan_job
 from dwconv_cli.jobs.provenance import made_by
@@ -39,6 +44,8 @@ class Job:
             try:
                 attributes = reader.attributes
                 fs = settings.fs or sampling_rate(attributes)
+                if fs is None and recipe.needs_rate:
+                    fs = surrounding_rate(reader)
                 self._plan = plan_job(
                     recipe, reader.shape, reader.dtype, settings, attributes=attributes, fs=fs
                 )

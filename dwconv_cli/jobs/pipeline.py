@@ -9,6 +9,7 @@ from functools import partial
 
 from dwconv_cli.errors import DwconvError, LayerError
 from dwconv_cli.errors.wording import worded
+from dwconv_cli.jobs.attributes import sampling_rate, surrounding_rate
 from dwconv_cli.jobs.group import apply_group, failure, make_directory
 from dwconv_cli.jobs.naming import Target, targets
 from dwconv_cli.jobs.plan import weight_losses
@@ -309,10 +310,18 @@ def make_weights(
     }
     # Before the recipe is asked for anything, since it reads the weights once for itself.
     recipe = replace(recipe, options={**constraints, **recipe.options})
+    rate = None
     if like is not None:
-        reader = open_reader(recording_at(like, input_format))
-        reader.close()
+        with contextlib.closing(open_reader(recording_at(like, input_format))) as reader:
+            rate = sampling_rate(reader.attributes) or (
+                surrounding_rate(reader) if recipe.needs_rate else None
+            )
         channels = Axes(len(reader.shape), recipe.data_format()).canonical_shape(reader.shape)[2]
-    resolved = recipe.resolve(channels).stored(channels, recipe.options.get("dtype"))
+    resolved = recipe.resolve(channels, fs=rate).stored(channels, recipe.options.get("dtype"))
+    is_typed = recipe.design is not None or recipe.taps is not None
+    if is_typed and channels is None and resolved.layer.depth_multiplier > 1:
+        raise LayerError(
+            "a kernel with a depth multiplier is made for some number of channels; give --channels C"
+        )
     losses = weight_losses(resolved.layer, resolved.weights)
     return replace(resolved, notes=list(map(worded, resolved.notes))), losses

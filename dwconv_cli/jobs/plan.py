@@ -174,7 +174,7 @@ def plan_job(
     batch, steps, channels = axes.canonical_shape(shape)
     data = Part(axes, batch, steps_of(settings.steps, steps), channels, dtype)
     if draw or not recipe.is_fresh:
-        plan = _ready(_resolved(recipe, channels, steps, axes.rank), data, settings)
+        plan = _ready(_resolved(recipe, data, steps, fs), data, settings)
     else:
         plan = _outlined(recipe, data, settings)
     layer, length = plan.layer, data.steps.stop - data.steps.start
@@ -186,7 +186,7 @@ def plan_job(
     notes = [*plan.notes, *missing_extension_notes(0 if settings.dry_run else outputs * layer.kernel_size)]
     if axes.rank > 1:
         notes += filter(None, (doubt, attributes_note(attributes or {}, layer.data_format)))
-    return replace(plan, notes=notes, fs=fs)
+    return replace(plan, notes=notes, fs=fs or recipe.fs)
 
 
 def plan_stream(recipe: Recipe, channels: int, dtype: np.dtype[Any], settings: Settings) -> JobPlan:
@@ -194,7 +194,7 @@ def plan_stream(recipe: Recipe, channels: int, dtype: np.dtype[Any], settings: S
 
     Interleaved samples have their channels last, whatever the layer was trained on.
     """
-    resolved = recipe.resolve(channels)
+    resolved = recipe.resolve(channels, dtype, settings.fs)
     channels_first = resolved.layer.data_format == "channels_first"
     if channels_first:
         resolved = replace(resolved, layer=replace(resolved.layer, data_format="channels_last"))
@@ -228,12 +228,12 @@ def weight_losses(layer: LayerSpec, weights: Weights) -> dict[str, float]:
     return {**losses, "total": losses["depthwise"] + losses["bias"]}
 
 
-def _resolved(recipe: Recipe, channels: int, steps: int, rank: int) -> Resolved:
+def _resolved(recipe: Recipe, data: Part, steps: int, fs: float | None) -> Resolved:
     """The recipe for the data; where the other data format fits, the error says so."""
     try:
-        return recipe.resolve(channels)
+        return recipe.resolve(data.channels, data.dtype, fs)
     except ShapeError as error:
-        if rank == 1 or error.kernel_channels != steps:
+        if data.axes.rank == 1 or error.kernel_channels != steps:
             raise
         other = other_data_format(recipe.data_format())
         text = str(error).partition("; ")[0]

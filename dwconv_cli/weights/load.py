@@ -134,8 +134,13 @@ def load_kernel(
     address = Address.parse(kernel)
     if is_keras_file(address.path):
         raise InputError(f"{kernel}: a Keras file holds layers, no bare kernel; give it with --weights")
-    bias_array = None if bias is None else _read(Address.parse(bias))[0]
+    bias_array = None if bias is None else load_array(bias)
     return LoadedWeights(str(address), _read(address)[0], bias_array, layout)
+
+
+def load_array(address: Location | Address) -> Array:
+    """One array of weights, such as a bias; an InputError if it cannot be read."""
+    return _read(Address.parse(address))[0]
 
 
 def load_weights(

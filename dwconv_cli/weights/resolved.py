@@ -24,7 +24,7 @@ class Resolved:
     layer : LayerSpec
     weights : Weights
     address : str or None
-        Where the weights were read.
+        Where the weights were read, or the design that they come from.
     notes : list of str
         What was replaced, changed or left to defaults.
     source : dict
@@ -33,6 +33,8 @@ class Resolved:
         The known settings under Keras's keys, for a file of weights to hold; None without a config.
     defaults_note : str, optional
         That one of the notes which names the settings left to defaults.
+    fs : float, optional
+        The sampling rate, where it is known.
     """
 
     layer: LayerSpec
@@ -42,6 +44,7 @@ class Resolved:
     source: dict[str, str]
     config: Mapping[str, Any] | None = None
     defaults_note: str | None = None
+    fs: float | None = None
 
     @cached_property
     def entry(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from dwconv_cli.layer.registry.serialized import (
 )
 from dwconv_cli.text import shown
 
-__all__ = ["REQUIRED", "Choice", "LayerClass", "Limit", "Registry", "above", "at_least", "one_of"]
+__all__ = ["REQUIRED", "Choice", "Entry", "LayerClass", "Limit", "Registry", "above", "at_least", "one_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,6 +84,7 @@ class Registry(Generic[F]):
         class_name: str | None = None,
         in_keras: bool = True,
         limits: Mapping[str, Limit] | None = None,
+        example: str | None = None,
     ) -> Callable[[F], F]:
         """Enter the decorated function under its own name, its Keras class name and `aliases`.
 
@@ -93,7 +94,7 @@ class Registry(Generic[F]):
         def enter(function: F) -> F:
             name = function.__name__
             keras_name = class_name or "".join(part.capitalize() for part in name.split("_"))
-            self._entries[name] = Entry(function, keras_name, in_keras, limits or {})
+            self._entries[name] = Entry(function, keras_name, in_keras, limits or {}, example)
             for alias in (name, *aliases, *(() if self.functions else (keras_name,))):
                 self._aliases[alias] = name
             return function
@@ -112,6 +113,14 @@ class Registry(Generic[F]):
     def names(self) -> tuple[str, ...]:
         """Canonical names, in alphabetical order."""
         return tuple(sorted(self._entries))
+
+    def has(self, name: str) -> bool:
+        """Whether `name` is an entry's name or alias."""
+        return name in self._aliases
+
+    def entry(self, name: str) -> Entry:
+        """The entry of a canonical name."""
+        return self._entries[name]
 
     def class_name(self, choice: Choice) -> str:
         """Keras's class name of the chosen entry."""
@@ -150,10 +159,10 @@ class Registry(Generic[F]):
                 raise LayerError(f"{label}: unknown argument {shown(key)}; it takes {entry.signature}")
             values[key] = plain(values[key])
             if fault := entry.fault(key, values[key]):
-                raise LayerError(f"{label}: {key} must be {fault}, got {shown(values[key])}")
+                raise LayerError(f"{label}: {key} must be {fault}, got {shown(values[key])}{entry.advice}")
         for key, value in entry.arguments.items():
             if value is REQUIRED and key not in values:
-                raise LayerError(f"{label}: {key} is missing; it takes {entry.signature}")
+                raise LayerError(f"{label}: {key} is missing; it takes {entry.signature}{entry.advice}")
         defaults = entry.arguments.items()
         return Choice(canonical, tuple((k, values[k]) for k, v in defaults if k in values and values[k] != v))
 
@@ -162,8 +171,13 @@ class Registry(Generic[F]):
             raise LayerError(f"{self.kind} {name}: {self._refused[name]}")
         canonical = self._aliases.get(name)
         if canonical is None:
+            from difflib import get_close_matches  # here, because it is seldom needed
+
+            names = {alias.lower(): canonical for alias, canonical in self._aliases.items()}
+            near = get_close_matches(name.lower(), names, 1, 0.7)
+            guess = f", did you mean {names[near[0]]}?" if near else ";"
             choices = ", ".join(self.names())
-            raise LayerError(f"unknown {self.kind} {shown(name)}; choose one of: {choices}")
+            raise LayerError(f"unknown {self.kind} {shown(name)}{guess} choose one of: {choices}")
         return canonical
 
     def parse(self, text: str) -> Choice:
@@ -179,7 +193,11 @@ class Registry(Generic[F]):
             return self.choose(name)
         keys = list(self.arguments(self._canonical(name)))
         unnamed = sum(not key for key, _ in values)
-        if unnamed > len(keys):
+        if unnamed == len(values) > len(keys) == 1 and self._entries[self._canonical(name)].takes_numbers(
+            keys[0]
+        ):
+            values = [("", tuple(value for _, value in values))]
+        elif unnamed > len(keys):
             raise LayerError(f"{self.kind} {shown(text)}: {unnamed} values given, it takes {len(keys)}")
         arguments: dict[str, Any] = {}
         for place, (typed_key, value) in enumerate(values):

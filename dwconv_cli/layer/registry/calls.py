@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any
 
 from dwconv_cli.errors import LayerError
 from dwconv_cli.text import shown
 
 _LONGEST = 1000
+# A number with the unit of a frequency or a ripple, which people write behind it.
+_UNIT = re.compile(r"(?<![\w.])(\d+(?:\.\d*)?|\.\d+)\s*(Hz|kHz|MHz|dB)\b", re.IGNORECASE)
+_FACTORS = {"khz": 1e3, "mhz": 1e6}
 
 
 UNREADABLE = object()
@@ -36,7 +40,7 @@ def read_call(kind: str, text: str) -> tuple[str, list[tuple[str, Any]]]:
     name, bracket, rest = text.strip().partition("(")
     if not bracket:
         return name, []
-    error = LayerError(f"{kind} {shown(text)}: write name or name(key=value, …)")
+    error = LayerError(f"{kind} {shown(text)}: write {_without_units(text) or 'name or name(key=value, …)'}")
     if len(text) > _LONGEST:
         raise error
     try:
@@ -56,3 +60,13 @@ def _value(node: ast.expr) -> Any:
         return ast.literal_eval(_QuotedNames().visit(node))
     except (ValueError, TypeError, RecursionError, MemoryError, SyntaxError):
         return UNREADABLE
+
+
+def _without_units(text: str) -> str | None:
+    """`text` with numbers alone where it has units: frequencies are in Hz, ripples in dB."""
+
+    def number(match: re.Match[str]) -> str:
+        return f"{float(match[1]) * _FACTORS.get(match[2].lower(), 1):g}"
+
+    plain = _UNIT.sub(number, text)
+    return f"the numbers without units: {plain}" if plain != text and plain.isprintable() else None

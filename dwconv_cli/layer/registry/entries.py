@@ -118,13 +118,15 @@ class Choice:
 class Entry:
     """A function of a catalogue; its parameters that have a default or are keyword-only are the entry's arguments.
 
-    `class_name` is Keras's name, `in_keras` says whether Keras has this entry too, and `limits` bound the arguments.
+    `class_name` is Keras's name, `in_keras` says whether Keras has this entry too, `limits` bound the arguments, and
+    `example` is a call of it as people type it.
     """
 
     function: Callable[..., Any]
     class_name: str
     in_keras: bool
     limits: Mapping[str, Limit]
+    example: str | None = None
 
     @functools.cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -142,6 +144,20 @@ class Entry:
         """The arguments in words."""
         pairs = self.arguments.items()
         return ", ".join(k if v is REQUIRED else f"{k}={v!r}" for k, v in pairs) or "no arguments"
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @property
+    def advice(self) -> str:
+        """The end of an error: an example to type, if there is one."""
+        return f"; write e.g. '{self.example}'" if self.example else ""
+
+    def takes_numbers(self, key: str) -> bool:
+        """Whether an argument may be several numbers."""
+        return "tuple[float, ...]" in str(self.parameters[key].annotation)
 
     def fault(self, key: str, value: Any) -> str | None:
         """The words for what the argument `key` has to be, where the plain `value` is not that."""

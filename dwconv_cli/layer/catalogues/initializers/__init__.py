@@ -1,7 +1,6 @@
-"""Catalogue of initializers: Keras's, and designs of filters.
+"""Catalogue of initializers: Keras's, and the designs of filters in the folder beside.
 
-A new one is a decorated function in one of this folder's files: a filter's taps are entered by the decorator of
-`filter_designs`, any other by ``INITIALIZERS.register``.
+A new one is a function in one of this folder's files that ``INITIALIZERS.register`` decorates.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.catalogues.initializers import (  # noqa: F401 - they enter their functions
     constant_values,
-    filter_designs,
+    designed_kernels,
     stft_kernels,
 )
 from dwconv_cli.layer.catalogues.initializers.catalogue import INITIALIZERS
