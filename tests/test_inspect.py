@@ -344,3 +344,52 @@ def test_report_table_of_little(status: str) -> None:
     lines = stream.getvalue().splitlines()
     assert lines[0] in ("a.npy -> b.npy: skipped", "a.npy: failed")
     assert ("a.npy: gone" in stream.getvalue()) == (status == "failed")
+
+
+@pytest.fixture
+def broken(place: Path) -> Path:
+    """The place, with a file among its recordings that is none."""
+    (place / "n.npy").write_bytes(b"bad")
+    return place
+
+
+def test_keep_going_describes_the_rest(broken: Path) -> None:
+    line = "inspect rec.npy n.npy no.npy no*.npy batch.npy"
+    run(line).failed(3, "n.npy")
+    ran = run(f"{line} --keep-going")
+    assert ran.code == 1
+    errors = [text.split(": ")[2] for text in ran.err.splitlines()]
+    assert errors == ["n.npy", "no.npy", "no*.npy"]
+    assert [text for text in ran.out.decode().splitlines() if not text.startswith(" ")] == [
+        "rec.npy",
+        "",
+        "batch.npy",
+    ]
+    ran = run(f"{line} --keep-going --shape")
+    assert (ran.code, ran.out) == (1, b"10,6\n4,10,12\n")
+    ran = run(f"{line} --keep-going --json")
+    assert ran.code == 1
+    assert [report["kind"] for report in ran.reports] == ["data", "failed", "failed", "failed", "data"]
+    assert ran.reports[1]["input"] == {"address": "n.npy"}
+    assert ran.reports[1]["error"]["code"] == 3
+    assert ran.reports[1]["error"]["message"] in ran.err
+    assert run("inspect rec.npy batch.npy --keep-going --shape").done().out == b"10,6\n4,10,12\n"
+
+
+def test_keep_going_says_once_that_weights_cannot_be_read(broken: Path) -> None:
+    run("inspect rec.npy batch.npy -k gone.npy --keep-going").failed(3, "gone.npy")
+
+
+def test_keep_going_with_weights_that_fit_some(broken: Path) -> None:
+    ran = run("inspect batch.npy rec.npy -w layer.npz --keep-going --shape")
+    assert ran.code == 1
+    assert len(ran.out.splitlines()) == 1
+    assert [line.split(": ")[1] for line in ran.err.splitlines()] == ["error", "note"]
+
+
+def test_keep_going_replays_the_rest(broken: Path) -> None:
+    run("apply rec.npy -q -k taps.npy -o out.h5").done()
+    ran = run("inspect n.npy out.h5 --replay --keep-going")
+    assert ran.code == 1
+    assert ran.out.startswith(b"dwconv apply rec.npy")
+    assert len(ran.err.splitlines()) == 1

@@ -14,7 +14,7 @@ from dwconv_cli.cli import answering, say
 from dwconv_cli.cli.declaring import argument, flag, option, option_name, takes
 from dwconv_cli.cli.options import FilterOptions, check_stream_format
 from dwconv_cli.cli.recipes import named_weights, recipe_of
-from dwconv_cli.cli.sections import INPUT, REPORTS, WORDS, SectionCommand, exit_codes
+from dwconv_cli.cli.sections import INPUT, MANY_FILES, REPORTS, WORDS, SectionCommand, exit_codes
 from dwconv_cli.cli.values import shape_of
 from dwconv_cli.layer.keys import OPTION_KEYS
 
@@ -46,11 +46,18 @@ class InspectOptions(FilterOptions):
     )
     replay: bool = flag("--replay", "The command that makes an HDF5 output of dwconv again", section=REPORTS)
     as_json: bool = flag("--json", "One JSON object for each target", section=REPORTS)
+    keep_going: bool = option(
+        "--keep-going/--fail-fast",
+        "Go on after a target that fails, and end with exit code 1; or stop at it",
+        False,
+        section=MANY_FILES,
+        otherwise="fail-fast",
+    )
 
 
 @click.command("inspect", cls=SectionCommand, epilog=f"{WORDS}\n{exit_codes()}")
 @takes(InspectOptions)
-def command(options: InspectOptions) -> None:
+def command(options: InspectOptions) -> int:
     """Say what a recording, a kernel, a model, a file or a directory is, from headers alone.
 
     With a layer, as for apply: what it makes of the recording. A single array is a recording; -k shows it as a
@@ -73,11 +80,19 @@ def command(options: InspectOptions) -> None:
     if options.replay:
         from dwconv_cli.cli.replay import replay
 
-        replay(options.targets, options.input_format)
-        return
+        return int(replay(options.targets, options.input_format, options.keep_going))
+    if recipe is not None and options.keep_going:
+        # Weights that cannot be read are one error, not one for each target.
+        recipe.load()
     from dwconv_cli.description import shapes_of
 
-    for number, entry in enumerate(_descriptions(options, recipe)):
+    shown = failed = 0
+    for entry in _descriptions(options, recipe):
+        if entry["kind"] == "failed":
+            failed = 1
+            say(entry["error"]["message"])
+            if not options.as_json:
+                continue
         with answering():
             if options.as_json:
                 sys.stdout.write(json.dumps(entry, allow_nan=False) + "\n")
@@ -89,8 +104,10 @@ def command(options: InspectOptions) -> None:
             else:
                 from dwconv_cli.cli.views import show
 
-                sys.stdout.write("\n" if number else "")
+                sys.stdout.write("\n" if shown else "")
+                shown += 1
                 show(entry, sys.stdout)
+    return failed
 
 
 def _recipe(options: InspectOptions) -> Recipe | None:
@@ -139,6 +156,7 @@ def _descriptions(options: InspectOptions, recipe: Recipe | None) -> Iterator[di
         return
     yield from describe_all(
         options.targets,
+        keep_going=options.keep_going,
         recipe=recipe,
         data_format=options.data_format,
         default_format=default_data_format().value,

@@ -11,26 +11,42 @@ from collections.abc import Sequence
 
 import click
 
-from dwconv_cli.cli import answering
+from dwconv_cli.cli import answering, say
 from dwconv_cli.cli.apply_options import DECISIVE
 from dwconv_cli.cli.declaring import as_typed
+from dwconv_cli.errors import DwconvError
 
 
-def replay(targets: Sequence[str], input_format: str | None) -> None:
-    """Print the commands that make the HDF5 outputs `targets` again."""
+def replay(targets: Sequence[str], input_format: str | None, keep_going: bool) -> bool:
+    """Print the commands that make the HDF5 outputs `targets` again.
+
+    With `keep_going` the errors of those that have none are printed, and the result says whether there were any.
+    """
+    failed = False
+    for target in targets:
+        try:
+            _replay(target, input_format)
+        except DwconvError as error:
+            if not keep_going:
+                raise
+            failed = True
+            say(str(error))
+    return failed
+
+
+def _replay(target: str, input_format: str | None) -> None:
     from dwconv_cli.cli.render import fit
     from dwconv_cli.jobs.provenance import words_of
     from dwconv_cli.storage.formats import open_reader
     from dwconv_cli.storage.resolution import completed, matching
 
-    for target in targets:
-        for place in matching(target, input_format).addresses:
-            address = completed(place)
-            reader = open_reader(address)
-            reader.close()
-            line = _rebuilt(words_of(reader.attributes, str(address)), str(address))
-            with answering():
-                sys.stdout.write(fit(line, sys.stdout) + "\n")
+    for place in matching(target, input_format).addresses:
+        address = completed(place)
+        reader = open_reader(address)
+        reader.close()
+        line = _rebuilt(words_of(reader.attributes, str(address)), str(address))
+        with answering():
+            sys.stdout.write(fit(line, sys.stdout) + "\n")
 
 
 def _rebuilt(words: list[str], name: str) -> str:

@@ -14,7 +14,7 @@ from dwconv_cli.description.check import check
 from dwconv_cli.description.containers import describe_directory, describe_file, describe_model
 from dwconv_cli.description.recording import describe_recording
 from dwconv_cli.description.weights import describe_weights
-from dwconv_cli.errors import LayerError
+from dwconv_cli.errors import DwconvError, LayerError, exit_code
 from dwconv_cli.errors.wording import worded
 from dwconv_cli.jobs.report import array_entry
 from dwconv_cli.layer.arguments import Location, instance, location, one_of, several, shape_of
@@ -140,13 +140,32 @@ def describe(
     return _object(kind, description)
 
 
-def describe_all(targets: Iterable[Location], **options: Any) -> Iterator[dict[str, Any]]:
-    """Descriptions of all that `targets` name, wildcards expanded; options are those of :func:`describe`."""
+def describe_all(
+    targets: Iterable[Location], *, keep_going: bool = False, **options: Any
+) -> Iterator[dict[str, Any]]:
+    """Descriptions of all that `targets` name, wildcards expanded; options are those of :func:`describe`.
+
+    With `keep_going`, what cannot be described has an object with ``kind`` ``failed``, and the others follow. Its
+    ``error`` has a ``code`` and a ``message``, as in a report.
+    """
     input_format = options.get("input_format")
     members_of = _members_or_layers if input_format is None else members
     for text in several("targets", targets, "addresses"):
-        for address in matching(text, input_format, members_of=members_of).addresses:
-            yield describe(address, **options)
+        try:
+            addresses = matching(text, input_format, members_of=members_of).addresses
+        except DwconvError as error:
+            if not keep_going:
+                raise
+            yield _failure(str(text), error)
+            continue
+        for address in addresses:
+            try:
+                description = describe(address, **options)
+            except (DwconvError, MemoryError) as error:
+                if not keep_going:
+                    raise
+                description = _failure(str(address), error)
+            yield description
 
 
 def shapes_of(description: dict[str, Any]) -> list[list[int]]:
@@ -205,6 +224,13 @@ def _members_or_layers(address: Address) -> list[Member]:
     if is_keras_file(address.path):
         return [Member(layer.path) for layer in read_layers(address.path)]
     return members(address)
+
+
+def _failure(address: str, error: BaseException) -> dict[str, Any]:
+    """What stands in place of a description that failed."""
+    message = worded(str(error)) or type(error).__name__
+    entry = {"code": exit_code(error), "message": message}
+    return _object("failed", {"input": {"address": address}, "error": entry})
 
 
 def _object(kind: str, description: dict[str, Any]) -> dict[str, Any]:
