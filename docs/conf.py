@@ -116,6 +116,14 @@ class Generated(Directive):
         return parent.children
 
 
+class Commands(Generated):
+    """The commands and what they are for."""
+
+    def lines(self) -> Iterator[str]:
+        for name, purpose in COMMANDS.items():
+            yield from (f"**dwconv {name}**", f"   {escaped(purpose)}", "")
+
+
 class ExitCodes(Generated):
     """The exit codes and what they mean."""
 
@@ -164,6 +172,7 @@ class ReportSchema(Generated):
 def setup(app: Sphinx) -> None:
     for name in COMMANDS:
         import_module(f"dwconv_cli.cli.{name.replace('-', '_')}")
+    app.add_directive("commands", Commands)
     app.add_directive("exit-codes", ExitCodes)
     app.add_directive("report-schema", ReportSchema)
     app.connect("sphinx-click-process-options", parameters_by_section)
