@@ -19,9 +19,10 @@ FORMATS: Final = {
     "npz": (".npz",),
     "hdf5": (".h5", ".hdf5", ".hdf", ".he5", ".nxs", ".mat"),
     "wav": (".wav",),
+    "sigmf": (".sigmf-data", ".sigmf-meta"),
 }
 # Those whose samples are held in one of several ways.
-SAMPLED_FORMATS: Final = ("wav",)
+SAMPLED_FORMATS: Final = ("wav", "sigmf")
 FORMAT_NAMES: Final = tuple(FORMATS)
 NAN_MODES: Final = ("propagate", "error", "zero")
 # The upper limit of every option that counts something, such as taps, steps or threads.

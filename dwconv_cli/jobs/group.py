@@ -15,7 +15,7 @@ from dwconv_cli.jobs.naming import Target
 from dwconv_cli.jobs.report import Report
 from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.storage.address import Address
-from dwconv_cli.storage.formats import array_names, check_array, open_output
+from dwconv_cli.storage.formats import array_names, check_array, companions, open_output
 from dwconv_cli.storage.protocols import Output
 from dwconv_cli.storage.sink import check_absent, existing_output, output_errors
 from dwconv_cli.weights.recipe import Recipe
@@ -111,7 +111,8 @@ def _is_added_to_file(target: Target, settings: Settings, names_inside: Names) -
     if output is None or output.is_stream:
         return False
     if output.name is None or target.is_whole_file or not os.path.exists(output.path):
-        check_absent(output.path, settings.overwrite, advice=_PASS_OVER)
+        for path in (output.path, *companions(output)):
+            check_absent(path, settings.overwrite, advice=_PASS_OVER)
         return False
     if not settings.overwrite and output.name in names_inside(output.path, output.format):
         raise existing_output(str(output), _PASS_OVER)

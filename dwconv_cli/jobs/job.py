@@ -24,6 +24,7 @@ from dwconv_cli.storage.checksum import Checksum
 from dwconv_cli.storage.formats import open_reader
 from dwconv_cli.storage.hdf5_storage import storage_options
 from dwconv_cli.storage.protocols import NewArray, Output, Writer
+from dwconv_cli.storage.sigmf_metadata import METADATA, carried_metadata
 from dwconv_cli.weights.recipe import Recipe
 
 
@@ -41,6 +42,8 @@ class Job:
             reader = opened.enter_context(
                 contextlib.closing(open_reader(target.source, settings.allow_external))
             )
+            if settings.checksum and hasattr(reader, "check_content"):
+                reader.check_content()
             try:
                 attributes = reader.attributes
                 fs = settings.fs or sampling_rate(attributes)
@@ -113,7 +116,13 @@ class Job:
         """The input's attributes, and how this output is made."""
         report, options = self.report, self._settings.options
         before = self._reader.attributes
-        attributes = carried_attributes(before, self._plan.layer.strides)
+        plan, strides = self._plan, self._plan.layer.strides
+        attributes = carried_attributes(before, strides)
+        if METADATA in attributes:
+            axes = plan.data.axes.of_output(plan.layer.output_channels(plan.data.channels))
+            steps = axes.canonical_shape(plan.shape)[1]
+            text = carried_metadata(attributes.pop(METADATA), plan.data.steps.start, strides, steps, plan.fs)
+            attributes |= {} if text is None else {METADATA: text}
         if self._target.output is None or options is None:
             return attributes
         addresses = str(self._target.source), str(self._target.output)

@@ -21,7 +21,7 @@ from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.keys import CONSTRAINT_KEYS
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.storage.address import Address, real_path
-from dwconv_cli.storage.formats import open_reader, other_files
+from dwconv_cli.storage.formats import companions, open_reader, other_files
 from dwconv_cli.storage.resolution import Matches, recording_at, recordings_at
 from dwconv_cli.weights.recipe import Recipe
 from dwconv_cli.weights.resolved import Resolved
@@ -197,8 +197,9 @@ def files_beside(
     """Paths of all that a run reads and writes besides its inputs and outputs."""
     weights = (recipe.kernel, recipe.bias, recipe.weights)
     reads = [address.path for address in weights if address is not None and not address.is_stream]
-    if settings.allow_external:
-        for source in sources:
+    for source in sources:
+        reads += companions(source)
+        if settings.allow_external:
             # An input that cannot be read is reported when its job reads it.
             with contextlib.suppress(DwconvError):
                 reads += other_files(source)

@@ -11,6 +11,7 @@ from dwconv_cli.layer.arguments import Location, location, one_of
 
 SEPARATOR = "::"
 STREAM = "-"
+_METADATA = FORMATS["sigmf"][1]
 _FORMAT_OF = {suffix: name for name, suffixes in FORMATS.items() for suffix in suffixes}
 
 
@@ -59,6 +60,9 @@ class Address:
     def __post_init__(self) -> None:
         if self.format is None:
             object.__setattr__(self, "format", "npy" if self.is_stream else _FORMAT_OF.get(self.suffix))
+        if self.format == "sigmf" and self.suffix == _METADATA:
+            # The samples are what is read, written and protected; the metadata goes along.
+            object.__setattr__(self, "path", self.path[: -len(_METADATA)] + FORMATS["sigmf"][0])
 
     @classmethod
     def parse(cls, text: Location | Address, format: str | None = None) -> Address:

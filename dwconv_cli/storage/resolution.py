@@ -131,7 +131,8 @@ def _files(address: Address, format: str | None) -> list[Address]:
         if is_nowhere(address.path):
             advice = f"; {NOWHERE}"
         raise InputError(f"{address.path}: no file matches{advice}")
-    return [Address(path, address.name, format) for path in paths]
+    # Two files of one recording are one address.
+    return list(dict.fromkeys(Address(path, address.name, format) for path in paths))
 
 
 def _offer(path: str, names: list[str]) -> str:

@@ -70,7 +70,7 @@ class FileSink:
     """
 
     def __init__(self, path: str, overwrite: bool = False, adding: bool = False) -> None:
-        self.name = path
+        self.name, self.overwrite = path, overwrite
         self._draft: Draft | None = None
         self._stream = -1
         self.sequential = is_special(path)
@@ -106,6 +106,13 @@ class FileSink:
             write_all(lambda part, _: os.write(self.fd, part), data, offset, self.name)
         else:
             write_all(partial(os.pwrite, self.fd), data, offset, self.name)
+
+    def synchronize(self) -> None:
+        """Write all to the disk already, so that :meth:`commit` takes no time."""
+        try:
+            os.fsync(self.fd)
+        except OSError as error:
+            raise OutputError(f"{self.name}: {reason(error)}") from error
 
     def commit(self) -> None:
         try:

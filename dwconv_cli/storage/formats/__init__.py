@@ -78,6 +78,15 @@ def open_reader(address: Address, allow_external: bool = False) -> Reader:
     return format_of(address).open_reader(address.path, address.name or "", allow_external)
 
 
+def companions(address: Address) -> list[str]:
+    """Paths of the files that belong to the file of `address`, and appear and are read with it."""
+    if address.format != "sigmf":
+        return []
+    from dwconv_cli.storage.formats.sigmf import metadata_path
+
+    return [metadata_path(address.path)]
+
+
 def other_files(address: Address) -> list[str]:
     """Paths of the other files in which the data at a complete `address` lies, for those that allow it.
 
