@@ -17,6 +17,7 @@ REMOVED_ADVICE: Final = "toeplitz is gone, and direct is faster than it was"
 FORMATS: Final = {
     "npy": (".npy",),
     "npz": (".npz",),
+    "csv": (".csv", ".tsv"),
     "hdf5": (".h5", ".hdf5", ".hdf", ".he5", ".nxs", ".mat"),
     "wav": (".wav",),
     "sigmf": (".sigmf-data", ".sigmf-meta"),
@@ -24,6 +25,8 @@ FORMATS: Final = {
 # Those whose samples are held in one of several ways.
 SAMPLED_FORMATS: Final = ("wav", "sigmf")
 FORMAT_NAMES: Final = tuple(FORMATS)
+# Those that standard input and output may have.
+STREAM_FORMATS: Final = ("npy", "csv")
 NAN_MODES: Final = ("propagate", "error", "zero")
 # The upper limit of every option that counts something, such as taps, steps or threads.
 LARGEST: Final = 2**31 - 1

@@ -159,7 +159,7 @@ def test_complete(days: None, text: str, address: str) -> None:
         ("day1", ["directory"]),
         ("", ["empty"]),
         ("noext", ["input_format", ".npy", ".h5"]),
-        ("a.csv", ["a.csv", "python3 -c"]),
+        ("a.txt", ["a.txt", "python3 -c"]),
         ("a.xyz", [".xyz", "input_format"]),
         ("nothing.npz", ["nothing.npz", "no such file"]),
         ("nothing.h5", ["nothing.h5", "no such file"]),

@@ -36,9 +36,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save(folder / "bias3.npy", np.zeros(3, "f4"))
         save(folder / "old.npy", X)
         Path("s.raw").write_bytes(np.arange(40, dtype="<i2").tobytes())
-        Path("t.csv").write_text("time,acc\n0,1.5\n1,2\n2,4\n")
-        Path("plain.csv").write_text("0,1.5\n1,2\n2,4\n")
-        Path("t.tsv").write_text("0\t1.5\n1\t2\n2\t4\n")
+        Path("t.txt").write_text("time acc\n0 1.5\n1 2\n2 4\n")
+        Path("plain.txt").write_text("0 1.5\n1 2\n2 4\n")
+        Path("commas.txt").write_text("0,1.5\n1,2\n2,4\n")
         Path("empty").mkdir()
         for day in (folder / "d", folder / "e"):
             day.mkdir()
@@ -182,18 +182,21 @@ def test_advice_works_when_it_is_typed(
     assert ran.code == 0, (better, ran.err)
 
 
-@pytest.mark.parametrize(
-    "name, delimiter, skipped", [("t.csv", ",", 1), ("plain.csv", ",", 0), ("t.tsv", "\t", 0)]
-)
-def test_tables_are_converted_as_the_message_says(
-    here: Path, name: str, delimiter: str, skipped: int
-) -> None:
+@pytest.mark.parametrize("name, skipped", [("t.txt", 1), ("plain.txt", 0)])
+def test_texts_are_converted_as_the_message_says(here: Path, name: str, skipped: int) -> None:
     ran = run(f"apply {name} -k k.npy -o o.npy").failed(3, name, "python3 -c")
     _, option, program = shlex.split(ran.err.partition(" with: ")[2])
     assert option == "-c"
     exec(program, {})
-    table = np.loadtxt(name, delimiter=delimiter, skiprows=skipped)
-    np.testing.assert_array_equal(np.load(name.rpartition(".")[0] + ".npy"), table)
+    np.testing.assert_array_equal(
+        np.load(name.rpartition(".")[0] + ".npy"), np.loadtxt(name, skiprows=skipped)
+    )
+
+
+def test_a_table_under_another_suffix_is_read_as_the_message_says(here: Path) -> None:
+    ran = run("apply commas.txt -k k.npy -o o.npy").failed(3, "commas.txt", "--input-format csv")
+    (option,) = re.findall("--input-format csv", ran.err)
+    run(f"apply commas.txt {option} -k k.npy -o o.npy -q").done()
 
 
 def test_headerless_samples(here: Path) -> None:
@@ -271,7 +274,7 @@ def test_options_in_texts_exist(path: Path) -> None:
         "--from activation.keras",
         "--from model.keras::no",
         "--from d/a.h5:/z",
-        "--from t.csv",
+        "--from t.txt",
         "--from k.npy --seed 1",
         "--from k.npy --use-bias",
         "--from k3.npy --channels 4",

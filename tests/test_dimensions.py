@@ -88,7 +88,7 @@ def test_rank_1() -> None:
 
 
 def test_long_scales_go_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dwconv_cli.storage.hdf5.dimensions.BLOCK_BYTES", 40)
+    monkeypatch.setattr("dwconv_cli.storage.surroundings.BLOCK_BYTES", 40)
     monkeypatch.setattr("dwconv_cli.jobs.attributes.PIECE", 7)
     source(Path("a.h5"), first=True).close()
     layer = "--kernel-size 1 --depth-multiplier 3 --strides 2 --data-format channels_first"

@@ -122,7 +122,7 @@ def test_many_inputs_cannot_share_standard_output() -> None:
         targets([Address("a.npy"), Address("b.npy")], "-")
 
 
-@pytest.mark.parametrize("output", ["out.txt", "out", "out.npy::x", "out.csv", ""])
+@pytest.mark.parametrize("output", ["out.txt", "out", "out.npy::x", "out.csv::x", ""])
 def test_outputs_of_no_format(output: str) -> None:
     with pytest.raises(OutputError):
         paired("a.npy", output)

@@ -19,6 +19,7 @@ from dwconv_cli.choices import (
     PADDINGS,
     REMOVED_ADVICE,
     REMOVED_ALGORITHM,
+    STREAM_FORMATS,
 )
 from dwconv_cli.cli.declaring import flag, option
 from dwconv_cli.cli.sections import INPUT, LAYER, WEIGHTS
@@ -277,5 +278,7 @@ class FilterOptions(LayerOptions, _StepOptions, WeightsOptions):
 
 def check_stream_format(inputs: Sequence[str], input_format: str | None) -> None:
     """Refuse a format that standard input cannot have."""
-    if input_format not in (None, "npy") and "-" in inputs:
-        raise click.UsageError("standard input is an .npy stream; leave out --input-format, or name a file")
+    if input_format not in (None, *STREAM_FORMATS) and "-" in inputs:
+        raise click.UsageError(
+            "standard input is an .npy stream, or a table with --input-format csv; name a file for other formats"
+        )

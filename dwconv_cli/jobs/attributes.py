@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from dwconv_cli.storage.protocols import Reader
 
 if TYPE_CHECKING:
     from dwconv_cli.jobs.plan import JobPlan
-    from dwconv_cli.storage.hdf5 import Scale, Surroundings
+    from dwconv_cli.storage.surroundings import Scale, Surroundings
 
 # Names under which files keep the rate of their samples, and the time between two; case, spaces, dashes and
 # underscores do not count.
@@ -26,6 +27,9 @@ _PERIODS = frozenset({"samplingperiod", "sampleperiod", "samplinginterval", "sam
 # Factors to Hz and to seconds; where no attribute names the unit, it is the first of these.
 _RATE_UNITS = {"hz": 1.0, "khz": 1e3, "MHz": 1e6, "1/s": 1.0}
 _PERIOD_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "sec": 1.0, "seconds": 1.0}
+
+# The name under which outputs keep the names of their channels.
+COLUMNS = "columns"
 
 # Elements of a scale that are read at once.
 PIECE = 1 << 20
@@ -72,6 +76,23 @@ def carried_attributes(attributes: Mapping[str, Any], strides: int) -> dict[str,
     if strides == 1:
         return dict(attributes)
     return {name: _rescaled(name, value, strides) for name, value in attributes.items()}
+
+
+def numbered_columns(attributes: Mapping[str, Any], channels: int, multiplier: int) -> dict[str, Any]:
+    """`attributes` for an output that has `multiplier` channels for each of the input's `channels`.
+
+    Names of the channels in ``columns`` are numbered where there are several outputs for each; other attributes stay.
+
+    Examples
+    --------
+    >>> numbered_columns({"columns": ["x", "y"]}, 2, 2)
+    {'columns': ['x_0', 'x_1', 'y_0', 'y_1']}
+    """
+    names = attributes.get(COLUMNS)
+    if multiplier == 1 or names is None or np.asarray(names).shape != (channels,):
+        return dict(attributes)
+    numbered = [f"{name}_{number}" for name in np.asarray(names).tolist() for number in range(multiplier)]
+    return {**attributes, COLUMNS: numbered}
 
 
 class Origin(NamedTuple):
@@ -132,14 +153,12 @@ def _cut(scale: Scale, origin: Origin) -> Scale:
     """The part of a scale that belongs to an output."""
     piece = max(1, PIECE // origin.strides)
 
-    def read(start: int, stop: int) -> Array:
+    def part(values: Callable[[int, int], Array], start: int, stop: int) -> Array:
         first, last = start // origin.repeats, (stop - 1) // origin.repeats + 1
         parts = []
         for index in range(first, last, piece):
             final = min(index + piece, last) - 1
-            whole = scale.read(
-                origin.begin + index * origin.strides, origin.begin + final * origin.strides + 1
-            )
+            whole = values(origin.begin + index * origin.strides, origin.begin + final * origin.strides + 1)
             parts.append(whole[:: origin.strides])
         return np.concatenate(parts).repeat(origin.repeats)[start - first * origin.repeats :][: stop - start]
 
@@ -148,7 +167,8 @@ def _cut(scale: Scale, origin: Origin) -> Scale:
         length=origin.length,
         attributes=carried_attributes(scale.attributes, origin.strides),
         options=storage_options((origin.length,), scale.dtype.itemsize, False, scale.storage, {}),
-        read=read,
+        read=partial(part, scale.read),
+        texts=None if scale.texts is None else partial(part, scale.texts),
     )
 
 

@@ -11,6 +11,7 @@ from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.jobs.attributes import (
     carried_attributes,
     carried_surroundings,
+    numbered_columns,
     sampling_rate,
     surrounding_rate,
 )
@@ -58,6 +59,8 @@ class Job:
             self._opened = opened.pop_all()
         output = None if target.output is None else str(target.output)
         self.report = self._plan.report(str(target.source), output)
+        # What a format that leaves something open took it for.
+        self.report.notes += getattr(reader, "notes", [])
 
     def __enter__(self) -> Job:
         return self
@@ -118,6 +121,7 @@ class Job:
         before = self._reader.attributes
         plan, strides = self._plan, self._plan.layer.strides
         attributes = carried_attributes(before, strides)
+        attributes = numbered_columns(attributes, plan.data.channels, plan.layer.depth_multiplier)
         if METADATA in attributes:
             axes = plan.data.axes.of_output(plan.layer.output_channels(plan.data.channels))
             steps = axes.canonical_shape(plan.shape)[1]
@@ -130,7 +134,7 @@ class Job:
         return attributes | made_by(*addresses, options, report.layer or {}, sha256, before)
 
     def _describe(self, writer: Writer) -> None:
-        """Hand labels and scales of the dimensions, and attributes of the groups, from HDF5 to HDF5."""
+        """Hand labels and scales of the dimensions, and attributes of the groups, to an output that can keep them."""
         if hasattr(self._reader, "surroundings") and hasattr(writer, "describe"):
             surroundings = carried_surroundings(self._reader.surroundings(), self._plan)
             self.report.notes += surroundings.notes

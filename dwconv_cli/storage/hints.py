@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": None}
+_TEXT = ".txt"
 # Characters that are read of the first line, since a file without line breaks may be large.
 _LONGEST_LINE = 1 << 16
 _MODELS = (".keras",)
@@ -29,33 +29,38 @@ def one_colon(path: str, suffixes: tuple[str, ...] = ()) -> str | None:
 
 
 def advice_for(path: str) -> str | None:
-    """What to do with a Keras model or a text file, which are no formats of recordings."""
+    """What to do with a Keras model or a text whose suffix does not tell a table, which are no formats of recordings."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix in _MODELS:
         return "a Keras model is no array of numbers; give it as weights"
-    if suffix in _SEPARATORS:
+    if suffix == _TEXT:
         import shlex
 
-        separator = _SEPARATORS[suffix]
-        options = "" if separator is None else f", delimiter={separator!r}"
-        skipped = ", skiprows=1" if _has_title(path, separator) else ""
+        line = _first_line(path)
+        if any(delimiter in line for delimiter in ",;\t"):
+            return "the suffix does not tell what the text is; for a table say --input-format csv"
+        skipped = "" if _is_numbers(line) else ", skiprows=1"
         base = os.path.basename(path)
         new = os.path.splitext(path)[0] + ".npy"
-        code = f"import numpy as np; np.save({new!r}, np.loadtxt({path!r}{options}{skipped}, ndmin=2))"
-        return f"text is not read; convert {base} with: python3 -c {shlex.quote(code)}"
+        code = f"import numpy as np; np.save({new!r}, np.loadtxt({path!r}{skipped}, ndmin=2))"
+        return f"text with blanks between is not read; convert {base} with: python3 -c {shlex.quote(code)}"
     return None
 
 
-def _has_title(path: str, separator: str | None) -> bool:
-    """Whether the first line of a table holds words rather than numbers."""
+def _first_line(path: str) -> str:
+    """The first line of a text, or the beginning of it; empty if it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            line = file.readline(_LONGEST_LINE)
+            return file.readline(_LONGEST_LINE)
     except OSError:
-        return False
+        return ""
+
+
+def _is_numbers(line: str) -> bool:
+    """Whether a line holds numbers rather than words."""
     try:
-        for field in line.split(separator):
+        for field in line.split():
             float(field)
     except ValueError:
-        return True
-    return False
+        return False
+    return True

@@ -113,14 +113,14 @@ class StreamSource:
         self._skip_to(offset)
         filled = 0
         while filled < len(buffer):
-            count = self._take(buffer[filled:])
+            count = self.read_some(buffer[filled:])
             if not count:
                 raise _too_early(self.name, offset + filled, len(buffer) - filled)
             filled += count
 
     def finish(self, end: int) -> None:
         self._skip_to(end)
-        if self._take(memoryview(bytearray(1))):
+        if self.read_some(memoryview(bytearray(1))):
             raise InputError(f"{self.name}: more bytes follow the array's {end}")
 
     def close(self) -> None:
@@ -131,10 +131,11 @@ class StreamSource:
         scratch = memoryview(bytearray(min(1 << 20, max(0, offset - self._position))))
         while self._position < offset:
             missing = offset - self._position
-            if not self._take(scratch[:missing]):
+            if not self.read_some(scratch[:missing]):
                 raise _too_early(self.name, self._position, missing)
 
-    def _take(self, buffer: memoryview) -> int:
+    def read_some(self, buffer: memoryview) -> int:
+        """Fill some of `buffer` with the next bytes, and return how many; 0 at the end."""
         try:
             count = self._stream.readinto(buffer) or 0
         except MemoryError:

@@ -10,7 +10,7 @@ from dwconv_cli.errors import OutputError
 from dwconv_cli.errors.system import reason
 from dwconv_cli.storage.file_state import state_of
 from dwconv_cli.storage.sink import Sink, write_all
-from dwconv_cli.storage.source import FileSource, Source
+from dwconv_cli.storage.source import FileSource, Source, StreamSource
 
 # Bytes that are copied at once.
 _PIECE = 1 << 20
@@ -30,7 +30,7 @@ class SpooledSource(FileSource):
         self.name = source.name
         self.size = end
         self._origin = source
-        file, label = _temporary_file(self.name)
+        file, label = temporary_file(self.name)
         with file:
             self._fd = os.dup(file.fileno())
             buffer = memoryview(bytearray(_PIECE))
@@ -39,6 +39,33 @@ class SpooledSource(FileSource):
                 source.read_into(piece, at)
                 write_all(partial(os.pwrite, self._fd), piece, at, label)
         source.finish(end)
+        self._before = state_of(self._fd, self.name)
+
+    def close(self) -> None:
+        super().close()
+        self._origin.close()
+
+
+class SpooledStream(FileSource):
+    """All bytes of a stream of unknown length, copied so that they can be read by position.
+
+    Parameters
+    ----------
+    stream : StreamSource
+        It is read to its end.
+    """
+
+    def __init__(self, stream: StreamSource) -> None:
+        self.name = stream.name
+        self._origin = stream
+        file, label = temporary_file(self.name)
+        with file:
+            self._fd = os.dup(file.fileno())
+            buffer, end = memoryview(bytearray(_PIECE)), 0
+            while count := stream.read_some(buffer):
+                write_all(partial(os.pwrite, self._fd), buffer[:count], end, label)
+                end += count
+        self.size = end
         self._before = state_of(self._fd, self.name)
 
     def close(self) -> None:
@@ -59,7 +86,7 @@ class SpooledSink:
     def __init__(self, sink: Sink) -> None:
         self.name = sink.name
         self._sink = sink
-        self._file, self._label = _temporary_file(sink.name)
+        self._file, self._label = temporary_file(sink.name)
 
     def reserve(self, size: int) -> None:
         self._sink.reserve(size)
@@ -78,7 +105,7 @@ class SpooledSink:
         self._file.close()
 
 
-def _temporary_file(name: str) -> tuple[Any, str]:
+def temporary_file(name: str) -> tuple[Any, str]:
     """A file without a name to spool `name` in, and what messages call it."""
     import tempfile  # slow to import, and seldom needed
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import cast
 
-from dwconv_cli.choices import FORMATS, SAMPLED_FORMATS
+from dwconv_cli.choices import FORMATS, STREAM_FORMATS
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.storage.address import Address
 from dwconv_cli.storage.hints import advice_for, one_colon
@@ -27,9 +27,9 @@ def format_of(address: Address, error: type[InputError | OutputError] = InputErr
     InputError, OutputError
         The class `error`, if nothing tells the file's format, or it is a directory.
     """
-    if address.is_stream and address.format != "npy":
+    if address.is_stream and address.format not in STREAM_FORMATS:
         stream = "input" if error is InputError else "output"
-        raise error(f"standard {stream} takes an .npy stream, not {address.format}; name a file")
+        raise error(f"standard {stream} takes an .npy or CSV stream, not {address.format}; name a file")
     if address.format is None or os.path.isdir(address.path):
         raise error(_unknown(address, error is OutputError))
     return cast("Format", import_module(f"{__name__}.{address.format}"))
@@ -110,11 +110,10 @@ def check_array(address: Address, array: NewArray) -> Sequence[str]:
     LayerError, OutputError
         As its writer would.
     """
-    if address.format not in SAMPLED_FORMATS:
+    module = format_of(address, OutputError)
+    if not hasattr(module, "check_array"):
         return ()
-    notes: Sequence[str] = (
-        import_module(f"{__name__}.{address.format}").check_array(array, address.path).notes
-    )
+    notes: Sequence[str] = getattr(module.check_array(array, address.path), "notes", ())
     return notes
 
 

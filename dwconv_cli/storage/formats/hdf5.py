@@ -19,6 +19,7 @@ from dwconv_cli.storage.file_state import changed, state_of
 from dwconv_cli.storage.protocols import Member, NewArray
 from dwconv_cli.storage.selections import Selection, everything
 from dwconv_cli.storage.sink import FileSink, existing_output, output_errors
+from dwconv_cli.storage.surroundings import Surroundings
 
 ROOT = "/"
 RANKS = range(1, 4)
@@ -90,7 +91,7 @@ class H5Reader:
             self._file.close()
             raise
 
-    def surroundings(self) -> hdf5.Surroundings:
+    def surroundings(self) -> Surroundings:
         """What belongs to the dataset: labels and scales of its dimensions, attributes of its groups."""
         return hdf5.surroundings(self._dataset, self._name, self._left_out)
 
@@ -216,9 +217,9 @@ class H5Writer:
         self.dtype: np.dtype[Any] = dataset.dtype
         codec = hdf5.codec_of(dataset)
         self._chunk_writer = hdf5.ChunkWriter(dataset, codec) if codec else None
-        self._surroundings: hdf5.Surroundings | None = None
+        self._surroundings: Surroundings | None = None
 
-    def describe(self, surroundings: hdf5.Surroundings) -> None:
+    def describe(self, surroundings: Surroundings) -> None:
         """Remember what belongs to the dataset, to be written at :meth:`commit`."""
         self._surroundings = surroundings
 

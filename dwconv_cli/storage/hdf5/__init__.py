@@ -30,7 +30,7 @@ Examples
 
 from dwconv_cli.storage.hdf5.blocks import read, read_array
 from dwconv_cli.storage.hdf5.chunks import ChunkReader, ChunkWriter, codec_of
-from dwconv_cli.storage.hdf5.dimensions import Scale, Surroundings, ancestors, is_scale, surroundings
+from dwconv_cli.storage.hdf5.dimensions import ancestors, is_scale, surroundings
 from dwconv_cli.storage.hdf5.files import open_file, open_stream
 from dwconv_cli.storage.hdf5.filters import describe
 from dwconv_cli.storage.hdf5.guard import dataset
@@ -48,8 +48,6 @@ __all__ = [
     "ChunkReader",
     "ChunkWriter",
     "OutputFile",
-    "Scale",
-    "Surroundings",
     "add_dimensions",
     "ancestors",
     "as_text",

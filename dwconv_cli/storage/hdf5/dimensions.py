@@ -5,15 +5,12 @@ A scale is a dataset of its own that holds the values along a dimension of other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import h5py
 import numpy as np
 
 from dwconv_cli.errors import InputError
-from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.hdf5.blocks import read
 from dwconv_cli.storage.hdf5.filters import describe
 from dwconv_cli.storage.hdf5.listing import NO_VALUES, address, encode, is_numeric
@@ -22,11 +19,11 @@ from dwconv_cli.storage.hdf5.names import parts
 from dwconv_cli.storage.hdf5.read_attributes import MAX_COPIED_BYTES, as_text, attribute, attributes
 from dwconv_cli.storage.hdf5.storage_check import check_storage
 from dwconv_cli.storage.hdf5.variable_text import read_texts
+from dwconv_cli.storage.surroundings import Dimension, Scale, Surroundings
 
 # Links that are looked at in search of the scales of one dataset, and datasets that share a scale.
 MAX_LINKS = 10_000
 MAX_SHARED = 10_000
-BLOCK_BYTES = 4 << 20
 # Attributes of a dataset: labels of its axes, and references to its scales. A scale has those to its datasets.
 _LABELS, _SCALES, _DATASETS = "DIMENSION_LABELS", "DIMENSION_LIST", "REFERENCE_LIST"
 
@@ -35,58 +32,6 @@ def is_scale(file: h5py.File, name: str) -> bool:
     """Whether a dataset holds the values along a dimension of others."""
     with errors(file, name):
         return bool(h5py.h5ds.is_scale(h5py.h5d.open(file.id, encode(name))))
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The values along a dimension, such as the time of each step.
-
-    `name` is that of the dataset, and `title` what the scale itself is called. `storage` is as
-    :func:`~dwconv_cli.storage.hdf5.describe` tells it; `options` are h5py's where the scale is written.
-    ``read(start, stop)`` returns some of the values.
-    """
-
-    name: str
-    title: str
-    length: int
-    dtype: np.dtype[Any]
-    attributes: dict[str, Any]
-    storage: dict[str, Any]
-    read: Callable[[int, int], Array]
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def blocks(self) -> Iterator[tuple[int, Array]]:
-        """The values in order, and where each block of them begins."""
-        step = max(1, BLOCK_BYTES // max(1, self.dtype.itemsize))
-        for start in range(0, self.length, step):
-            yield start, self.read(start, min(start + step, self.length))
-
-
-@dataclass(frozen=True)
-class Dimension:
-    """One axis of a dataset: its label, empty if there is none, and its scales."""
-
-    label: str = ""
-    scales: tuple[Scale, ...] = ()
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What belongs to a dataset beside its numbers and attributes.
-
-    Parameters
-    ----------
-    dimensions : tuple of Dimension
-        One for each axis.
-    groups : dict
-        Attributes of the groups that it lies in, by absolute name, from the root on.
-    notes : list of str
-        What could not be read, and why.
-    """
-
-    dimensions: tuple[Dimension, ...]
-    groups: dict[str, dict[str, Any]]
-    notes: list[str]
 
 
 def surroundings(data: h5py.Dataset, name: str, left_out: Sequence[str] = ()) -> Surroundings:

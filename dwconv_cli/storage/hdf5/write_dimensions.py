@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 
 from dwconv_cli.interrupts import undisturbed
-from dwconv_cli.storage.hdf5.dimensions import Dimension, Scale
 from dwconv_cli.storage.hdf5.messages import writing
 from dwconv_cli.storage.hdf5.write import create_dataset
+from dwconv_cli.storage.surroundings import Dimension, Scale
 
 
 def add_dimensions(data: h5py.Dataset, dimensions: Sequence[Dimension]) -> None:
