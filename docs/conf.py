@@ -14,7 +14,7 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.nodes import nested_parse_with_titles
 
-from dwconv_cli.cli import COMMANDS
+from dwconv_cli.cli import COMMANDS, module_of
 from dwconv_cli.cli.sections import SECTIONS
 from dwconv_cli.errors import EXIT_CODES
 from dwconv_cli.jobs.report import schema
@@ -171,7 +171,7 @@ class ReportSchema(Generated):
 
 def setup(app: Sphinx) -> None:
     for name in COMMANDS:
-        import_module(f"dwconv_cli.cli.{name.replace('-', '_')}")
+        import_module(module_of(name))
     app.add_directive("commands", Commands)
     app.add_directive("exit-codes", ExitCodes)
     app.add_directive("report-schema", ReportSchema)

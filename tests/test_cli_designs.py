@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from helpers_cli import ROOT, run, run_shell, save
 from scipy import signal
 
 import dwconv_cli as dw
+from dwconv_cli.choices import FORMATS
+from dwconv_cli.cli.catalogues import KINDS, entry_text
+from dwconv_cli.description.catalogues import CATALOGUES
+from dwconv_cli.layer.registry import REQUIRED
+from dwconv_cli.layer.registry.entries import plain
 
 Array = np.ndarray[Any, Any]
 SAMPLES = ROOT / "sample_data"
@@ -248,3 +254,30 @@ MISTAKES: list[tuple[str, int, tuple[str, ...]]] = [
 def test_mistakes(recordings: Path, line: str, code: int, words: tuple[str, ...]) -> None:
     run(line).failed(code, *words)
     assert not Path("o.npy").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_list(kind: str) -> None:
+    lines = run("list", kind).done().out.decode().splitlines()
+    entries = run("list --json", kind).done().reports
+    names = CATALOGUES[kind].names() if kind in CATALOGUES else (*FORMATS, "keras")
+    assert [entry["name"] for entry in entries] == list(names)
+    assert [re.split(r"[ (]", line)[0] for line in lines] == list(names)
+    for line, entry in zip(lines, entries, strict=True):
+        assert entry["summary"].endswith("."), entry
+        assert entry["summary"] in line
+        assert not re.search(r"[`]|:\w+:", line)
+        if kind in CATALOGUES:
+            arguments = {one["name"]: one.get("default", REQUIRED) for one in entry["arguments"]}
+            assert plain(list(arguments.items())) == plain(
+                list(CATALOGUES[kind].arguments(entry["name"]).items())
+            )
+        folded = entry_text(line.split("  ")[0], entry["summary"], 80).splitlines()
+        assert max(map(len, folded)) <= 80
+        assert " ".join(" ".join(folded).split()) == f"{line.split('  ')[0]} {entry['summary']}"
+
+
+def test_list_of_what() -> None:
+    run("list").failed(2, "say one of: designs, activations")
+    run("list design").failed(2, "say dwconv list designs")
+    assert b"designs (--design" in run("list designs formats").done().out

@@ -22,14 +22,22 @@ from dwconv_cli.text import printable
 from dwconv_cli.threads import keep_blas_single
 from dwconv_cli.version import __version__
 
-# The commands, each in a module of its name, and what they are for.
+# The commands, each in a module of its name or of `MODULES`, and what they are for.
 COMMANDS = {
     "apply": "Filter recordings with a DepthwiseConv1D layer.",
     "init-weights": "Make, convert or project the layer's weights.",
     "compare": "Say where two arrays differ, and by how much.",
     "inspect": "Say what a recording, a kernel or a layer is, and check that they fit.",
+    "list": "Say what can be chosen by name: designs, activations, formats and others.",
 }
+# The modules of commands that bear another name; "list" would hide Python's own here.
+MODULES = {"list": "catalogues"}
 COMPLETION = "_DWCONV_COMPLETE"
+
+
+def module_of(name: str) -> str:
+    """The module of the command `name`."""
+    return f"{__name__}.{MODULES.get(name, name.replace('-', '_'))}"
 
 
 class LazyGroup(click.Group):
@@ -44,7 +52,7 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         ask_for(NUMPY_BYTES, "starting")
-        module = import_module(f"{__name__}.{name.replace('-', '_')}")
+        module = import_module(module_of(name))
         command: click.Command = module.command
         return command
 

@@ -37,8 +37,8 @@ def command(options: ApplyOptions) -> int:
 
     \b
     -o names the output, or --output-dir a directory for several outputs.
-    -k or -w names the weights, --design or --taps types a filter; --kernel-size K draws
-    fresh ones.
+    -k or -w names the weights, --design or --taps types a filter;
+    --kernel-size K draws fresh weights.
 
     \b
     A filter by its name, at the recording's own sampling rate:

@@ -89,14 +89,14 @@ def command(options: InitOptions) -> int:
 
     \b
     The suffix of -o says what is written.
-    --kernel-size K draws fresh weights; --from reads existing ones; --design or --taps
-    makes a kernel for any number of channels.
+    --kernel-size K draws fresh weights; --from reads existing ones;
+    --design or --taps makes a kernel for any number of channels.
 
     \b
     Fresh weights for 6 channels, the same ones each time:
       dwconv init-weights -o layer.npz --kernel-size 9 --channels 6 --seed 1
     A filter as a kernel:
-      dwconv init-weights -o low.npy --design 'lowpass(5)' --fs 50 --kernel-size 31
+      dwconv init-weights -o low.npy --design 'lowpass(5)' --fs 50
     A layer of a Keras model, for PyTorch:
       dwconv init-weights --from model.keras::conv -o conv.npz \\
           --output-layout torch

@@ -5,6 +5,7 @@ Everything comes as plain data that JSON can hold. A recording's samples are rea
     kinds        which kind of thing a target is     check          what a layer makes of a shape
     recording    a recording's header                channel_stats  statistics of its channels, in one pass
     weights      kernel, bias and layer              response       gain, half-power points, group delay
+    catalogues   names to choose from, with their arguments
     containers   files, directories, Keras models    json_values    values from files as JSON's types
     comparison   where two arrays differ
 """
