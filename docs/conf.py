@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from itertools import groupby
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 from docutils import nodes
@@ -18,6 +19,12 @@ from dwconv_cli.cli import COMMANDS, module_of
 from dwconv_cli.cli.sections import SECTIONS
 from dwconv_cli.errors import EXIT_CODES
 from dwconv_cli.jobs.report import schema
+from dwconv_cli.layer.catalogues.activations import ACTIVATIONS
+from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
+from dwconv_cli.layer.catalogues.designs import DESIGNS
+from dwconv_cli.layer.catalogues.initializers import INITIALIZERS
+from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
+from dwconv_cli.layer.registry import Registry
 from dwconv_cli.version import __version__
 
 project, author = "dwconv", "the dwconv authors"
@@ -124,6 +131,29 @@ class Commands(Generated):
             yield from (f"**dwconv {name}**", f"   {escaped(purpose)}", "")
 
 
+class Catalogue(Generated):
+    """The entries of a catalogue: what can be typed, and what it means."""
+
+    required_arguments = 1
+    registries: ClassVar[dict[str, Registry[Any]]] = {
+        "activations": ACTIVATIONS,
+        "constraints": CONSTRAINTS,
+        "designs": DESIGNS,
+        "initializers": INITIALIZERS,
+        "regularizers": REGULARIZERS,
+    }
+
+    def lines(self) -> Iterator[str]:
+        registry = self.registries[self.arguments[0]]
+        # The designs are initializers, too; they stand under their own heading.
+        others = DESIGNS.names() if registry is INITIALIZERS else ()
+        for name in sorted({*registry.names()} - {*others}):
+            entry = registry.entry(name)
+            arguments = f"({entry.signature})" if entry.arguments else ""
+            purpose = (inspect.getdoc(entry.function) or "").split("\n\n")[0].replace("\n", " ")
+            yield from (f"``{name}{arguments}``", f"   {purpose}", "")
+
+
 class ExitCodes(Generated):
     """The exit codes and what they mean."""
 
@@ -173,6 +203,7 @@ def setup(app: Sphinx) -> None:
     for name in COMMANDS:
         import_module(module_of(name))
     app.add_directive("commands", Commands)
+    app.add_directive("catalogue", Catalogue)
     app.add_directive("exit-codes", ExitCodes)
     app.add_directive("report-schema", ReportSchema)
     app.connect("sphinx-click-process-options", parameters_by_section)
