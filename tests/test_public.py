@@ -218,6 +218,57 @@ class TestLightness:
         assert "click" in imported
         assert not imported & HEAVY
 
+    MISTAKES = (
+        "apply",
+        "apply rec.npy",
+        "apply rec.npy --bogus",
+        "apply rec.npy -k k.npy",
+        "apply rec.npy -k k.npy -o out.npy --padding nope",
+        "apply rec.npy -k k.npy -o out.npy --output-dir folder",
+        "apply rec.npy -k k.npy -o out.npy --jobs 0",
+        "apply rec.npy -k k.npy -o out.npy --slice x",
+        "init-weights",
+        "init-weights -o k.npz --kernel-size 3",
+        "inspect",
+        "inspect rec.npy --padding same",
+        "compare a.npy",
+        "compare a.npy b.npy --rtol -1",
+        "compare - -",
+    )
+
+    def test_mistakes_are_told_without_numpy(self) -> None:
+        """All in one process, since starting one takes the most time."""
+        program = (
+            "import sys\nfrom dwconv_cli.cli import main\nfor line in sys.argv[1:]:\n"
+            "    try: main(line.split())\n    except SystemExit as left: assert left.code == 2, line\nprint(*sys.modules)"
+        )
+        ran = run_python(program, *self.MISTAKES)
+        assert ran.code == 0, ran.err
+        assert len(ran.err.splitlines()) == len(self.MISTAKES)
+        assert not {name.partition(".")[0] for name in ran.out.decode().split()} & HEAVY
+
+    @pytest.mark.parametrize("typed, offered", [("dwconv ap", "apply"), ("dwconv apply --pad", "--padding")])
+    def test_completion_is_quick(self, typed: str, offered: str) -> None:
+        program = "import atexit, runpy, sys\natexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        env = {
+            "_DWCONV_COMPLETE": "bash_complete",
+            "COMP_WORDS": typed,
+            "COMP_CWORD": "1" if "-" not in typed else "2",
+        }
+        ran = run_python(program + "runpy.run_module('dwconv_cli', run_name='__main__')", env=env)
+        assert ran.out.decode().split() == [f"plain,{offered}"]
+        assert not {name.partition(".")[0] for name in ran.err.split()} & HEAVY
+
+    def test_a_job_on_npy_files_loads_no_hdf5(self, place: Path) -> None:
+        program = (
+            "import sys\nfrom dwconv_cli.cli import main\ntry: main(sys.argv[1:])\n"
+            "except SystemExit as left: assert left.code == 0\nprint(*sys.modules)"
+        )
+        ran = run_python(program, *["apply", "x.npy", "-k", "k.npy", "-q", "-o", "out.npy"])
+        assert ran.code == 0, ran.err
+        imported = {name.partition(".")[0] for name in ran.out.decode().split()}
+        assert not imported & {"h5py", "scipy", "rich", "matplotlib", "soundfile"}
+
 
 def sections(text: str | None) -> dict[str, str]:
     """The sections of a numpydoc docstring."""

@@ -24,7 +24,7 @@ _NOT_RAW = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, eq=False, repr=False)
 class RunOptions:
     """Where from and where to, how fast and how loud: what does not decide the numbers that come out."""
 
@@ -102,7 +102,7 @@ class RunOptions:
     verbose: bool = flag("-v --verbose", "Say why the algorithm was chosen", section=REPORTS)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ApplyOptions(RunOptions, FilterOptions):
     """What was typed. A field or property that bears the name of one of Settings' fields is handed on to it."""
 

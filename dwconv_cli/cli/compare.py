@@ -16,7 +16,7 @@ from dwconv_cli.cli.options import check_stream_format, choice
 from dwconv_cli.cli.sections import COMPARISON, INPUT, REPORTS, SectionCommand, exit_codes
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class CompareOptions:
     """What was typed."""
 
@@ -89,6 +89,8 @@ def command(options: CompareOptions) -> int:
             raise click.BadParameter(
                 f"{getattr(options, name)} is no number from 0 on", param_hint=f"--{name}"
             )
+    if options.arrays == ("-", "-"):
+        raise click.UsageError("standard input can be read once; '-' stands in several places")
     check_stream_format(options.arrays, options.input_format)
     from dwconv_cli.description import compare
 

@@ -1,6 +1,6 @@
 """A command's options as the fields of a dataclass: name, type, default and help of each stand in one place.
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class LoopOptions:
     inputs: tuple[str, ...] = argument("INPUT...", "Recordings")
     jobs: int = option("-j --jobs N", "Files filtered side by side", 1, section=MANY_FILES, type=COUNT)
@@ -9,6 +9,9 @@ class LoopOptions:
 @click.command("loop", cls=SectionCommand)
 @takes(LoopOptions)
 def command(options: LoopOptions) -> int: ...
+
+A dataclass compiles its methods when its module is imported, on every call of the command. So the groups leave out
+comparison and representation, and those that others extend leave out ``__init__``, too.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WAYS = {**WAYS, "kernel": "--from", "weights": "--from"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, eq=False, repr=False)
 class _FileOptions:
     """The weights to be written, and what they come from."""
 
@@ -50,7 +50,7 @@ class _FileOptions:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class InitOptions(LayerOptions, ReadingOptions, _FileOptions):
     """What was typed."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NEED_LAYER = (*(name for name in OPTION_KEYS if name != "data_format"), "seed", "flip")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class InspectOptions(FilterOptions):
     """What was typed."""
 

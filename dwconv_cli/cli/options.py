@@ -55,7 +55,7 @@ class _Algorithm(click.Choice[str]):
         return super().convert(value, param, ctx)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, eq=False, repr=False)
 class _ArrayOptions:
     """Where weights are read."""
 
@@ -81,7 +81,7 @@ class _ArrayOptions:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, eq=False, repr=False)
 class ReadingOptions:
     """How weights are understood."""
 
@@ -99,12 +99,12 @@ class ReadingOptions:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class WeightsOptions(ReadingOptions, _ArrayOptions):
     """Which weights are read, and how."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, eq=False, repr=False)
 class LayerOptions:
     """What makes a layer, and fresh weights for it; most names are those of the fields of LayerSpec."""
 
@@ -215,7 +215,7 @@ class LayerOptions:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, eq=False, repr=False)
 class _StepOptions:
     """Which steps the taps meet."""
 
@@ -245,7 +245,7 @@ class _StepOptions:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, eq=False, repr=False)
 class FilterOptions(LayerOptions, _StepOptions, WeightsOptions):
     """Which layer meets which recordings, and how they are read."""
 

@@ -6,9 +6,9 @@ with the names of arguments: ``--data-format channels_first`` becomes ``data_for
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from dwconv_cli.choices import (
     ALGORITHM_NAMES,
@@ -20,6 +20,9 @@ from dwconv_cli.choices import (
     PADDINGS,
     REMOVED_ALGORITHM,
 )
+
+if TYPE_CHECKING:
+    import re
 
 # Options whose argument has another name than the option.
 _ARGUMENTS = {
@@ -42,9 +45,9 @@ _SWITCHES = {
     "--overwrite",
     "--skip-existing",
 }
-_OPTION = re.compile(r"(?<![\w/.-])(--[a-z][a-z-]*|-[bkow])(?![\w-])(?:[ =]([\w:.]+))?")
-_NUMBER = re.compile(r"\d[\w.:]*")
-_SIZE = re.compile(r"(\d+)([KMG])iB")
+_OPTION = r"(?<![\w/.-])(--[a-z][a-z-]*|-[bkow])(?![\w-])(?:[ =]([\w:.]+))?"
+_NUMBER = r"\d[\w.:]*"
+_SIZE = r"(\d+)([KMG])iB"
 _WORDS = frozenset(
     (*PADDINGS, *DATA_FORMATS, *DTYPES, *KERNEL_LAYOUTS, *ALGORITHM_NAMES, *FORMAT_NAMES, *NAN_MODES)
 ) | {REMOVED_ALGORITHM}
@@ -70,10 +73,16 @@ def worded(text: str) -> str:
     >>> worded("the file exists; try --overwrite or --output-dir DIR")
     'the file exists; try overwrite=True or directory DIR'
     """
-    return text if _running["command lines"] else _OPTION.sub(_argument, text)
+    if _running["command lines"]:
+        return text
+    import re  # here, because whoever imports the package may never see a message
+
+    return re.sub(_OPTION, _argument, text)
 
 
 def _argument(match: re.Match[str]) -> str:
+    import re
+
     option, value = match.groups()
     name = _ARGUMENTS.get(option, option.lstrip("-").replace("-", "_"))
     rest = match[0][len(option) :]
@@ -85,8 +94,8 @@ def _argument(match: re.Match[str]) -> str:
     value, end = value.rstrip(".:"), value[len(value.rstrip(".:")) :]
     if value in _WORDS:
         return f"{name}={value!r}{end}"
-    if size := _SIZE.fullmatch(value):
+    if size := re.fullmatch(_SIZE, value):
         return f"{name}={int(size[1]) << {'K': 10, 'M': 20, 'G': 30}[size[2]]}{end}"
-    if _NUMBER.fullmatch(value) and ":" not in value:
+    if re.fullmatch(_NUMBER, value) and ":" not in value:
         return f"{name}={value}{end}"
     return name + rest

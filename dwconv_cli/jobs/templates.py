@@ -7,7 +7,6 @@ the directory that the template names, make a relative path absolute, or stand f
 from __future__ import annotations
 
 import os
-import string
 
 from dwconv_cli.errors import LayerError, UnsafeFileError
 from dwconv_cli.storage.address import STREAM, Address
@@ -148,6 +147,10 @@ def _parsed(template: str) -> list[tuple[str, str | None]]:
     wrong = LayerError(
         f"output {template!r}: a template knows " + " ".join("{" + name + "}" for name in FIELDS)
     )
+    if "{" not in template and "}" not in template:
+        return [(template, None)] if template else []
+    import string  # here, because most outputs have no fields
+
     try:
         pieces = list(string.Formatter().parse(template))
     except ValueError:

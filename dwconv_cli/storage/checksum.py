@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
 
@@ -63,6 +62,8 @@ class Checksum:
             self._file.close()
 
     def _digest(self) -> bytes:
+        import hashlib  # here, because it takes a hundredth of a second to load
+
         try:
             self._file.seek(0)
             return hashlib.file_digest(self._file, "sha256").digest()

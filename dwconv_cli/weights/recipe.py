@@ -17,7 +17,6 @@ from dwconv_cli.layer.arguments import Converted, Location, default
 from dwconv_cli.layer.axes import Array
 from dwconv_cli.layer.config import inner_config
 from dwconv_cli.layer.dtype_policy import weights_dtype
-from dwconv_cli.layer.keras_models import is_model, pick_layer
 from dwconv_cli.layer.keys import SETTINGS
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.layer.spec import LayerSpec, Weights
@@ -303,8 +302,15 @@ class Recipe:
     @cached_property
     def given_config(self) -> Mapping[str, Any]:
         """What the given config says of the layer."""
+        if self.config is None:
+            return {}
+        from dwconv_cli.layer.keras_models import (  # here, because few recipes have a config
+            is_model,
+            pick_layer,
+        )
+
         if not is_model(self.config):
-            return inner_config(self.config or {})
+            return inner_config(self.config)
         if self.weights is not None and is_keras_file(self.weights.path):
             return {}
         return pick_layer(self.config, None, "config")
@@ -321,5 +327,9 @@ class Recipe:
             return load_kernel(self.kernel, self.bias, self.layout)
         if self.weights is None:
             return None
-        model = self.config if is_model(self.config) else None
+        model = None
+        if self.config is not None:
+            from dwconv_cli.layer.keras_models import is_model
+
+            model = self.config if is_model(self.config) else None
         return load_weights(self.weights, self.layout, assume_depthwise=self.assume_depthwise, model=model)
