@@ -215,6 +215,7 @@ def test_python(place: Path) -> None:
     assert np.load("y.npy")[2:-2] == pytest.approx(np.arange(2, 18))
     recipe = dw.Recipe(design="lowpass(5)", fs=50.0)
     assert dw.describe(None, recipe=recipe)["frequency_unit"] == "Hz"
+    assert dw.describe(None, recipe=dw.Recipe(design="lowpass(5)"), fs=50)["frequency_unit"] == "Hz"
     assert dw.Recipe(taps=np.array([1, 2]), flip=True).resolve(2).weights.kernel.ravel().tolist() == [2, 1]
 
 

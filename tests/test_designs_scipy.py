@@ -189,6 +189,10 @@ MISTAKES = [
     ("firwin(5)", None, "add --kernel-size 31, or use lowpass"),
     ("moving_average", None, "write moving_average\\(5\\), or add --kernel-size 5"),
     ("fractional_delay(3)", 5, "3 steps do not fit into 5 taps; use --kernel-size 7 or more"),
+    ("butter(4, 5)", None, "butter: a recursive filter .* use lowpass"),
+    ("remez(31)", None, "e.g. 'lowpass\\(5, method=remez\\)'"),
+    ("lowpass 5", None, "did you mean lowpass"),
+    ("savgol_filter(11, 3)", None, "did you mean savgol"),
     ("lowpass(5", None, "write name or name"),
 ]
 

@@ -26,7 +26,7 @@ def describe_weights(recipe: Recipe, fs: float | None = None) -> dict[str, Any]:
         ``receptive_field`` in steps; ``frequency_unit``; and ``channels``, one object for each output channel.
     """
     fresh = recipe.is_fresh
-    resolved = recipe.resolve(1 if fresh else None)
+    resolved = recipe.resolve(1 if fresh else None, fs=fs)
     layer, notes, fs = resolved.layer, list(resolved.notes), fs or resolved.fs
     unit = "Hz" if fs else "cycles/step"
     if fresh:

@@ -8,7 +8,7 @@ In the order of reading:
     axes          in which order batch, steps and channels stand
     arguments     arguments of public functions, converted or refused
     registry/     catalogues in general: names, arguments, and the forms in which a choice is written
-    catalogues/   activations, initializers, regularizers and constraints
+    catalogues/   activations, initializers, designs of filters, regularizers and constraints
     config        layers to and from Keras's configs
     dtype_policy  Keras's dtype policies
     keras_models  layers in the config of a model

@@ -8,6 +8,7 @@ In the order of reading:
     chosen_layer    which layer of a Keras file is meant
     keras_files/    Keras's own formats
     fresh           weights from initializers, and under constraints
+    designed        kernels that are typed: filter designs and taps
     resolved        Resolved: a layer and weights that fit each other
     save            weights into files
 """

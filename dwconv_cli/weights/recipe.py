@@ -283,7 +283,9 @@ class Recipe:
                 )
         use_bias = {**self.given_config, **self.options}.get("use_bias", weights.bias is not None)
         if use_bias and weights.bias is None:
-            raise LayerError(f"a bias is asked for, but {loaded.address} has none; give one with --bias")
+            raise LayerError(
+                f"a bias is asked for, but {loaded.address} has none; give one with --bias, or say --no-bias"
+            )
         if not use_bias and weights.bias is not None:
             if self.bias is not None:
                 raise LayerError("a bias is given and refused at once; leave out --bias or --no-bias")

@@ -174,7 +174,7 @@ class Registry(Generic[F]):
             from difflib import get_close_matches  # here, because it is seldom needed
 
             names = {alias.lower(): canonical for alias, canonical in self._aliases.items()}
-            near = get_close_matches(name.lower(), names, 1, 0.7)
+            near = get_close_matches(name.lower(), names, 1)
             guess = f", did you mean {names[near[0]]}?" if near else ";"
             choices = ", ".join(self.names())
             raise LayerError(f"unknown {self.kind} {shown(name)}{guess} choose one of: {choices}")

@@ -29,6 +29,14 @@ class Length(NamedTuple):
 
 
 DESIGNS: Registry[Callable[..., Array]] = Registry("design", "keras.initializers")
+DESIGNS.refuse(
+    "a recursive filter (IIR) has no kernel; use lowpass, highpass, bandpass, bandstop or notch",
+    *("butter", "butterworth", "bessel", "cheby1", "cheby2", "ellip", "iirfilter", "iirnotch", "iirpeak"),
+)
+DESIGNS.refuse("it is a method of the others, e.g. 'lowpass(5, method=remez)'", "remez")
+DESIGNS.refuse(
+    "a median is no sum of products, and has no kernel; use gaussian or moving_average", "median", "medfilt"
+)
 LENGTHS: dict[str, Callable[..., Length]] = {}
 """For each design the function that finds its number of taps from its arguments."""
 
