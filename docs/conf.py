@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from itertools import groupby
 from typing import Any, ClassVar
 
@@ -15,7 +14,7 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.nodes import nested_parse_with_titles
 
-from dwconv_cli.cli import COMMANDS, module_of
+from dwconv_cli.cli import COMMANDS
 from dwconv_cli.cli.sections import SECTIONS
 from dwconv_cli.errors import EXIT_CODES
 from dwconv_cli.jobs.report import schema
@@ -200,8 +199,6 @@ class ReportSchema(Generated):
 
 
 def setup(app: Sphinx) -> None:
-    for name in COMMANDS:
-        import_module(module_of(name))
     app.add_directive("commands", Commands)
     app.add_directive("catalogue", Catalogue)
     app.add_directive("exit-codes", ExitCodes)
