@@ -20,10 +20,11 @@ FORMATS: Final = {
     "csv": (".csv", ".tsv"),
     "hdf5": (".h5", ".hdf5", ".hdf", ".he5", ".nxs", ".mat"),
     "wav": (".wav",),
+    "flac": (".flac",),
     "sigmf": (".sigmf-data", ".sigmf-meta"),
 }
 # Those whose samples are held in one of several ways.
-SAMPLED_FORMATS: Final = ("wav", "sigmf")
+SAMPLED_FORMATS: Final = ("wav", "flac", "sigmf")
 FORMAT_NAMES: Final = tuple(FORMATS)
 # Those that standard input and output may have.
 STREAM_FORMATS: Final = ("npy", "csv")

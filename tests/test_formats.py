@@ -16,9 +16,11 @@ from dwconv_cli.storage.protocols import NewArray
 from dwconv_cli.storage.resolution import completed
 from dwconv_cli.storage.selections import everything
 
-X = np.arange(60, dtype="f4")
 # What numbers are read as, where a format does not keep their dtype.
 DTYPES_READ = {"csv": "f8"}
+# Numbers that every format holds, integers of 16 bits among them.
+X = np.arange(-32, 28, dtype="f4") / 32
+ATTRIBUTES = {"sample_format": "PCM_16"}
 
 
 def file_of(folder: Path, format: str) -> Address:
@@ -32,7 +34,7 @@ def test_an_array_comes_back_as_it_was_written(tmp_path: Path, format: str) -> N
     root = format_of(file).ROOT
     name = None if root is None else f"{root}a"
     output = open_output(file)
-    writer = output.writer(NewArray(name or "", X.shape, X.dtype, sampling_rate=50.0))
+    writer = output.writer(NewArray(name or "", X.shape, X.dtype, ATTRIBUTES, sampling_rate=50.0))
     writer.write(everything(X.shape), X)
     writer.commit()
     assert list(tmp_path.glob("[!.]*")) == []

@@ -10,9 +10,6 @@ from dwconv_cli.storage.interleaved import steps_and_channels
 from dwconv_cli.storage.protocols import SAMPLE_FORMAT, NewArray
 from dwconv_cli.storage.sample_types import SampleType
 
-# The largest rate that 32 bits hold.
-_MAX_RATE = 2**32 - 1
-
 
 class AudioLayout(NamedTuple):
     """What an audio file is to hold, and what a careful person should know of it."""
@@ -25,7 +22,13 @@ class AudioLayout(NamedTuple):
 
 
 def audio_layout(
-    array: NewArray, path: str, what: str, formats: Mapping[str, SampleType], default: str, max_channels: int
+    array: NewArray,
+    path: str,
+    what: str,
+    formats: Mapping[str, SampleType],
+    default: str,
+    max_channels: int,
+    max_rate: int,
 ) -> AudioLayout:
     """How `array` is written to the audio file at `path`.
 
@@ -54,18 +57,18 @@ def audio_layout(
     if name is None:
         name = default
         notes = (f"{path} holds {name} samples, whose full scale is 1; --sample-format takes {names}",)
-    return AudioLayout(steps, channels, _whole_rate(array, path, what), name, notes)
+    return AudioLayout(steps, channels, _whole_rate(array, path, what, max_rate), name, notes)
 
 
-def _whole_rate(array: NewArray, path: str, what: str) -> int:
+def _whole_rate(array: NewArray, path: str, what: str, largest: int) -> int:
     rate = array.sampling_rate
     if rate is None:
         raise OutputError(f"{path}: {what} needs a sampling rate, and the input states none; say --fs HZ")
     whole = round(rate)
     # A rate that was computed from a period may be off by a rounding.
-    if abs(rate - whole) > 1e-9 * rate or not 1 <= whole <= _MAX_RATE:
+    if abs(rate - whole) > 1e-9 * rate or not 1 <= whole <= largest:
         raise OutputError(
-            f"{path}: {what} holds whole sampling rates up to {_MAX_RATE} Hz, and this has {rate:.12g} Hz; "
+            f"{path}: {what} holds whole sampling rates up to {largest} Hz, and this has {rate:.12g} Hz; "
             "choose --strides that divide the input's rate, or write to an .h5 file"
         )
     return whole

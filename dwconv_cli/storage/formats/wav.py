@@ -27,7 +27,7 @@ SAMPLE_FORMATS = {
     "FLOAT": SampleType("<f4"),
     "DOUBLE": SampleType("<f8"),
 }
-MAX_CHANNELS = 65_535
+MAX_CHANNELS, MAX_RATE = 2**16 - 1, 2**32 - 1
 
 _INTEGER, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _NAME_OF = {
@@ -101,7 +101,7 @@ open_output = WavOutput
 
 def check_array(array: NewArray, path: str) -> AudioLayout:
     """How an array is written; refused if the file cannot hold it."""
-    return audio_layout(array, path, "WAV", SAMPLE_FORMATS, "FLOAT", MAX_CHANNELS)
+    return audio_layout(array, path, "WAV", SAMPLE_FORMATS, "FLOAT", MAX_CHANNELS, MAX_RATE)
 
 
 def _header_bytes(sample: SampleType, channels: int, rate: int, steps: int) -> bytes:
