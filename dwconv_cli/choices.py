@@ -26,6 +26,9 @@ FORMATS: Final = {
 # Those whose samples are held in one of several ways.
 SAMPLED_FORMATS: Final = ("wav", "flac", "sigmf")
 FORMAT_NAMES: Final = tuple(FORMATS)
+# Headerless samples, which are written alone, and the suffixes of all outputs.
+RAW: Final = "raw"
+OUTPUT_SUFFIXES: Final = {**FORMATS, RAW: (".raw",)}
 # Those that standard input and output may have.
 STREAM_FORMATS: Final = ("npy", "csv")
 NAN_MODES: Final = ("propagate", "error", "zero")

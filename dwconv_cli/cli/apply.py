@@ -134,11 +134,14 @@ def _live(
     path, source = options.output or "-", Address("-")
     if options.channels is None and not options.quiet:
         say("--raw samples are taken for one channel; --channels C says how many", "note")
-    if path != "-" and not path.lower().endswith(".npy"):
+    if options.raw_out is None and path != "-" and not path.lower().endswith(".npy"):
         raise click.UsageError(
-            f"-o {path}: a stream of unknown length goes to an .npy file, or as samples to '-o -'"
+            f"-o {path}: a stream of unknown length goes to an .npy file, as samples to '-o -', or with --raw-out "
+            "DTYPE as samples to any file"
         )
-    (target,) = targets([source], path, None, None, *files_beside(recipe, settings, [source]))
+    (target,) = targets(
+        [source], path, None, settings.output_format, *files_beside(recipe, settings, [source])
+    )
     raw = Raw(options.raw or "", options.channels or 1, options.block_steps or 1)
     sink = open_sink("-" if target.output is None else target.output.path, settings.overwrite)
     yield filter_live(standard_input().read, sink, target, raw, recipe, settings, ending, log.note)

@@ -133,6 +133,20 @@ class ApplyOptions(RunOptions, FilterOptions):
         type=COUNT,
         otherwise="1",
     )
+    raw_out: str | None = option(
+        "--raw-out DTYPE",
+        "Write headerless samples, e.g. i2 or '<f4', to '-o -' or a file; integers are rounded and clipped, and "
+        "clipped samples counted",
+        section=STREAMS,
+    )
+    scale: float | None = option(
+        "--scale S",
+        "With --raw-out: factor of the outputs before they are rounded; with --raw i2 in and --raw-out i2 out, 1 is "
+        "right, and for outputs from -1 to 1 it is 32767",
+        section=STREAMS,
+        type=float,
+        otherwise="1",
+    )
     chunks: str | None = option(
         "--chunks N,N…",
         "Shape of the chunks of HDF5 outputs",
@@ -233,6 +247,11 @@ def check(options: ApplyOptions, listed: Sequence[str] | None) -> None:
     for name in _NOT_RAW if raw else ():
         if getattr(options, name):
             raise click.UsageError(f"{option_name(name)} says nothing for --raw; leave it out")
+    if options.raw_out is None and options.scale is not None:
+        raise click.UsageError("--scale goes with --raw-out DTYPE; add it, or leave out --scale")
+    for name in ("output_format", "sample_format") if options.raw_out is not None else ():
+        if getattr(options, name):
+            raise click.UsageError(f"{option_name(name)} says nothing for --raw-out; leave it out")
     if options.checksum and "-" in inputs:
         raise click.UsageError("--checksum reads inputs again, which a stream cannot be; leave it out")
     if options.null and options.files_from is None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.jobs.attributes import (
@@ -18,6 +21,7 @@ from dwconv_cli.jobs.attributes import (
 from dwconv_cli.jobs.naming import Target
 from dwconv_cli.jobs.plan import plan_job
 from dwconv_cli.jobs.provenance import made_by
+from dwconv_cli.jobs.report import array_entry
 from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.jobs.tally import Tally
 from dwconv_cli.jobs.transfer import Transfer
@@ -55,10 +59,19 @@ class Job:
                 )
             except (LayerError, ShapeError) as error:
                 raise type(error)(f"{target.source}: {error}") from error
+            if settings.raw_out is not None and self._plan.data.axes.channels_first and len(reader.shape) > 1:
+                raise LayerError(
+                    f"{target.source}: headerless samples are interleaved, and this layer is channels_first; "
+                    "leave out --raw-out"
+                )
             self._reader = reader
             self._opened = opened.pop_all()
         output = None if target.output is None else str(target.output)
         self.report = self._plan.report(str(target.source), output)
+        if settings.raw_out is not None:
+            samples = np.dtype(settings.raw_out)
+            shape = self._plan.shape
+            self.report.output = array_entry(output, shape, samples, math.prod(shape) * samples.itemsize)
         # What a format that leaves something open took it for.
         self.report.notes += getattr(reader, "notes", [])
 
@@ -81,10 +94,19 @@ class Job:
 
     def new_array(self) -> NewArray:
         """The array that is to be written."""
-        plan, address, sample_format = self._plan, self._target.output, self._settings.sample_format
+        plan, address, settings = self._plan, self._target.output, self._settings
         name = (address.name if address else None) or ""
         rate = None if plan.fs is None else plan.fs / plan.layer.strides
-        return NewArray(name, plan.shape, plan.dtype, self._attributes(), self.storage(), rate, sample_format)
+        return NewArray(
+            name,
+            plan.shape,
+            plan.dtype,
+            self._attributes(),
+            self.storage(),
+            rate,
+            settings.raw_out or settings.sample_format,
+            settings.scale,
+        )
 
     def run(self, output: Output) -> None:
         """Filter the recording into `output` and complete the report."""
@@ -109,6 +131,7 @@ class Job:
                 self._checksum.verify()
             writer.commit()
             self.report.notes += getattr(writer, "notes", ())
+            self.report.clipped = getattr(writer, "clipped", None)
         except BaseException:
             with contextlib.suppress(Exception):
                 writer.abort()

@@ -15,11 +15,12 @@ from dwconv_cli.errors.system import reason
 from dwconv_cli.jobs.ending import ASK, Ending
 from dwconv_cli.jobs.naming import Target
 from dwconv_cli.jobs.plan import plan_stream
-from dwconv_cli.jobs.report import Report
+from dwconv_cli.jobs.report import Report, array_entry
 from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.jobs.tally import Tally
 from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.formats.npy import GrowingNpyWriter, bytes_of, numeric_dtype
+from dwconv_cli.storage.raw_samples import RawSamples
 from dwconv_cli.storage.sink import FileSink, StreamSink
 from dwconv_cli.weights.recipe import Recipe
 
@@ -53,7 +54,8 @@ def filter_live(
     read : callable
         Gives what is there of the stream, up to as many bytes as it is called with, and none at the end.
     output : StreamSink or FileSink
-        A stream gets headerless samples, in the output dtype, interleaved as they came; a file becomes ``.npy``.
+        A stream gets headerless samples, in the output dtype, interleaved as they came; a file becomes ``.npy``. With
+        ``settings.raw_out`` both get samples of that dtype.
     target : Target
         Names the output in the report.
     raw : Raw
@@ -69,17 +71,24 @@ def filter_live(
     blockwise = BlockwiseConvolution(plan.ready())
     tally = Tally(plan.layer.activity_regularizer, 1, settings.nan, "standard input")
     writer: Any = output
-    if isinstance(output, FileSink):
+    samples = None
+    if settings.raw_out is not None:
+        samples = RawSamples(numeric_dtype(settings.raw_out, "--raw-out"), settings.scale)
+        samples.check(plan.dtype, str(target.output))
+    elif isinstance(output, FileSink):
         writer = GrowingNpyWriter(output, plan.ready().output_channels, plan.dtype)
     unread, step_bytes = bytearray(), plan.data.dtype.itemsize * raw.channels
-    steps = outputs_written = 0
+    steps = outputs_written = clipped = 0
 
     def write(outputs: Array) -> None:
         """Write outputs of shape (1, n, channels) behind those before."""
-        nonlocal outputs_written
+        nonlocal outputs_written, clipped
         if outputs.shape[1]:
             tally.count_output(outputs)
             block = np.ascontiguousarray(outputs[0])
+            if samples is not None:
+                block, beyond = samples.encoded(block)
+                clipped += beyond
             writer.write_at(bytes_of(block), outputs_written * block.itemsize * block.shape[1])
             outputs_written += len(block)
 
@@ -126,6 +135,15 @@ def filter_live(
         raise
     plan = replace(plan, data=plan.data._replace(steps=slice(0, steps)), notes=[*plan.notes, *notes])
     report = plan.report("-", str(target.output))
+    if samples is not None:
+        report.clipped = clipped
+        report.output = array_entry(
+            str(target.output),
+            plan.shape,
+            samples.dtype,
+            outputs_written * samples.dtype.itemsize * plan.ready().output_channels,
+        )
+        report.notes += samples.note(clipped, outputs_written * plan.ready().output_channels)
     report.complete(tally, time.perf_counter() - started)
     return report
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dwconv_cli.choices import FORMATS
+from dwconv_cli.choices import OUTPUT_SUFFIXES
 from dwconv_cli.errors import DwconvError, LayerError, OutputError
 from dwconv_cli.jobs.protection import ReadFiles
 from dwconv_cli.jobs.templates import check_inside, encodable, fields_of, filled_name, filled_path, has_fields
@@ -140,7 +140,7 @@ def _folders(
 def _file_name(path: str, output_format: str | None) -> str:
     """The file name of an output in a directory, for an input at `path`."""
     name = os.path.basename(path)
-    return name if output_format is None else os.path.splitext(name)[0] + FORMATS[output_format][0]
+    return name if output_format is None else os.path.splitext(name)[0] + OUTPUT_SUFFIXES[output_format][0]
 
 
 def _key(output: Address) -> tuple[str, str | None]:
@@ -153,7 +153,7 @@ def _advice(sources: Sequence[Address], output: str | None, output_format: str |
     path = Address.parse(output or "out.npy").path
     suffix = os.path.splitext(path)[1] or "{suffix}"
     if output_format is not None:
-        suffix = FORMATS[output_format][0]
+        suffix = OUTPUT_SUFFIXES[output_format][0]
     inside = "{parent}/{stem}/{dataset}" if any(source.name for source in sources) else "{parent}/{stem}"
     candidates = (
         *([f"{path}::/{inside}"] if output and _holds_names(path, output_format) else []),

@@ -41,6 +41,8 @@ class Report:
         ``name``, ``reason`` and ``backend``.
     nonfinite : dict
         Numbers that are NaN or infinite in ``input`` and ``output``.
+    clipped : int
+        Samples of an output of integers that lay beyond them, or were NaN.
     losses : dict
         Penalties of the regularizers: ``depthwise``, ``bias``, ``activity``, ``total``.
     seconds : float
@@ -69,6 +71,7 @@ class Report:
     delay: dict[str, float | None] | None = None
     algorithm: dict[str, str] | None = None
     nonfinite: dict[str, int] | None = None
+    clipped: int | None = None
     losses: dict[str, float] | None = None
     seconds: float | None = None
     error: dict[str, Any] | None = None

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dwconv_cli.choices import ALGORITHM_NAMES, AUTO, FORMAT_NAMES, NAN_MODES
+from dwconv_cli.choices import ALGORITHM_NAMES, AUTO, FORMAT_NAMES, NAN_MODES, RAW
 from dwconv_cli.errors import LayerError
 from dwconv_cli.jobs.transfer import MEMORY_LIMIT
 from dwconv_cli.layer.arguments import instance, location, mapping, one_of, several, whole_number
+from dwconv_cli.storage.formats.npy import numeric_dtype
 from dwconv_cli.storage.hdf5_storage import StorageOptions
 from dwconv_cli.text import shown
 from dwconv_cli.threads import available
@@ -40,6 +41,10 @@ class Settings:
         Storage of HDF5 outputs: ``chunks``, ``compression``, ``compression_opts``, ``shuffle``, ``fletcher32``.
     sample_format : str, optional
         How ``.wav``, ``.flac`` and SigMF outputs hold samples, such as ``PCM_16``; by default as the input did.
+    raw_out : str, optional
+        Dtype of headerless samples, such as ``<i2``, which outputs are then; integers are rounded and clipped.
+    scale : float
+        Factor of the numbers before they become headerless samples.
     allow_external : bool
         Whether HDF5 data may lie in other files.
     dry_run : bool
@@ -84,6 +89,8 @@ class Settings:
     skip_existing: bool = False
     storage: StorageOptions = field(default_factory=StorageOptions)
     sample_format: str | None = None
+    raw_out: str | None = None
+    scale: float = 1.0
     allow_external: bool = False
     dry_run: bool = False
     checksum: bool = False
@@ -106,9 +113,15 @@ class Settings:
         put(self, "algorithm", one_of("algorithm", self.algorithm, ALGORITHM_NAMES))
         for name in ("input_format", "output_format"):
             if getattr(self, name) is not None:
-                put(self, name, one_of(name, getattr(self, name), FORMAT_NAMES))
+                known = FORMAT_NAMES if self.raw_out is None else (*FORMAT_NAMES, RAW)
+                put(self, name, one_of(name, getattr(self, name), known))
         if self.sample_format is not None:
             put(self, "sample_format", instance("sample_format", self.sample_format, str))
+        if self.raw_out is not None:
+            numeric_dtype(self.raw_out, "raw_out")
+            put(self, "output_format", RAW)
+        if not (isinstance(self.scale, int | float) and self.scale and math.isfinite(self.scale)):
+            raise LayerError(f"scale must be a finite number other than 0, got {shown(self.scale)}")
         for name in ("overwrite", "skip_existing", "allow_external", "dry_run", "checksum"):
             instance(name, getattr(self, name), bool)
         instance("steps", self.steps, slice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from dwconv_cli.choices import FORMATS
+from dwconv_cli.choices import FORMATS, RAW
 from dwconv_cli.errors import OutputError
 from dwconv_cli.layer.arguments import Location, location, one_of
 
@@ -78,7 +78,7 @@ class Address:
         if isinstance(text, Address):
             return text
         text = location("an address", text)
-        known = None if format is None else one_of("the format", format, tuple(FORMATS))
+        known = None if format is None else one_of("the format", format, (*FORMATS, RAW))
         path, separator, name = text.rpartition(SEPARATOR)
         if not separator or not path or os.path.lexists(text):
             return cls(text, None, known)

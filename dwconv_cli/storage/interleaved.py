@@ -140,6 +140,11 @@ class InterleavedWriter:
                 self._losses += losses
                 self._sink.write_at(data.data, len(self._header) + (offset + start) * size)
 
+    @property
+    def clipped(self) -> int | None:
+        """Samples that were clipped or NaN; None where samples are no integers."""
+        return self._losses.clipped + self._losses.nan if self._sample.is_integer else None
+
     def commit(self) -> None:
         """Complete the samples; the file is committed as a whole."""
         self._begin()

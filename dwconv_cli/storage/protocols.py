@@ -49,6 +49,8 @@ class NewArray(NamedTuple):
         Steps in a second, for formats that hold it apart from attributes.
     sample_format : str, optional
         How samples are to be held, for formats that have a choice. The input's is among the attributes.
+    scale : float
+        Factor of the numbers in headerless samples.
     """
 
     name: str
@@ -58,6 +60,7 @@ class NewArray(NamedTuple):
     storage: Mapping[str, Any] = {}
     sampling_rate: float | None = None
     sample_format: str | None = None
+    scale: float = 1.0
 
 
 class Reader(Protocol):

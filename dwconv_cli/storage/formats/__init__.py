@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import cast
 
-from dwconv_cli.choices import FORMATS, STREAM_FORMATS
+from dwconv_cli.choices import FORMATS, RAW, STREAM_FORMATS
 from dwconv_cli.errors import InputError, OutputError
 from dwconv_cli.storage.address import Address
 from dwconv_cli.storage.hints import advice_for, one_colon
@@ -27,7 +27,7 @@ def format_of(address: Address, error: type[InputError | OutputError] = InputErr
     InputError, OutputError
         The class `error`, if nothing tells the file's format, or it is a directory.
     """
-    if address.is_stream and address.format not in STREAM_FORMATS:
+    if address.is_stream and address.format not in (*STREAM_FORMATS, RAW):
         stream = "input" if error is InputError else "output"
         raise error(f"standard {stream} takes an .npy or CSV stream, not {address.format}; name a file")
     if address.format is None or os.path.isdir(address.path):
