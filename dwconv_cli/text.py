@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 # The heights of sparklines.
 SPARKS = "▁▂▃▄▅▆▇█"
 _LONGEST = 60
@@ -49,3 +51,21 @@ def counted(number: int, noun: str) -> str:
     ('1 channel', '6 channels')
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Rising numbers in short: those that follow each other are joined, and at most 8 parts are named.
+
+    Examples
+    --------
+    >>> ranges([0, 1, 2, 3, 5])
+    '0-3,5'
+    """
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    words = ["-".join(map(str, part)) for part in parts]
+    return ",".join(words[:8]) + (",..." if len(words) > 8 else "")

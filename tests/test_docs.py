@@ -13,7 +13,6 @@ import pytest
 from documented import check_commands, rst_blocks
 from helpers_cli import ROOT
 
-import dwconv_cli
 from dwconv_cli.cli import COMMANDS
 
 PAGES = [page for page in sorted((ROOT / "docs").rglob("*.rst")) if page.parent.name != "commands"]
@@ -48,9 +47,3 @@ def test_every_block_is_run(page: Path) -> None:
 def test_every_command_has_a_page() -> None:
     pages = {page.stem for page in (ROOT / "docs" / "commands").glob("*.rst")}
     assert pages == {"index", *COMMANDS}
-
-
-def test_every_public_name_is_described() -> None:
-    page = (ROOT / "docs" / "python.rst").read_text("utf-8")
-    names = re.findall(r"^\.\. auto\w+:: (\w+)$", page, re.MULTILINE)
-    assert sorted(names) == sorted({*dwconv_cli.__all__} - {"__version__"})

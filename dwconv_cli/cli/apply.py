@@ -21,6 +21,7 @@ from dwconv_cli.cli.sections import WORDS, SectionCommand, exit_codes
 from dwconv_cli.cli.side_files import listed_in
 
 if TYPE_CHECKING:
+    from dwconv_cli.cli.pictures import ApplyPictures
     from dwconv_cli.cli.progress import Progress
     from dwconv_cli.jobs.ending import Ending
     from dwconv_cli.jobs.report import Report
@@ -41,9 +42,9 @@ def command(options: ApplyOptions) -> int:
     --kernel-size K draws fresh weights.
 
     \b
-    A filter by its name, at the recording's own sampling rate:
+    A filter by its name, at the recording's own sampling rate, and a picture:
       dwconv apply rec.h5::/imu/acc --design 'lowpass(5)' --padding same \\
-          -o smooth.npy
+          -o smooth.npy --plot smooth.png
     A kernel from a file; the output is as long as the recording:
       dwconv apply rec.npy -k lowpass.npy --padding same -o smooth.npy
     A layer of a Keras model, with its settings:
@@ -67,10 +68,15 @@ def command(options: ApplyOptions) -> int:
     recipe = recipe_of(options, options, drawn_seed=drawn)
     from dwconv_cli.jobs.pipeline import apply_many
 
+    pictures = None
+    if options.plot is not None:
+        from dwconv_cli.cli.pictures import ApplyPictures
+
+        pictures = ApplyPictures(options.plot, options)
     log = Log(options)
     recipe.load()
     progress = _progress(options)
-    settings = _settings(options, drawn, progress)
+    settings = _settings(options, drawn, progress, pictures)
     if options.raw is not None:
         reports: Generator[Report, None, None] = _live(recipe, settings, options, ending, log)
     else:
@@ -94,6 +100,8 @@ def command(options: ApplyOptions) -> int:
                 progress.clear()
                 progress.count(report)
             log.add(report)
+            if pictures is not None and report.cause is None:
+                report.cause = pictures.draw(report)
             if report.cause is None:
                 if progress is not None:
                     progress.show_counter()
@@ -147,7 +155,9 @@ def _live(
     yield filter_live(standard_input().read, sink, target, raw, recipe, settings, ending, log.note)
 
 
-def _settings(options: ApplyOptions, drawn: int | None, progress: Progress | None) -> Settings:
+def _settings(
+    options: ApplyOptions, drawn: int | None, progress: Progress | None, pictures: ApplyPictures | None
+) -> Settings:
     """The options that bear the names of settings, and those that make the outputs again."""
     from dwconv_cli.jobs.settings import Settings
 
@@ -156,7 +166,8 @@ def _settings(options: ApplyOptions, drawn: int | None, progress: Progress | Non
         words += ["--seed", str(drawn)]
     values = {item.name: getattr(options, item.name, None) for item in fields(Settings)}
     typed = {name: value for name, value in values.items() if value is not None}
-    return Settings(**typed, options=words, progress=progress)
+    watch = None if pictures is None or options.dry_run else pictures.watch
+    return Settings(**typed, options=words, progress=progress, watch=watch)
 
 
 def _progress(options: ApplyOptions) -> Progress | None:

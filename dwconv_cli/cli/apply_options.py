@@ -49,7 +49,7 @@ class RunOptions:
         section=OUTPUT,
     )
     overwrite: bool = flag(
-        "--overwrite", "Replace existing outputs, and the file of --report", section=OUTPUT
+        "--overwrite", "Replace existing outputs, and the files of --report and --plot", section=OUTPUT
     )
     skip_existing: bool = flag("--skip-existing", "Pass over inputs whose output exists", section=MANY_FILES)
     keep_going: bool = option(
@@ -91,6 +91,11 @@ class RunOptions:
     )
     report_file: str | None = option(
         "--report FILE", "Write the same objects into FILE; '-' is --json", section=REPORTS
+    )
+    plot: str | None = option(
+        "--plot FILE",
+        "Draw the output over the input into a .png, .svg or .pdf; for many inputs a template, as for -o",
+        section=REPORTS,
     )
     show_progress: bool | None = option(
         "--progress/--no-progress",
@@ -241,6 +246,10 @@ def check(options: ApplyOptions, listed: Sequence[str] | None) -> None:
     if raw and (output is None or options.dry_run or options.steps != slice(None)):
         raise click.UsageError(
             "--raw reads a stream of unknown length: it needs -o, and no --slice or --dry-run"
+        )
+    if raw and options.plot is not None:
+        raise click.UsageError(
+            "--plot needs a recording, and --raw reads a stream of unknown length; leave it out"
         )
     if raw and options.data_format == "channels_first":
         raise click.UsageError("--raw samples are interleaved, channels last; leave out --data-format")

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dwconv_cli.cli import answering, say
-from dwconv_cli.cli.declaring import argument, flag, option, option_name, takes
-from dwconv_cli.cli.options import FilterOptions, check_stream_format
+from dwconv_cli.cli.declaring import option_name, takes
+from dwconv_cli.cli.inspect_options import InspectOptions, check
 from dwconv_cli.cli.recipes import named_weights, recipe_of
-from dwconv_cli.cli.sections import INPUT, MANY_FILES, REPORTS, WORDS, SectionCommand, exit_codes
-from dwconv_cli.cli.values import shape_of
+from dwconv_cli.cli.sections import WORDS, SectionCommand, exit_codes
 from dwconv_cli.layer.keys import OPTION_KEYS
 
 if TYPE_CHECKING:
@@ -23,36 +21,6 @@ if TYPE_CHECKING:
 
 # Options that mean nothing without a layer; the data format says how a recording is read.
 _NEED_LAYER = (*(name for name in OPTION_KEYS if name != "data_format"), "seed", "flip")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class InspectOptions(FilterOptions):
-    """What was typed."""
-
-    targets: tuple[str, ...] = argument(
-        "[TARGET]...", "Addresses of recordings, kernels, models or files; or directories"
-    )
-    input_shape: tuple[int, ...] | None = option(
-        "--input-shape N,N,N",
-        "Shape of data to check, e.g. 4,10,12; no file is needed",
-        section=INPUT,
-        type=shape_of,
-    )
-    stats: bool = flag(
-        "--stats", "Min, max, mean, std, NaN and Inf of each channel; reads the data", section=REPORTS
-    )
-    shape: bool = flag(
-        "--shape", "Bare shapes, one a line; those of outputs where a layer is named", section=REPORTS
-    )
-    replay: bool = flag("--replay", "The command that makes an HDF5 output of dwconv again", section=REPORTS)
-    as_json: bool = flag("--json", "One JSON object for each target", section=REPORTS)
-    keep_going: bool = option(
-        "--keep-going/--fail-fast",
-        "Go on after a target that fails, and end with exit code 1; or stop at it",
-        False,
-        section=MANY_FILES,
-        otherwise="fail-fast",
-    )
 
 
 @click.command("inspect", cls=SectionCommand, epilog=f"{WORDS}\n{exit_codes()}")
@@ -68,7 +36,7 @@ def command(options: InspectOptions) -> int:
       dwconv inspect rec.h5
       dwconv inspect 'rec.h5::/*/imu' --stats
     What a kernel, or a model's layer, does to frequencies:
-      dwconv inspect -k lowpass.npy --fs 50
+      dwconv inspect -k lowpass.npy --fs 50 --plot lowpass.png
       dwconv inspect --design 'lowpass(5)' --fs 50
       dwconv inspect -w model.keras::conv
     What a layer would make of a recording, or of a shape:
@@ -76,7 +44,7 @@ def command(options: InspectOptions) -> int:
       dwconv inspect --input-shape 4,10,12 --kernel-size 3 --strides 3 --shape
     """
     recipe = _recipe(options)
-    _check(options, recipe)
+    check(options, recipe is not None)
     if options.replay:
         from dwconv_cli.cli.replay import replay
 
@@ -86,10 +54,16 @@ def command(options: InspectOptions) -> int:
         recipe.load()
     from dwconv_cli.description import shapes_of
 
-    shown = failed = 0
-    for entry in _descriptions(options, recipe):
+    pictures = None
+    if options.plot is not None:
+        from dwconv_cli.cli.pictures import InspectPictures
+
+        pictures = InspectPictures(options, recipe)
+    failures: list[int] = []
+    shown = 0
+    for number, entry in enumerate(_descriptions(options, recipe)):
         if entry["kind"] == "failed":
-            failed = 1
+            failures.append(number)
             say(entry["error"]["message"])
             if not options.as_json:
                 continue
@@ -107,7 +81,9 @@ def command(options: InspectOptions) -> int:
                 sys.stdout.write("\n" if shown else "")
                 shown += 1
                 show(entry, sys.stdout)
-    return failed
+    if pictures is not None:
+        failures += pictures.draw(without=failures)
+    return int(bool(failures))
 
 
 def _recipe(options: InspectOptions) -> Recipe | None:
@@ -122,29 +98,6 @@ def _recipe(options: InspectOptions) -> Recipe | None:
                 f"{word} says nothing without a kernel; give --kernel FILE, --weights FILE, --design 'lowpass(5)' or --kernel-size K"
             )
     return None
-
-
-def _check(options: InspectOptions, recipe: Recipe | None) -> None:
-    targets, shape = options.targets, options.input_shape
-    if sum((options.as_json, options.shape, options.replay)) > 1:
-        raise click.UsageError("--json, --shape and --replay exclude each other")
-    if options.replay and (not targets or recipe is not None):
-        raise click.UsageError("--replay needs an HDF5 output of dwconv, and no layer")
-    if targets and shape is not None:
-        raise click.UsageError("--input-shape stands for a file; leave out one of them")
-    if not targets and shape is not None and recipe is None:
-        raise click.UsageError(
-            "--input-shape needs a layer; give --kernel-size K, --kernel FILE or --weights FILE"
-        )
-    if not targets and recipe is None:
-        raise click.UsageError(
-            "nothing to inspect; name files, a directory, weights with -k or -w, or --input-shape"
-        )
-    if not targets and options.stats:
-        raise click.UsageError("--stats needs a recording; name one")
-    check_stream_format(targets, options.input_format)
-    if (*targets, options.kernel, options.bias, options.weights, options.config).count("-") > 1:
-        raise click.UsageError("standard input can be read once; '-' stands in several places")
 
 
 def _descriptions(options: InspectOptions, recipe: Recipe | None) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ import json
 from typing import Any, TextIO
 
 from dwconv_cli.cli.render import Object, byte_count, check_rows, duration, note_rows, shape, table, title
-from dwconv_cli.text import counted
+from dwconv_cli.text import counted, ranges
 
 MAX_CHANNELS = 64
 MAX_TEXT = 200
@@ -78,7 +78,7 @@ def _weights(description: Object, stream: TextIO) -> None:
     numbers: dict[tuple[str, ...], list[int]] = {}
     for channel in description["channels"]:
         numbers.setdefault(_response(channel), []).append(channel["channel"])
-    lines = [(_ranges(channels), *response) for response, channels in numbers.items()]
+    lines = [(ranges(channels), *response) for response, channels in numbers.items()]
     head = (
         "channel",
         "DC gain",
@@ -195,15 +195,3 @@ def _number(value: Any) -> str:
     if isinstance(value, list):
         return f"{value[0]:.6g}{value[1]:+.6g}j" if None not in value else "-"
     return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _ranges(numbers: list[int]) -> str:
-    """Rising numbers such as ``0-3,5``: those that follow each other are joined, and at most 8 parts are named."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1][1:] = [number]
-        else:
-            parts.append([number])
-    words = ["-".join(map(str, part)) for part in parts]
-    return ",".join(words[:8]) + (",..." if len(words) > 8 else "")

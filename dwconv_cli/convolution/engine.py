@@ -81,7 +81,8 @@ class Convolution:
         self.layer = layer
         self.channels = channels
         self.threads = available() if threads is None else whole_number("threads", threads)
-        self._weights = weights = weights.for_channels(channels, layer.data_format)
+        #: For as many channels as the data has.
+        self.weights = weights = weights.for_channels(channels, layer.data_format)
         self._dtype = np.dtype(dtype)
         self._axes = Axes(3, layer.data_format)
         self.precision = precision(self._dtype, weights.kernel.dtype, layer.dtype)
@@ -133,10 +134,10 @@ class Convolution:
         There each channel is computed on its own. In channels_last some transforms take channels together.
         """
         assert self._axes.channels_first
-        multiplier, bias = self.layer.depth_multiplier, self._weights.bias
+        multiplier, bias = self.layer.depth_multiplier, self.weights.bias
         if bias is not None:
             bias = bias[channels.start * multiplier : channels.stop * multiplier]
-        weights = Weights(self._weights.kernel[:, channels], bias)
+        weights = Weights(self.weights.kernel[:, channels], bias)
         width = channels.stop - channels.start
         return Convolution(self.layer, weights, width, self._dtype, threads=self.threads, plan=self.plan)
 

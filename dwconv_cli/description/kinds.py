@@ -121,7 +121,7 @@ def describe(
         address = Address.parse(location("target", target), input_format)
     kind = "data"
     if recipe is None and not stats:
-        kind = _kind(address, input_format is None, allow_external)
+        kind = kind_of(address, input_format is None, allow_external)
     if kind == "data":
         description = describe_recording(
             address, recipe, data_format, default_format, stats, fs, steps, algorithm, allow_external
@@ -149,10 +149,9 @@ def describe_all(
     ``error`` has a ``code`` and a ``message``, as in a report.
     """
     input_format = options.get("input_format")
-    members_of = _members_or_layers if input_format is None else members
     for text in several("targets", targets, "addresses"):
         try:
-            addresses = matching(text, input_format, members_of=members_of).addresses
+            addresses = list(addresses_of([text], input_format))
         except DwconvError as error:
             if not keep_going:
                 raise
@@ -168,6 +167,13 @@ def describe_all(
             yield description
 
 
+def addresses_of(targets: Iterable[Location], input_format: str | None = None) -> Iterator[Address]:
+    """All that `targets` name, wildcards expanded."""
+    members_of = _members_or_layers if input_format is None else members
+    for text in several("targets", targets, "addresses"):
+        yield from matching(text, input_format, members_of=members_of).addresses
+
+
 def shapes_of(description: dict[str, Any]) -> list[list[int]]:
     """The bare shapes in a description: the output's where there is a layer, else those of all that is there."""
     if "output" in description:
@@ -181,7 +187,7 @@ def shapes_of(description: dict[str, Any]) -> list[list[int]]:
     return [description["input"]["shape"]]
 
 
-def _kind(address: Address, may_be_model: bool, allow_external: bool) -> str:
+def kind_of(address: Address, may_be_model: bool, allow_external: bool) -> str:
     """What lies at an address; it may be a Keras model unless the format was typed."""
     path, name = address.path, address.name
     if address.is_stream:

@@ -98,8 +98,8 @@ def response(kernel: Array, dilation_rate: int = 1, fs: float = 1.0) -> Response
     # Scaled, so that squares neither overflow nor vanish, whatever the unit of the taps.
     scale = float(np.abs(taps).max())
     taps = taps / scale
-    frequencies, spectrum = _spectrum(taps, real)
-    power = np.abs(spectrum) ** 2
+    frequencies, values = spectrum(taps, real)
+    power = np.abs(values) ** 2
     peak, top = _peak(taps, frequencies, power)
     passing = power >= top / 2
     linear = _is_linear_phase(taps, kernel.dtype)
@@ -108,7 +108,7 @@ def response(kernel: Array, dilation_rate: int = 1, fs: float = 1.0) -> Response
         # The group delay is Re(DTFT(n h[n]) / DTFT(h[n])).
         slopes, at_peak = np.arange(len(taps)) * taps, np.array([peak])
         delays = (_at(slopes, at_peak) / _at(taps, at_peak)).real
-        delays = np.append(delays, (_spectrum(slopes, real)[1][passing] / spectrum[passing]).real)
+        delays = np.append(delays, (spectrum(slopes, real)[1][passing] / values[passing]).real)
     delays *= dilation_rate
     unit = fs / dilation_rate
     return Response(
@@ -142,13 +142,13 @@ def sparkline(values: Array, low: float | None = None, high: float | None = None
     return "".join(SPARKS[level] for level in levels)
 
 
-def _spectrum(taps: Array, real: bool) -> tuple[Array, Array]:
-    """Frequencies in rising order with both ends, and the response there."""
+def spectrum(taps: Array, real: bool) -> tuple[Array, Array]:
+    """Frequencies in rising order with both ends, and the response there, of a causal filter."""
     points = 1 << max(_LEAST_POINTS, _OVERSAMPLING * len(taps) - 1).bit_length()
     if real:
         return np.fft.rfftfreq(points), np.fft.rfft(taps, points)
-    spectrum = np.fft.fftshift(np.fft.fft(taps, points))
-    return np.linspace(-0.5, 0.5, points + 1), np.append(spectrum, spectrum[0])
+    values = np.fft.fftshift(np.fft.fft(taps, points))
+    return np.linspace(-0.5, 0.5, points + 1), np.append(values, values[0])
 
 
 def _at(taps: Array, frequencies: Array) -> Array:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from dwconv_cli.description.json_values import json_number
-from dwconv_cli.description.response import Response, response
+from dwconv_cli.description.kernels import distinct_kernels
+from dwconv_cli.description.response import Response
 from dwconv_cli.jobs.plan import in_time
 from dwconv_cli.layer.config import to_config
 from dwconv_cli.layer.spec import LayerSpec, Weights
@@ -48,21 +47,18 @@ def describe_weights(recipe: Recipe, fs: float | None = None) -> dict[str, Any]:
 
 
 def _channels(layer: LayerSpec, weights: Weights, fs: float | None) -> list[dict[str, Any]]:
-    _, channels, multiplier = weights.kernel.shape
-    # By the bytes of the taps: the channels of one design are alike.
-    responses: dict[bytes, Response] = {}
+    responses = {
+        output: kernel.response
+        for kernel in distinct_kernels(layer, weights, fs or 1.0)
+        for output in kernel.outputs
+    }
     entries = []
-    for output in range(channels * multiplier):
-        channel, row = divmod(output, multiplier)
-        kernel = np.ascontiguousarray(weights.kernel[:, channel, row])
-        taps = kernel.tobytes()
-        if taps not in responses:
-            responses[taps] = response(kernel, layer.dilation_rate, fs or 1.0)
+    for output, response in sorted(responses.items()):
         bias = None if weights.bias is None or weights.shared else weights.bias[output].item()
         entry = {
             "channel": output,
-            "input": channel,
-            **_entry(responses[taps], fs),
+            "input": output // weights.kernel.shape[2],
+            **_entry(response, fs),
             "bias": json_number(bias),
         }
         entries.append(entry)

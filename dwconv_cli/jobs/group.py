@@ -12,6 +12,7 @@ from dwconv_cli.errors.system import reason
 from dwconv_cli.errors.wording import worded
 from dwconv_cli.jobs.job import Job
 from dwconv_cli.jobs.naming import Target
+from dwconv_cli.jobs.pictures import check_picture
 from dwconv_cli.jobs.report import Report
 from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.storage.address import Address
@@ -39,6 +40,8 @@ def apply_group(
                 reports.append(Report("skipped", *entries))
                 continue
             try:
+                if settings.plot is not None:
+                    check_picture(settings.plot, target.source, settings.overwrite)
                 with Job(target, recipe, settings) as job:
                     if settings.dry_run:
                         _check_output(target, job, settings, names_inside)

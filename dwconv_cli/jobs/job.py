@@ -113,7 +113,7 @@ class Job:
         reader, plan = self._reader, self._plan
         writer = output.writer(self.new_array())
         tally = Tally(plan.layer.activity_regularizer, plan.data.batch, self._settings.nan, reader.name)
-        progress = self._settings.progress
+        progress, watch = self._settings.progress, self._settings.watch
         try:
             self._describe(writer)
             Transfer(
@@ -125,6 +125,7 @@ class Job:
                 tally,
                 memory=self._settings.memory_limit,
                 progress=None if progress is None else partial(progress, str(self._target.source)),
+                watcher=None if watch is None else watch(self._target.source, plan, reader.attributes),
             ).run()
             reader.finish()
             if self._checksum is not None:

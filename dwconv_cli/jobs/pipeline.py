@@ -12,6 +12,7 @@ from dwconv_cli.errors.wording import worded
 from dwconv_cli.jobs.attributes import sampling_rate, surrounding_rate
 from dwconv_cli.jobs.group import apply_group, failure, make_directory
 from dwconv_cli.jobs.naming import Target, targets
+from dwconv_cli.jobs.pictures import picture_paths
 from dwconv_cli.jobs.plan import weight_losses
 from dwconv_cli.jobs.report import Report
 from dwconv_cli.jobs.report_stream import Reports
@@ -203,7 +204,8 @@ def files_beside(
             # An input that cannot be read is reported when its job reads it.
             with contextlib.suppress(DwconvError):
                 reads += other_files(source)
-    return [*reads, *settings.also_read], list(settings.also_written)
+    pictures = [] if settings.plot is None else picture_paths(settings.plot, sources)
+    return [*reads, *settings.also_read], [*settings.also_written, *pictures]
 
 
 def _reports(

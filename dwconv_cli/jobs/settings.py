@@ -10,7 +10,7 @@ import numpy as np
 
 from dwconv_cli.choices import ALGORITHM_NAMES, AUTO, FORMAT_NAMES, NAN_MODES, RAW
 from dwconv_cli.errors import LayerError
-from dwconv_cli.jobs.transfer import MEMORY_LIMIT
+from dwconv_cli.jobs.transfer import MEMORY_LIMIT, Watcher
 from dwconv_cli.layer.arguments import instance, location, mapping, one_of, several, whole_number
 from dwconv_cli.storage.formats.npy import numeric_dtype
 from dwconv_cli.storage.hdf5_storage import StorageOptions
@@ -66,6 +66,12 @@ class Settings:
         is read is replaced.
     fs : float, optional
         Sampling rate in Hz, instead of the one that the attributes of a recording state.
+    plot : str, optional
+        Path of a picture of the recording and its output; for many recordings a template. It is refused where it
+        exists and may not be replaced, and drawn by the one who gives `watch`.
+    watch : callable, optional
+        Called with an address, a :class:`~dwconv_cli.jobs.plan.JobPlan` and the attributes of each recording that
+        is filtered; gives a :class:`~dwconv_cli.jobs.transfer.Watcher` of its samples.
     progress : callable, optional
         Called with an address, the number of samples that are done, and their total. With several jobs it is called
         in their threads.
@@ -102,6 +108,8 @@ class Settings:
     also_read: Sequence[str] = ()
     also_written: Sequence[str] = ()
     fs: float | None = None
+    plot: str | None = None
+    watch: Callable[..., Watcher] | None = None
     progress: Callable[[str, int, int], None] | None = None
 
     def __post_init__(self) -> None:

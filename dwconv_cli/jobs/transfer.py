@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,6 +24,19 @@ MEMORY_LIMIT = 256 << 20
 # Blocks in memory at once, with threads that read ahead and write behind: one in the hands of each of the three threads,
 # and those in the two queues between them. Without these threads: the block that is read, and its outputs.
 BLOCKS_OVERLAPPED, BLOCKS_ONE_BY_ONE = 2 * DEPTH + 3, 2
+
+
+class Watcher(Protocol):
+    """Who looks at a recording and its outputs as they pass; each is called in the order of the steps."""
+
+    def see_input(self, recording: int, channel: int, first: int, block: Array) -> None:
+        """Look at the steps from `first` on, shape (recordings, steps, channels).
+
+        The block begins at `recording` and `channel`; it is not there any more after the call.
+        """
+
+    def see_output(self, recording: int, channel: int, first: int, block: Array) -> None:
+        """Look at outputs in the same way."""
 
 
 class _Block(NamedTuple):
@@ -61,6 +74,7 @@ class Transfer:
         Bytes that blocks under way may take.
     progress : callable, optional
         Called with the samples done, and all there are.
+    watcher : Watcher, optional
 
     Raises
     ------
@@ -79,8 +93,9 @@ class Transfer:
         *,
         memory: int = MEMORY_LIMIT,
         progress: Callable[[int, int], None] | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
-        self._progress = progress
+        self._progress, self._watcher = progress, watcher
         self._reader, self._writer, self._conv = reader, writer, conv
         self._axes, self._output_axes = axes, axes.of_output(conv.output_channels)
         self._steps, self._tally = steps, tally
@@ -144,9 +159,12 @@ class Transfer:
 
     def _filter(self, blocks: Iterable[_Block], write: Callable[[_Outputs], object]) -> None:
         """Compute the outputs of each block and hand them to `write`."""
-        total, samples_done, outputs_done = math.prod(self._shape), 0, 0
+        total, samples_done, outputs_done, steps_done = math.prod(self._shape), 0, 0, 0
         for lane, blockwise, buffer, last in blocks:
             new_samples = buffer[:, blockwise.halo :]
+            if self._watcher is not None:
+                self._watcher.see_input(lane.batch.start, lane.channels.start, steps_done, new_samples)
+                steps_done = 0 if last else steps_done + new_samples.shape[1]
             self._tally.count_input(new_samples)
             self._input_pool.give_back(blockwise.load(buffer))
             outputs = blockwise.advance(new_samples.shape[1], last)
@@ -155,6 +173,8 @@ class Transfer:
             self._tally.count_output(outputs)
             stop, channel = outputs_done + outputs.shape[1], lane.channels.start * self._multiplier
             channels = slice(channel, channel + outputs.shape[2])
+            if self._watcher is not None:
+                self._watcher.see_output(lane.batch.start, channel, outputs_done, outputs)
             place = self._output_axes.arrange(lane.batch, slice(outputs_done, stop), channels)
             write(_Outputs(place, outputs))
             outputs_done = 0 if last else stop
