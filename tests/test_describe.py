@@ -509,4 +509,11 @@ def test_json_value(value: Any, expected: Any) -> None:
 
 
 def test_public_names() -> None:
-    assert set(description.__all__) == {"describe", "describe_all", "shapes_of"}
+    assert set(description.__all__) == {
+        "Comparison",
+        "Difference",
+        "compare",
+        "describe",
+        "describe_all",
+        "shapes_of",
+    }

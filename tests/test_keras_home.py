@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dwconv_cli.cli.keras_home import DataFormat, default_data_format
+from dwconv_cli.cli.keras_home import KerasDefault, default_data_format
 from dwconv_cli.errors import InputError
 
 # As Keras 3 writes it.
@@ -27,13 +27,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_without_a_file(home: Path) -> None:
-    assert default_data_format() == DataFormat("channels_last", None)
+    assert default_data_format() == KerasDefault("channels_last", None)
 
 
 @pytest.mark.parametrize("value", ["channels_first", "channels_last"])
 def test_with_a_file(home: Path, value: str) -> None:
     home.write_text(json.dumps(SETTINGS | {"image_data_format": value}))
-    assert default_data_format() == DataFormat(value, str(home))
+    assert default_data_format() == KerasDefault(value, str(home))
 
 
 @pytest.mark.parametrize("keras_home", [None, ""])
@@ -43,7 +43,7 @@ def test_in_the_users_home(tmp_path: Path, keras_home: str | None, monkeypatch: 
     (tmp_path / ".keras").mkdir()
     path = tmp_path / ".keras" / "keras.json"
     path.write_text(json.dumps(SETTINGS))
-    assert default_data_format() == DataFormat("channels_first", str(path))
+    assert default_data_format() == KerasDefault("channels_first", str(path))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_in_the_users_home(tmp_path: Path, keras_home: str | None, monkeypatch: 
 )
 def test_files_that_do_not_set_it(home: Path, settings: Any) -> None:
     home.write_text(json.dumps(settings))
-    assert default_data_format() == DataFormat("channels_last", None)
+    assert default_data_format() == KerasDefault("channels_last", None)
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_other_values(home: Path, value: Any) -> None:
 
 def test_a_folder_in_its_place(home: Path) -> None:
     home.mkdir()
-    assert default_data_format() == DataFormat("channels_last", None)
+    assert default_data_format() == KerasDefault("channels_last", None)

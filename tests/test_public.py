@@ -10,14 +10,14 @@ import pickle
 import pkgutil
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from helpers_cli import run_python
 
 import dwconv_cli
-from dwconv_cli import errors
+from dwconv_cli import choices, errors
 from dwconv_cli.errors import exit_code
 
 PUBLIC = [
@@ -113,6 +113,33 @@ def test_signature_of_depthwise_conv1d() -> None:
     }
     assert list(parameters)[:3] == ["inputs", "kernel", "bias"]
     assert all(p.kind is p.KEYWORD_ONLY for p in list(parameters.values())[3:])
+
+
+@pytest.mark.parametrize(
+    "function, literals",
+    [
+        (
+            "depthwise_conv1d",
+            {"padding": "Padding", "data_format": "DataFormat", "algorithm": "AlgorithmName"},
+        ),
+        ("LayerSpec", {"padding": "Padding", "data_format": "DataFormat"}),
+        ("StreamingConv", {"algorithm": "AlgorithmName"}),
+        ("plan_conv", {"algorithm": "AlgorithmName"}),
+        ("load_weights", {"layout": "KernelLayout"}),
+        ("save_weights", {"layout": "KernelLayout"}),
+        ("Settings", {"algorithm": "AlgorithmName", "nan": "NanMode"}),
+        ("describe", {"default_format": "DataFormat", "kernel_layout": "KernelLayout"}),
+    ],
+)
+def test_choices_are_literal_types(function: str, literals: dict[str, str]) -> None:
+    parameters = inspect.signature(getattr(dwconv_cli, function)).parameters
+    assert {name: parameters[name].annotation for name in literals} == literals
+    for name, literal in literals.items():
+        assert parameters[name].default in get_args(getattr(choices, literal))
+
+
+def test_the_type_of_formats_names_all() -> None:
+    assert get_args(choices.FormatName) == choices.FORMAT_NAMES
 
 
 class TestErrors:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 import click
 
-from dwconv_cli.choices import FORMAT_NAMES, NAN_MODES
+from dwconv_cli.choices import FORMAT_NAMES, NAN_MODES, NanMode, OutputFormatName
 from dwconv_cli.cli.declaring import argument, flag, option, option_name
 from dwconv_cli.cli.options import COUNT, FilterOptions, check_stream_format, choice
 from dwconv_cli.cli.recipes import files_read
@@ -111,7 +111,7 @@ class RunOptions:
 class ApplyOptions(RunOptions, FilterOptions):
     """What was typed. A field or property that bears the name of one of Settings' fields is handed on to it."""
 
-    output_format: str | None = option(
+    output_format: OutputFormatName | None = option(
         "--output-format",
         "Format of the outputs",
         section=OUTPUT,
@@ -173,7 +173,7 @@ class ApplyOptions(RunOptions, FilterOptions):
         section=OUTPUT,
         otherwise="as the input; SigMF: as floating point",
     )
-    nan: str = option(
+    nan: NanMode = option(
         "--nan",
         "What becomes of NaN in the data: propagate lets it make NaN of every output that it meets, as Keras does; "
         "error refuses the recording; zero puts 0 in its place",

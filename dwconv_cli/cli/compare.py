@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from dwconv_cli.choices import FORMAT_NAMES
+from dwconv_cli.choices import FORMAT_NAMES, FormatName
 from dwconv_cli.cli import answering, say
 from dwconv_cli.cli.declaring import argument, flag, option, takes
 from dwconv_cli.cli.options import check_stream_format, choice
@@ -48,7 +48,7 @@ class CompareOptions:
         "--bits", "Allow no difference of bits, not even that of -0.0 and 0.0", section=COMPARISON
     )
     attributes: bool = flag("--attributes", "Compare the attributes of HDF5 datasets too", section=COMPARISON)
-    input_format: str | None = option(
+    input_format: FormatName | None = option(
         "--input-format",
         "Format of the files",
         section=INPUT,

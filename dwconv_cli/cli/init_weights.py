@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dwconv_cli.choices import DTYPES, FORMAT_NAMES, KERNEL_LAYOUTS
+from dwconv_cli.choices import DTYPES, FORMAT_NAMES, KERNEL_LAYOUTS, DTypeName, FormatName, KernelLayout
 from dwconv_cli.cli import answering, tell
 from dwconv_cli.cli.declaring import flag, option, takes
 from dwconv_cli.cli.options import COUNT, LayerOptions, ReadingOptions, WeightsOptions, choice
@@ -41,7 +41,7 @@ class _FileOptions:
         once=True,
     )
     bias: str | None = option("-b --bias ADDR", "Bias of a bare kernel", section=WEIGHTS, once=True)
-    output_layout: str = option(
+    output_layout: KernelLayout = option(
         "--output-layout",
         "Order of the axes of --output: keras is (K, C, M), torch is (C*M, 1, K)",
         "keras",
@@ -54,7 +54,7 @@ class _FileOptions:
 class InitOptions(LayerOptions, ReadingOptions, _FileOptions):
     """What was typed."""
 
-    dtype: str | None = option(
+    dtype: DTypeName | None = option(
         "--dtype",
         "Type of the weights",
         section=OUTPUT,
@@ -62,14 +62,14 @@ class InitOptions(LayerOptions, ReadingOptions, _FileOptions):
         otherwise="as --from, else float32",
     )
     overwrite: bool = flag("--overwrite", "Replace an existing file", section=OUTPUT)
-    input_format: str | None = option(
+    input_format: FormatName | None = option(
         "--input-format",
         "Format of --like",
         section=INPUT,
         type=choice(FORMAT_NAMES),
         otherwise="by its suffix",
     )
-    output_format: str | None = option(
+    output_format: FormatName | None = option(
         "--output-format",
         "Format of --output",
         section=OUTPUT,

@@ -20,6 +20,12 @@ from dwconv_cli.choices import (
     REMOVED_ADVICE,
     REMOVED_ALGORITHM,
     STREAM_FORMATS,
+    AlgorithmName,
+    DataFormat,
+    DTypeName,
+    FormatName,
+    KernelLayout,
+    Padding,
 )
 from dwconv_cli.cli.declaring import flag, option
 from dwconv_cli.cli.sections import INPUT, LAYER, WEIGHTS
@@ -85,7 +91,7 @@ class _ArrayOptions:
 class ReadingOptions:
     """How weights are understood."""
 
-    kernel_layout: str = option(
+    kernel_layout: KernelLayout = option(
         "--kernel-layout",
         "Order of the kernel's axes: keras is (K, C, M), torch is (C*M, 1, K) as in PyTorch's Conv1d",
         "keras",
@@ -146,7 +152,7 @@ class LayerOptions:
         type=int,
         otherwise="as the weights, else 1",
     )
-    data_format: str | None = option(
+    data_format: DataFormat | None = option(
         "--data-format",
         "Order of the axes of recordings: channels_last is (steps, C), channels_first is (C, steps)",
         section=LAYER,
@@ -193,7 +199,7 @@ class LayerOptions:
     bias_constraint: str | None = option(
         "--bias-constraint NAME", "Projection of the bias before it is used", section=LAYER, otherwise="none"
     )
-    dtype: str | None = option(
+    dtype: DTypeName | None = option(
         "--dtype",
         "Type of the arithmetic and the output",
         section=LAYER,
@@ -226,7 +232,7 @@ class _StepOptions:
         type=int,
         otherwise="1",
     )
-    padding: str | None = option(
+    padding: Padding | None = option(
         "--padding",
         "Zeros around a recording: valid adds none, so the output is shorter by the kernel's length less 1; same "
         "adds them at both ends, so the output is as long as the input and not delayed by a symmetric kernel; "
@@ -249,7 +255,7 @@ class _StepOptions:
 class FilterOptions(LayerOptions, _StepOptions, WeightsOptions):
     """Which layer meets which recordings, and how they are read."""
 
-    algorithm: str = option(
+    algorithm: AlgorithmName = option(
         "--algorithm",
         "How the sums are computed: direct adds tap after tap, with the same bits on every machine; overlap-save "
         "multiplies spectra, which is faster for long kernels and rounds differently; auto takes the one that is "
@@ -258,7 +264,7 @@ class FilterOptions(LayerOptions, _StepOptions, WeightsOptions):
         section=LAYER,
         type=_Algorithm(ALGORITHM_NAMES, case_sensitive=False),
     )
-    input_format: str | None = option(
+    input_format: FormatName | None = option(
         "--input-format",
         "Format of the inputs",
         section=INPUT,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dwconv_cli.choices import AUTO
+from dwconv_cli.choices import AUTO, AlgorithmName
 from dwconv_cli.convolution.algorithms import ALGORITHMS, ComplexParts, Prepared, real_kernel
 from dwconv_cli.convolution.epilogue import Epilogue
 from dwconv_cli.convolution.integers import IntegerSums
@@ -74,7 +74,7 @@ class Convolution:
         channels: int,
         dtype: Any,
         *,
-        algorithm: str = AUTO,
+        algorithm: AlgorithmName = AUTO,
         threads: int | None = None,
         plan: Plan | None = None,
     ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from dwconv_cli.choices import AUTO
+from dwconv_cli.choices import AUTO, AlgorithmName, DataFormat, Padding
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.errors import ShapeError
 from dwconv_cli.layer.arguments import array
@@ -33,12 +33,12 @@ def depthwise_conv1d(
     bias: Any = None,
     *,
     strides: int | Sequence[int] = 1,
-    padding: str = "valid",
-    data_format: str = "channels_last",
+    padding: Padding = "valid",
+    data_format: DataFormat = "channels_last",
     dilation_rate: int | Sequence[int] = 1,
     activation: str | Choice | Mapping[str, Any] | None = None,
     dtype: DTypeLike | None = None,
-    algorithm: str = AUTO,
+    algorithm: AlgorithmName = AUTO,
     threads: int | None = None,
     out: Array | None = None,
 ) -> Array:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 
-from dwconv_cli.choices import ALGORITHM_NAMES, AUTO, REMOVED_ADVICE, REMOVED_ALGORITHM
+from dwconv_cli.choices import ALGORITHM_NAMES, AUTO, REMOVED_ADVICE, REMOVED_ALGORITHM, AlgorithmName
 from dwconv_cli.convolution.algorithms import ALGORITHMS, Problem, real_problem
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.arguments import instance, one_of
@@ -72,7 +72,7 @@ def problem_of(
     return real_problem(problem, complex_taps) if dtype.startswith("complex") else problem
 
 
-def plan_conv(problem: Problem, algorithm: str = AUTO) -> Plan:
+def plan_conv(problem: Problem, algorithm: AlgorithmName = AUTO) -> Plan:
     """Choose the algorithm for `problem`, or check the one asked for.
 
     Parameters
@@ -100,7 +100,7 @@ def plan_conv(problem: Problem, algorithm: str = AUTO) -> Plan:
     'asked for'
     """
     instance("problem", problem, Problem)
-    if algorithm == REMOVED_ALGORITHM:
+    if str(algorithm) == REMOVED_ALGORITHM:
         raise LayerError(f"{REMOVED_ADVICE}; use algorithm='direct'")
     return _plan(problem, one_of("algorithm", algorithm, ALGORITHM_NAMES))
 

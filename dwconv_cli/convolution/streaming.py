@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.choices import AUTO
+from dwconv_cli.choices import AUTO, AlgorithmName
 from dwconv_cli.convolution.blockwise import BlockwiseConvolution
 from dwconv_cli.convolution.engine import Convolution
 from dwconv_cli.errors import ShapeError
@@ -67,7 +67,7 @@ class StreamingConv:
         dtype: Any = np.float32,
         batch: int = 1,
         steps: int | None = None,
-        algorithm: str = AUTO,
+        algorithm: AlgorithmName = AUTO,
         threads: int | None = None,
     ) -> None:
         instance("layer", layer, LayerSpec)

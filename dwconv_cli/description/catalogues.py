@@ -56,7 +56,7 @@ def describe_catalogue(name: str) -> list[dict[str, Any]]:
 
 
 def _formats() -> list[dict[str, Any]]:
-    recordings = {
+    recordings: dict[str, tuple[tuple[str, ...], str, str]] = {
         name: (suffixes, f"dwconv_cli.storage.formats.{name}", "recordings")
         for name, suffixes in FORMATS.items()
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.choices import AUTO
+from dwconv_cli.choices import AUTO, AlgorithmName
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.jobs.attributes import sampling_rate
 from dwconv_cli.jobs.plan import plan_job
@@ -21,7 +21,7 @@ def check(
     dtype: np.dtype[Any],
     where: str,
     *,
-    algorithm: str = AUTO,
+    algorithm: AlgorithmName = AUTO,
     fs: float | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:

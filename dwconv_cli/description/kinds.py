@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.choices import AUTO, DATA_FORMATS
+from dwconv_cli.choices import AUTO, DATA_FORMATS, AlgorithmName, DataFormat, FormatName, KernelLayout
 from dwconv_cli.description.check import check
 from dwconv_cli.description.containers import describe_directory, describe_file, describe_model
 from dwconv_cli.description.recording import describe_recording
@@ -36,15 +36,15 @@ def describe(
     target: Location | Address | Sequence[int] | None,
     *,
     recipe: Recipe | None = None,
-    data_format: str | None = None,
-    default_format: str = "channels_last",
+    data_format: DataFormat | None = None,
+    default_format: DataFormat = "channels_last",
     stats: bool = False,
     fs: float | None = None,
     steps: slice = slice(None),
-    algorithm: str = AUTO,
-    input_format: str | None = None,
+    algorithm: AlgorithmName = AUTO,
+    input_format: FormatName | None = None,
     allow_external: bool = False,
-    kernel_layout: str = "keras",
+    kernel_layout: KernelLayout = "keras",
     assume_depthwise: bool = False,
 ) -> dict[str, Any]:
     """Say what `target` is.

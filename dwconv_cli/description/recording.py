@@ -6,6 +6,7 @@ import math
 from contextlib import closing
 from typing import Any
 
+from dwconv_cli.choices import AlgorithmName, DataFormat
 from dwconv_cli.description.channel_stats import channel_stats
 from dwconv_cli.description.check import check
 from dwconv_cli.description.json_values import json_value
@@ -24,12 +25,12 @@ from dwconv_cli.weights.recipe import Recipe
 def describe_recording(
     address: Address,
     recipe: Recipe | None,
-    data_format: str | None,
-    default_format: str,
+    data_format: DataFormat | None,
+    default_format: DataFormat,
     stats: bool,
     fs: float | None,
     steps: slice,
-    algorithm: str,
+    algorithm: AlgorithmName,
     allow_external: bool,
 ) -> dict[str, Any]:
     """A recording, and with a `recipe` what its layer makes of it; see :func:`~dwconv_cli.description.describe`.

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dwconv_cli.choices import OUTPUT_SUFFIXES
+from dwconv_cli.choices import OUTPUT_SUFFIXES, OutputFormatName
 from dwconv_cli.errors import DwconvError, LayerError, OutputError
 from dwconv_cli.jobs.protection import ReadFiles
 from dwconv_cli.jobs.templates import check_inside, encodable, fields_of, filled_name, filled_path, has_fields
@@ -40,7 +40,7 @@ def targets(
     sources: Sequence[Address],
     output: str | None,
     directory: str | None = None,
-    output_format: str | None = None,
+    output_format: OutputFormatName | None = None,
     also_read: Sequence[str] = (),
     also_written: Sequence[str] = (),
 ) -> list[Target]:
@@ -117,7 +117,7 @@ def targets(
 
 
 def _folders(
-    sources: Sequence[Address], directory: str | None, output_format: str | None
+    sources: Sequence[Address], directory: str | None, output_format: OutputFormatName | None
 ) -> list[str | None]:
     """The directory of each output: `directory`, or below it the input's place under the inputs' common root.
 
@@ -137,7 +137,7 @@ def _folders(
     return [folders.get(source.path, directory) for source in sources]
 
 
-def _file_name(path: str, output_format: str | None) -> str:
+def _file_name(path: str, output_format: OutputFormatName | None) -> str:
     """The file name of an output in a directory, for an input at `path`."""
     name = os.path.basename(path)
     return name if output_format is None else os.path.splitext(name)[0] + OUTPUT_SUFFIXES[output_format][0]
@@ -148,7 +148,7 @@ def _key(output: Address) -> tuple[str, str | None]:
     return real_path(output.path), output.name
 
 
-def _advice(sources: Sequence[Address], output: str | None, output_format: str | None) -> str:
+def _advice(sources: Sequence[Address], output: str | None, output_format: OutputFormatName | None) -> str:
     """Advice on how to give each input an output of its own: the first template that does so for these inputs."""
     path = Address.parse(output or "out.npy").path
     suffix = os.path.splitext(path)[1] or "{suffix}"
@@ -175,7 +175,7 @@ def _advice(sources: Sequence[Address], output: str | None, output_format: str |
     return "filter them in runs of their own"
 
 
-def _holds_names(path: str, output_format: str | None) -> bool:
+def _holds_names(path: str, output_format: OutputFormatName | None) -> bool:
     """Whether an output file can hold several arrays."""
     try:
         return format_of(Address(path, None, output_format), OutputError).ROOT is not None
@@ -183,7 +183,9 @@ def _holds_names(path: str, output_format: str | None) -> bool:
         return False
 
 
-def _target(source: Address, output: str | None, directory: str | None, output_format: str | None) -> Target:
+def _target(
+    source: Address, output: str | None, directory: str | None, output_format: OutputFormatName | None
+) -> Target:
     """An input and its output; see :func:`targets`."""
     if output is None and directory is None:
         return Target(source, None)

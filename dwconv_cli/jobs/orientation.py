@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dwconv_cli.choices import DATA_FORMATS
+from dwconv_cli.choices import DATA_FORMATS, DataFormat
 from dwconv_cli.jobs.provenance import LAYER
 from dwconv_cli.layer.axes import other_data_format
 
@@ -14,7 +14,7 @@ from dwconv_cli.layer.axes import other_data_format
 _MAX_CONFIG = 64 << 10
 
 
-def stated_format(attributes: Mapping[str, Any]) -> str | None:
+def stated_format(attributes: Mapping[str, Any]) -> DataFormat | None:
     """The data format that a recording's attributes state: its own, or that of the layer that made it."""
     layer = attributes.get(LAYER)
     config: Any = None
@@ -36,7 +36,7 @@ def attributes_note(attributes: Mapping[str, Any], data_format: str) -> str | No
     return f"the file's attributes say {stated}, and it is read as {data_format}; --data-format {stated} follows them"
 
 
-def shape_note(steps: int, channels: int, span: int, data_format: str) -> str | None:
+def shape_note(steps: int, channels: int, span: int, data_format: DataFormat) -> str | None:
     """A note where a recording has fewer steps than channels, and fewer than the `span` of the kernel."""
     if steps >= channels or steps >= span:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from dwconv_cli.choices import FormatName
 from dwconv_cli.errors import DwconvError, LayerError
 from dwconv_cli.errors.wording import worded
 from dwconv_cli.jobs.attributes import sampling_rate, surrounding_rate
@@ -278,7 +279,10 @@ def _watched(
 
 
 def make_weights(
-    recipe: Recipe, channels: int | None = None, like: Location | None = None, input_format: str | None = None
+    recipe: Recipe,
+    channels: int | None = None,
+    like: Location | None = None,
+    input_format: FormatName | None = None,
 ) -> tuple[Resolved, dict[str, float]]:
     """Weights for a number of channels: fresh, or read, converted and projected.
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from dwconv_cli.jobs.tally import Tally
 
 SCHEMA_VERSION = 1
+Status = Literal["ok", "failed", "skipped", "planned"]
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Report:
     ('planned', 1)
     """
 
-    status: str = "planned"
+    status: Status = "planned"
     input: dict[str, Any] = field(default_factory=dict)
     output: dict[str, Any] | None = None
     layer: dict[str, Any] | None = None

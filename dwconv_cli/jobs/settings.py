@@ -8,7 +8,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dwconv_cli.choices import ALGORITHM_NAMES, AUTO, FORMAT_NAMES, NAN_MODES, RAW
+from dwconv_cli.choices import (
+    ALGORITHM_NAMES,
+    AUTO,
+    FORMAT_NAMES,
+    NAN_MODES,
+    RAW,
+    AlgorithmName,
+    FormatName,
+    NanMode,
+    OutputFormatName,
+)
 from dwconv_cli.errors import LayerError
 from dwconv_cli.jobs.transfer import MEMORY_LIMIT, Watcher
 from dwconv_cli.layer.arguments import instance, location, mapping, one_of, several, whole_number
@@ -88,9 +98,9 @@ class Settings:
     """
 
     steps: slice = field(default_factory=lambda: slice(None))
-    algorithm: str = AUTO
-    input_format: str | None = None
-    output_format: str | None = None
+    algorithm: AlgorithmName = AUTO
+    input_format: FormatName | None = None
+    output_format: OutputFormatName | None = None
     overwrite: bool = False
     skip_existing: bool = False
     storage: StorageOptions = field(default_factory=StorageOptions)
@@ -103,7 +113,7 @@ class Settings:
     threads: int | None = None
     memory_limit: int = MEMORY_LIMIT
     jobs: int = 1
-    nan: str = "propagate"
+    nan: NanMode = "propagate"
     options: Sequence[str] | None = None
     also_read: Sequence[str] = ()
     also_written: Sequence[str] = ()

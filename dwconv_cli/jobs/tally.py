@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dwconv_cli.choices import NanMode
 from dwconv_cli.errors import InputError, LayerError
 from dwconv_cli.jobs.nonfinite import count_nonfinite
 from dwconv_cli.layer.axes import Array
@@ -35,7 +36,7 @@ class Tally:
     """
 
     def __init__(
-        self, regularizer: Choice | None, batch: int, nan: str = "propagate", name: str = "data"
+        self, regularizer: Choice | None, batch: int, nan: NanMode = "propagate", name: str = "data"
     ) -> None:
         if regularizer is not None and regularizer.name not in _ADDITIVE:
             raise LayerError(f"activity_regularizer {regularizer} needs a matrix; use l1, l2 or l1_l2")

@@ -18,6 +18,7 @@ from dwconv_cli.layer.axes import Array
 from dwconv_cli.text import shown
 
 T = TypeVar("T")
+Word = TypeVar("Word", bound=str)
 Read_co = TypeVar("Read_co", covariant=True)
 Written_contra = TypeVar("Written_contra", contravariant=True)
 
@@ -74,14 +75,14 @@ def whole_number(name: str, value: Any, low: int = 1) -> int:
     return number
 
 
-def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
+def one_of(name: str, value: Any, choices: tuple[Word, ...]) -> Word:
     """`value` in lower case, which must be one of `choices`."""
     if isinstance(value, str) and value.lower() in choices:
-        return value.lower()
+        return choices[choices.index(value.lower())]
     raise LayerError(f"{name} must be one of {', '.join(choices)}, got {shown(value)}")
 
 
-def dtype_name(name: str, value: Any, choices: tuple[str, ...]) -> str:
+def dtype_name(name: str, value: Any, choices: tuple[Word, ...]) -> Word:
     """The name of a dtype, which must be one of `choices`.
 
     Examples

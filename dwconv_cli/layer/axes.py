@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from dwconv_cli.choices import DATA_FORMATS
+from dwconv_cli.choices import DATA_FORMATS, DataFormat
 from dwconv_cli.errors import ShapeError
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Axes:
     """
 
     rank: int
-    data_format: str = "channels_last"
+    data_format: DataFormat = "channels_last"
 
     def __post_init__(self) -> None:
         if self.rank not in (1, 2, 3):
@@ -122,6 +122,6 @@ class Axes:
         return Axes(2) if self.rank == 1 and channels > 1 else self
 
 
-def other_data_format(data_format: str) -> str:
+def other_data_format(data_format: DataFormat) -> DataFormat:
     """``channels_first`` for ``channels_last``, and the other way round."""
     return next(name for name in DATA_FORMATS if name != data_format)

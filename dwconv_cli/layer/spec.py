@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from dwconv_cli.choices import DATA_FORMATS, DTYPES, LARGEST, PADDINGS
+from dwconv_cli.choices import DATA_FORMATS, DTYPES, LARGEST, PADDINGS, DataFormat, DTypeName, Padding
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.layer import geometry
 from dwconv_cli.layer.arguments import (
@@ -90,9 +90,9 @@ class LayerSpec:
 
     kernel_size: int
     strides: Number = default(1)
-    padding: str = "valid"
+    padding: Padding = "valid"
     depth_multiplier: int = 1
-    data_format: str = "channels_last"
+    data_format: DataFormat = "channels_last"
     dilation_rate: Number = default(1)
     activation: Entry = default(Choice("linear"))
     use_bias: bool = True
@@ -103,7 +103,7 @@ class LayerSpec:
     activity_regularizer: OptionalEntry = default(None)
     depthwise_constraint: OptionalEntry = default(None)
     bias_constraint: OptionalEntry = default(None)
-    dtype: Converted[str | None, DTypeLike | None] = default(None)
+    dtype: Converted[DTypeName | None, DTypeLike | None] = default(None)
     name: str | None = None
     allow_strided_dilation: bool = False
 
@@ -255,7 +255,7 @@ class Weights:
                     f"the bias has shape {self.bias.shape}, the kernel {kernel.shape} needs ({outputs},)"
                 )
 
-    def for_channels(self, channels: int, data_format: str = "channels_last") -> Weights:
+    def for_channels(self, channels: int, data_format: DataFormat = "channels_last") -> Weights:
         """These weights for data of `channels` channels; a shared kernel is repeated.
 
         Raises

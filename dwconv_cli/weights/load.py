@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dwconv_cli.choices import KERNEL_LAYOUTS, LAYER_CONFIG
+from dwconv_cli.choices import KERNEL_LAYOUTS, LAYER_CONFIG, FormatName, KernelLayout
 from dwconv_cli.errors import InputError, ShapeError
 from dwconv_cli.layer.arguments import Location, one_of, whole_number
 from dwconv_cli.layer.axes import Array
@@ -57,7 +57,7 @@ class LoadedWeights:
     address: str
     kernel: Array
     bias: Array | None = None
-    layout: str = "keras"
+    layout: KernelLayout = "keras"
     config: Mapping[str, Any] | None = None
     note: str | None = None
 
@@ -119,7 +119,7 @@ class LoadedWeights:
 
 
 def load_kernel(
-    kernel: Location | Address, bias: Location | Address | None = None, layout: str = "keras"
+    kernel: Location | Address, bias: Location | Address | None = None, layout: KernelLayout = "keras"
 ) -> LoadedWeights:
     """A kernel from the array at one address, and a bias from the array at another if there is one.
 
@@ -145,8 +145,8 @@ def load_array(address: Location | Address) -> Array:
 
 def load_weights(
     address: Location | Address,
-    layout: str = "keras",
-    given_format: str | None = None,
+    layout: KernelLayout = "keras",
+    given_format: FormatName | None = None,
     *,
     assume_depthwise: bool = False,
     model: object = None,

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from dwconv_cli.choices import DTYPES, KERNEL_LAYOUTS
+from dwconv_cli.choices import DTYPES, KERNEL_LAYOUTS, DataFormat, KernelLayout
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer import arguments
 from dwconv_cli.layer.arguments import Converted, Location, default
@@ -103,7 +103,7 @@ class Recipe:
     kernel: Converted[Address | None, Location | Address | None] = default(None)
     bias: Converted[Address | None, Location | Address | None] = default(None)
     weights: Converted[Address | None, Location | Address | None] = default(None)
-    layout: str = "keras"
+    layout: KernelLayout = "keras"
     config: Mapping[str, Any] | None = None
     seed: int | None = None
     assume_depthwise: bool = False
@@ -177,12 +177,12 @@ class Recipe:
             self.design is not None and self.fs is None and "fs" not in dict(design_of(self.design).arguments)
         )
 
-    def data_format(self) -> str:
+    def data_format(self) -> DataFormat:
         """The data format, which does not depend on the data."""
         if self.given is not None:
             return self.given[0].data_format
         known = self.settings.known.get("data_format") or self.defaults.get("data_format")
-        return str(known or "channels_last").lower()
+        return cast("DataFormat", str(known or "channels_last").lower())
 
     def resolve(
         self, channels: int | None, dtype: np.dtype[Any] | None = None, fs: float | None = None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dwconv_cli.choices import KERNEL_LAYOUTS, LAYER_CONFIG
+from dwconv_cli.choices import KERNEL_LAYOUTS, LAYER_CONFIG, FormatName, KernelLayout
 from dwconv_cli.errors import LayerError, OutputError
 from dwconv_cli.layer.arguments import Location, instance, location, one_of
 from dwconv_cli.layer.axes import Array
@@ -33,9 +33,9 @@ def save_weights(
     layer: LayerSpec | None = None,
     *,
     config: Mapping[str, Any] | None = None,
-    layout: str = "keras",
+    layout: KernelLayout = "keras",
     overwrite: bool = False,
-    output_format: str | None = None,
+    output_format: FormatName | None = None,
 ) -> None:
     """Write weights into a file that appears whole or not at all.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.choices import DataFormat
 from dwconv_cli.convolution.algorithms.problem import Problem
 from dwconv_cli.layer.axes import Array, Axes
 
@@ -37,7 +38,7 @@ def plain(array: Array, problem: Problem) -> Array:
 def empty(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
-    data_format: str,
+    data_format: DataFormat,
     allocate: Callable[[tuple[int, ...], np.dtype[Any]], Array] = np.empty,
 ) -> Array:
     """A new array of shape (B, n, C, M) that lies as the data format says; `allocate` makes it of a shape and dtype."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.choices import DataFormat
 from dwconv_cli.convolution.algorithms._layout import empty
 from dwconv_cli.convolution.algorithms.problem import Prepared, Problem
 from dwconv_cli.convolution.scratch import SCRATCH
@@ -46,7 +47,7 @@ class ComplexParts:
     data_format : str
     """
 
-    def __init__(self, inner: Prepared, complex_taps: bool, data_format: str) -> None:
+    def __init__(self, inner: Prepared, complex_taps: bool, data_format: DataFormat) -> None:
         self._inner, self._complex_taps, self._data_format = inner, complex_taps, data_format
         self.panel = inner.panel
 

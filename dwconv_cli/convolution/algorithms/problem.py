@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from dwconv_cli.choices import DataFormat
 from dwconv_cli.layer.axes import Array
 
 
@@ -38,7 +39,7 @@ class Problem:
     depth_multiplier: int = 1
     strides: int = 1
     dilation_rate: int = 1
-    data_format: str = "channels_last"
+    data_format: DataFormat = "channels_last"
     dtype: str = "float32"
     exact: bool = False
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dwconv_cli.choices import FormatName
 from dwconv_cli.description.comparison.arrays import ArrayReader, addresses_of, entry
 from dwconv_cli.description.comparison.attributes import compare_attributes
 from dwconv_cli.description.comparison.blocks import is_reversed, paired_blocks
@@ -36,7 +37,7 @@ def compare(
     ignore_dtype: bool = False,
     bits: bool = False,
     attributes: bool = False,
-    input_format: str | None = None,
+    input_format: FormatName | None = None,
     allow_external: bool = False,
 ) -> Comparison:
     """Say where `a` differs from the reference `b`, and by how much.
