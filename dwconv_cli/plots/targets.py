@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from dwconv_cli.choices import DataFormat, KernelLayout
 from dwconv_cli.description.kernels import distinct_kernels
 from dwconv_cli.description.kinds import kind_of
 from dwconv_cli.errors import LayerError, ShapeError
@@ -42,10 +43,10 @@ def plot_target(
     settings: Settings,
     *,
     input_shape: tuple[int, ...] | None = None,
-    data_format: str | None = None,
-    default_format: str = "channels_last",
+    data_format: DataFormat | None = None,
+    default_format: DataFormat = "channels_last",
     is_model_possible: bool = True,
-    kernel_layout: str = "keras",
+    kernel_layout: KernelLayout = "keras",
     assume_depthwise: bool = False,
 ) -> list[str]:
     """Draw what an address names into the file at `path`, which appears whole or not at all.
@@ -91,7 +92,7 @@ def plot_target(
             assert address is not None
             address = completed(address)
             pages, remarks = (
-                _recording(address, settings, path, data_format or "", default_format)
+                _recording(address, settings, path, data_format, default_format)
                 if recipe is None
                 else _filtered(address, recipe, settings, path)
             )
@@ -125,8 +126,8 @@ def _recording(
     address: Address,
     settings: Settings,
     path: str,
-    data_format: str,
-    default_format: str,
+    data_format: DataFormat | None,
+    default_format: DataFormat,
 ) -> tuple[list[Figure], list[str]]:
     with closing(open_reader(address, settings.allow_external)) as reader:
         axes = Axes(len(reader.shape), data_format or stated_format(reader.attributes) or default_format)
