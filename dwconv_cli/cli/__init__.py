@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
@@ -22,6 +22,9 @@ from dwconv_cli.text import printable
 from dwconv_cli.threads import keep_blas_single
 from dwconv_cli.version import __version__
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 # The commands, each in a module of its name or of `MODULES`, and what they are for.
 COMMANDS = {
     "apply": "Filter recordings with a DepthwiseConv1D layer.",
@@ -29,6 +32,7 @@ COMMANDS = {
     "compare": "Say where two arrays differ, and by how much.",
     "inspect": "Say what a recording, a kernel or a layer is, and check that they fit.",
     "list": "Say what can be chosen by name: designs, activations, formats and others.",
+    "completion": "Print a script that completes commands in bash, zsh or fish.",
 }
 # The modules of commands that bear another name; "list" would hide Python's own here.
 MODULES = {"list": "catalogues"}
@@ -56,6 +60,13 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Commands and options that begin with `incomplete`, from the table alone."""
+        from click.shell_completion import CompletionItem
+
+        commands = [CompletionItem(n, help=h) for n, h in COMMANDS.items() if n.startswith(incomplete)]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List commands from the table alone."""
         with formatter.section("Commands"):
@@ -63,7 +74,7 @@ class LazyGroup(click.Group):
 
 
 def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if value:
+    if value and not ctx.resilient_parsing:
         from dwconv_cli.convolution.compiled import BACKEND
 
         click.echo(f"dwconv, version {__version__} ({BACKEND})")
@@ -133,9 +144,9 @@ def _turn_off(stream: TextIO) -> None:
 def _run(arguments: list[str]) -> int:
     try:
         if instruction := os.environ.get(COMPLETION):
-            from click.shell_completion import shell_complete
+            from dwconv_cli.cli.shells import complete
 
-            return shell_complete(group, {}, "dwconv", COMPLETION, instruction)
+            return complete(group, COMPLETION, instruction)
         # Click's own ``main`` would catch interrupts and closed pipes, and end with other exit codes.
         with group.make_context("dwconv", list(arguments)) as context:
             result: Any = group.invoke(context)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dwconv_cli.errors import EXIT_CODES
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 INPUT = "Input"
 WEIGHTS = "Weights"
@@ -44,12 +47,24 @@ def exit_codes(meaning: str = EXIT_CODES[1]) -> str:
     return "\n".join(("\b", "Exit codes:", *lines, ""))
 
 
+def _values(parameter: click.Parameter, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+    if isinstance(parameter.type, click.Choice):
+        return parameter.type.shell_complete(ctx, parameter, incomplete)
+    from dwconv_cli.cli.candidates import candidates
+
+    return candidates(parameter, incomplete)
+
+
 class SectionOption(click.Option):
     """An option that belongs to a section of the help."""
 
     def __init__(self, *args: Any, section: str, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.section = section
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Values that begin with `incomplete`."""
+        return _values(self, ctx, incomplete)
 
 
 class SectionArgument(click.Argument):
@@ -64,6 +79,10 @@ class SectionArgument(click.Argument):
     def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
         """The line of the help, which click leaves out for arguments."""
         return self.make_metavar(ctx), self.explanation
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Values that begin with `incomplete`."""
+        return _values(self, ctx, incomplete)
 
 
 class SectionCommand(click.Command):
