@@ -96,7 +96,7 @@ def offers(line: str, word: str | None = None) -> list[str]:
         ("dwconv apply --activation leaky", None, ["plain,leaky_relu", "open,leaky_relu\\("]),
         ("dwconv apply --activation 'leaky_relu(", None, ["open,leaky_relu(negative_slope="]),
         ("dwconv apply --design lowp", None, ["plain,lowpass", "open,lowpass\\("]),
-        ("dwconv apply --design 'lowpass(5, tr", None, ["open,lowpass(5, transition="]),
+        ("dwconv apply --design 'lowpass(5, tr", "lowpass(5, tr", ["open,lowpass(5, transition="]),
         ("dwconv list de", None, ["plain,designs"]),
         ("dwconv compare rec.h5::/t", "/t", ["plain,/time"]),
         ("dwconv apply --depthwise-constraint u", None, ["plain,unit_norm", "open,unit_norm\\("]),
