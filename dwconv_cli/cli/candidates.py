@@ -29,10 +29,6 @@ def candidates(parameter: click.Parameter, typed: str) -> list[CompletionItem[st
         return [CompletionItem(typed, type="dir")]
     if metavar == "DTYPE":
         return [CompletionItem(word) for word in _SAMPLES if word.startswith(typed)]
-    if metavar == "WHAT...":
-        from dwconv_cli.cli.catalogues import KINDS
-
-        return [CompletionItem(kind) for kind in KINDS if kind.startswith(typed)]
     if metavar in _ADDRESSES:
         return addresses(typed, parameter.name in ("weights", "source"))
     return [CompletionItem(typed, type="file")] if "FILE" in metavar else []

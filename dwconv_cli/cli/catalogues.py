@@ -30,7 +30,7 @@ KINDS = {
 class ListOptions:
     """What was typed."""
 
-    kinds: tuple[str, ...] = argument("WHAT...", f"What to list: {', '.join(KINDS)}")
+    kinds: tuple[str, ...] = argument("WHAT...", f"What to list: {', '.join(KINDS)}", KINDS)
     as_json: bool = flag("--json", "One JSON object for each name", section=REPORTS)
 
 

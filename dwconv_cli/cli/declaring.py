@@ -80,9 +80,9 @@ def flag(spec: str, help: str, *, section: str) -> Any:
     return option(spec, help, False, section=section, is_flag=True)
 
 
-def argument(metavar: str, help: str) -> Any:
-    """A field that takes what is typed without an option."""
-    attributes: dict[str, Any] = {"cls": SectionArgument, "explanation": f"{help}."}
+def argument(metavar: str, help: str, words: Collection[str] = ()) -> Any:
+    """A field that takes what is typed without an option; shells complete `words`, or else files and what is in them."""
+    attributes: dict[str, Any] = {"cls": SectionArgument, "explanation": f"{help}.", "words": words}
     declare = lambda name: click.argument(name, nargs=-1, metavar=metavar, **attributes)  # noqa: E731
     return field(default=(), metadata={"declare": declare})
 

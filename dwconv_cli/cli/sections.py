@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,8 +51,12 @@ def exit_codes(meaning: str = EXIT_CODES[1]) -> str:
 def _values(parameter: click.Parameter, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
     if isinstance(parameter.type, click.Choice):
         return parameter.type.shell_complete(ctx, parameter, incomplete)
+    from click.shell_completion import CompletionItem
+
     from dwconv_cli.cli.candidates import candidates
 
+    if words := getattr(parameter, "words", ()):
+        return [CompletionItem(word) for word in words if word.startswith(incomplete)]
     return candidates(parameter, incomplete)
 
 
@@ -72,9 +77,10 @@ class SectionArgument(click.Argument):
 
     section = INPUT
 
-    def __init__(self, *args: Any, explanation: str, **attributes: Any) -> None:
+    def __init__(self, *args: Any, explanation: str, words: Collection[str] = (), **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.explanation = explanation
+        self.words = words
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
         """The line of the help, which click leaves out for arguments."""
