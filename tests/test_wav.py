@@ -7,6 +7,7 @@ import struct
 import wave
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import soundfile
@@ -272,3 +273,26 @@ def test_a_file_that_shrinks_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="too early"):
         reader.read((slice(0, 3001), slice(0, 6)), np.empty((3001, 6)))
     reader.close()
+
+
+def test_channels_first_is_the_business_of_the_layer() -> None:
+    soundfile.write("a.wav", NOISE, 8000, "PCM_24")
+    line = "a.wav -k mean.npy --strides 2 --memory-limit 1MiB"
+    apply(f"{line} -o last.wav").done()
+    apply(f"{line} -o last.npy").done()
+    line += " --data-format channels_first"
+    for name in ("first.wav", "first.flac", "first.npy", "first.sigmf-data"):
+        apply(f"{line} -o {name}")
+    assert Path("first.wav").read_bytes() == Path("last.wav").read_bytes()
+    assert sound_of("first.flac") == sound_of("last.wav")
+    assert np.array_equal(np.load("first.npy"), np.load("last.npy").T)
+    assert Path("first.sigmf-data").read_bytes() == np.load("last.npy").tobytes()
+    assert run("inspect a.wav --kernel-size 3 --data-format channels_first --shape").out == b"6,2999\n"
+
+
+def test_the_rate_of_a_group_of_an_hdf5_file() -> None:
+    with h5py.File("a.h5", "w") as file:
+        file["day/acc"] = NOISE
+        file["day"].attrs["sampling_rate"] = 50
+    apply("a.h5 -k one.npy --strides 2 -o b.wav").done()
+    assert soundfile.info("b.wav").samplerate == 25

@@ -39,10 +39,13 @@ def describe_recording(
     """
     address = completed(address)
     with closing(open_reader(address, allow_external)) as reader:
-        shape, attributes = reader.shape, reader.attributes
+        attributes = reader.attributes
         if recipe is not None:
             data_format = recipe.data_format()
         data_format = data_format or stated_format(attributes) or default_format
+        if data_format == "channels_first" and hasattr(reader, "put_channels_first"):
+            reader.put_channels_first()
+        shape = reader.shape
         recording: dict[str, Any] = dict.fromkeys(("batch", "steps", "channels", "duration", "data_format"))
         rate = fs or sampling_rate(attributes)
         if len(shape) in (1, 2, 3):

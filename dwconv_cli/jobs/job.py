@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dwconv_cli.choices import SAMPLED_FORMATS
 from dwconv_cli.errors import LayerError, ShapeError
 from dwconv_cli.jobs.attributes import (
     carried_attributes,
@@ -25,6 +26,7 @@ from dwconv_cli.jobs.report import array_entry
 from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.jobs.tally import Tally
 from dwconv_cli.jobs.transfer import Transfer
+from dwconv_cli.layer.axes import Axes
 from dwconv_cli.storage.checksum import Checksum
 from dwconv_cli.storage.formats import open_reader
 from dwconv_cli.storage.hdf5_storage import storage_options
@@ -50,9 +52,12 @@ class Job:
             if settings.checksum and hasattr(reader, "check_content"):
                 reader.check_content()
             try:
+                if recipe.data_format() == "channels_first" and hasattr(reader, "put_channels_first"):
+                    reader.put_channels_first()
                 attributes = reader.attributes
                 fs = settings.fs or sampling_rate(attributes)
-                if fs is None and recipe.needs_rate:
+                output_format = None if target.output is None else target.output.format
+                if fs is None and (recipe.needs_rate or output_format in SAMPLED_FORMATS):
                     fs = surrounding_rate(reader)
                 self._plan = plan_job(
                     recipe, reader.shape, reader.dtype, settings, attributes=attributes, fs=fs
@@ -106,7 +111,13 @@ class Job:
             rate,
             settings.raw_out or settings.sample_format,
             settings.scale,
+            self._output_axes.channels_first,
         )
+
+    @property
+    def _output_axes(self) -> Axes:
+        plan = self._plan
+        return plan.data.axes.of_output(plan.layer.output_channels(plan.data.channels))
 
     def run(self, output: Output) -> None:
         """Filter the recording into `output` and complete the report."""
@@ -147,8 +158,7 @@ class Job:
         attributes = carried_attributes(before, strides)
         attributes = numbered_columns(attributes, plan.data.channels, plan.layer.depth_multiplier)
         if METADATA in attributes:
-            axes = plan.data.axes.of_output(plan.layer.output_channels(plan.data.channels))
-            steps = axes.canonical_shape(plan.shape)[1]
+            steps = self._output_axes.canonical_shape(plan.shape)[1]
             text = carried_metadata(attributes.pop(METADATA), plan.data.steps.start, strides, steps, plan.fs)
             attributes |= {} if text is None else {METADATA: text}
         if self._target.output is None or options is None:

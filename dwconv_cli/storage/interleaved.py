@@ -57,8 +57,10 @@ class InterleavedReader:
 
     def read(self, selection: Selection, out: Array) -> None:
         """Copy the selected part into `out`, cast to its dtype; a sequential source gives parts in order."""
-        size = self._sample.size
-        for offset, index in contiguous_runs(self.shape, selection):
+        size, stored = self._sample.size, self.shape
+        if self.fortran:
+            selection, out, stored = selection[::-1], out.transpose(), stored[::-1]
+        for offset, index in contiguous_runs(stored, selection):
             view: Any = (*index, ...)
             target = out[view]
             flat = target if target.ndim == 1 else target.reshape(-1) if target.flags.c_contiguous else None
@@ -70,6 +72,12 @@ class InterleavedReader:
                 samples[start:stop] = self._sample.decoded(data)
             if flat is None:
                 target[...] = samples.reshape(target.shape)
+
+    def put_channels_first(self) -> None:
+        """Give the samples as (channels, steps), which a file that says what its channels are can do."""
+        if len(self.shape) == 2:
+            self.shape = self.shape[::-1]
+            self.fortran = True
 
     def spool(self) -> None:
         """Make a sequential source readable in any order."""
@@ -98,7 +106,8 @@ class InterleavedWriter:
     sample : SampleType
     sample_format : str
         What the format calls it.
-    shape : tuple of int
+    array : NewArray
+        Of rank 1 or 2.
     header : bytes
         What stands before the samples.
     trailer : bytes
@@ -112,14 +121,19 @@ class InterleavedWriter:
         sink: Sink,
         sample: SampleType,
         sample_format: str,
-        shape: tuple[int, ...],
+        array: NewArray,
         header: bytes = b"",
         trailer: bytes = b"",
         notes: tuple[str, ...] = (),
     ) -> None:
         self._sink, self._sample, self._sample_format = sink, sample, sample_format
-        self._shape, self._header, self._trailer = shape, header, trailer
+        self._header, self._trailer = header, trailer
+        self._transposed = array.channels_first and len(array.shape) == 2
+        self._shape = array.shape[::-1] if self._transposed else array.shape
         self.sequential = sink.sequential
+        if self._transposed and self.sequential:
+            # Whoever writes its blocks in the order of (channels, steps) has them in another than the file's.
+            self.spool()
         self.notes = list(notes)
         self._losses = Losses()
         self._begun = False
@@ -133,6 +147,8 @@ class InterleavedWriter:
         """Put `block` at `selection`; a sequential sink takes blocks in order."""
         self._begin()
         size = self._sample.size
+        if self._transposed:
+            selection, block = selection[::-1], block.transpose()
         for offset, index in contiguous_runs(self._shape, selection):
             flat = np.ascontiguousarray(block[index]).reshape(-1)
             for start in range(0, flat.size, PIECE):
@@ -183,4 +199,5 @@ def steps_and_channels(array: NewArray, path: str, what: str) -> tuple[int, int]
             f"{path}: {what} holds one recording (steps, channels), and this is of shape {array.shape}; "
             "write to an .npy or .h5 file"
         )
-    return array.shape[0], array.shape[1] if len(array.shape) == 2 else 1
+    steps, channels = (*array.shape, 1)[:2]
+    return (channels, steps) if array.channels_first and len(array.shape) == 2 else (steps, channels)

@@ -51,6 +51,8 @@ class NewArray(NamedTuple):
         How samples are to be held, for formats that have a choice. The input's is among the attributes.
     scale : float
         Factor of the numbers in headerless samples.
+    channels_first : bool
+        Whether an axis of channels stands before the steps.
     """
 
     name: str
@@ -61,6 +63,7 @@ class NewArray(NamedTuple):
     sampling_rate: float | None = None
     sample_format: str | None = None
     scale: float = 1.0
+    channels_first: bool = False
 
 
 class Reader(Protocol):

@@ -1,4 +1,4 @@
-"""``.flac``, by way of libsndfile: integers of 8, 16 or 24 bits, and at most 8 channels.
+"""``.flac`` (extra ``audio``: soundfile), with integers of 8, 16 or 24 bits and at most 8 channels.
 
 Samples are numbers from -1 to 1; see :mod:`dwconv_cli.storage.sample_types`. They are rounded here and not by libsndfile,
 whose conversions between integers and floating point do not give back the same integers.
@@ -63,7 +63,7 @@ class FlacOutput:
             encoder,
             SAMPLE_FORMATS[layout.sample_format],
             layout.sample_format,
-            array.shape,
+            array,
             notes=layout.notes,
         )
         return self._writer

@@ -112,7 +112,7 @@ class SigmfOutput:
         """The writer of the samples."""
         self._array, self._layout = array, check_array(array, self._data.name)
         layout = self._layout
-        return InterleavedWriter(self._data, layout.sample, layout.datatype, array.shape, notes=layout.notes)
+        return InterleavedWriter(self._data, layout.sample, layout.datatype, array, notes=layout.notes)
 
     def commit(self) -> None:
         """Make both files appear, the metadata behind the samples."""

@@ -84,7 +84,7 @@ class WavOutput:
         header = _header_bytes(sample, layout.channels, layout.rate, layout.steps)
         padding = bytes(layout.steps * layout.channels * sample.size % 2)
         return InterleavedWriter(
-            self._sink, sample, layout.sample_format, array.shape, header, padding, layout.notes
+            self._sink, sample, layout.sample_format, array, header, padding, layout.notes
         )
 
     def commit(self) -> None:
