@@ -67,6 +67,26 @@ class LazyGroup(click.Group):
         commands = [CompletionItem(n, help=h) for n, h in COMMANDS.items() if n.startswith(incomplete)]
         return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is called; a word that is none is refused with what was probably meant."""
+        from difflib import get_close_matches
+
+        word = args[0]
+        if word in COMMANDS or word.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        likely = get_close_matches(word, COMMANDS, 1)
+        if likely:
+            raise click.UsageError(f"{word!r} is no command; did you mean {likely[0]}?", ctx)
+        if "." in word or os.path.lexists(word):
+            import shlex
+
+            raise click.UsageError(
+                f"{word!r} is no command; to filter it, say: dwconv apply {shlex.join(args)}", ctx
+            )
+        raise click.UsageError(f"{word!r} is no command; there are: {', '.join(COMMANDS)}", ctx)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List commands from the table alone."""
         with formatter.section("Commands"):
@@ -154,6 +174,13 @@ def _run(arguments: list[str]) -> int:
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.MissingParameter as error:
+        option = error.param
+        name = None if option is None else option.name
+        say(
+            error.format_message() if option is None else f"no {name}; give {option.opts[0]} {option.metavar}"
+        )
         return error.exit_code
     except click.ClickException as error:
         say(error.format_message())

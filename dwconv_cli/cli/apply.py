@@ -140,8 +140,6 @@ def _live(
     from dwconv_cli.storage.standard_streams import standard_input
 
     path, source = options.output or "-", Address("-")
-    if options.channels is None and not options.quiet:
-        say("--raw samples are taken for one channel; --channels C says how many", "note")
     if options.raw_out is None and path != "-" and not path.lower().endswith(".npy"):
         raise click.UsageError(
             f"-o {path}: a stream of unknown length goes to an .npy file, as samples to '-o -', or with --raw-out "
@@ -152,6 +150,8 @@ def _live(
     )
     raw = Raw(options.raw or "", options.channels or 1, options.block_steps or 1)
     sink = open_sink("-" if target.output is None else target.output.path, settings.overwrite)
+    if options.channels is None and not options.quiet:
+        say("--raw samples are taken for one channel; --channels C says how many", "note")
     yield filter_live(standard_input().read, sink, target, raw, recipe, settings, ending, log.note)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -222,6 +223,11 @@ def check(options: ApplyOptions, listed: Sequence[str] | None) -> None:
     if output is not None and directory is not None:
         raise click.UsageError("--output and --output-dir exclude each other")
     if output is None and directory is None and not options.dry_run:
+        *rest, last = inputs or [""]
+        if rest and "." in last and not os.path.lexists(last) and "::" not in last and "*" not in last:
+            raise click.UsageError(
+                f"no output, and {last} does not exist; if it is the output, say -o {last}"
+            )
         raise click.UsageError("no output; give -o FILE, -o - for standard output, or --output-dir DIR")
     beside = (options.kernel, options.bias, options.weights, options.config, options.files_from)
     if (*inputs, *beside).count("-") > 1:

@@ -49,10 +49,46 @@ COUNT = _Count()
 
 def choice(values: tuple[str, ...]) -> click.Choice[str]:
     """One of `values`, in any case."""
-    return click.Choice(values, case_sensitive=False)
+    return _Choice(values, case_sensitive=False)
 
 
-class _Algorithm(click.Choice[str]):
+# What other programs call the choices of some options.
+_OTHER_NAMES = {
+    "nwc": "channels_last",
+    "ntc": "channels_last",
+    "last": "channels_last",
+    "ncw": "channels_first",
+    "nct": "channels_first",
+    "first": "channels_first",
+    "single": "float32",
+    "float": "float32",
+    "f4": "float32",
+    "double": "float64",
+    "f8": "float64",
+    "fft": "overlap-save",
+    "oaconvolve": "overlap-save",
+}
+
+
+class _Choice(click.Choice[str]):
+    """Words of which one is chosen; another word is refused with the one that was probably meant."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            from difflib import get_close_matches
+
+            word = value.strip().lower()
+            likely = (
+                [_OTHER_NAMES[word]] if word in _OTHER_NAMES else get_close_matches(word, self.choices, 1)
+            )
+            if not likely or likely[0] not in self.choices:
+                raise
+            self.fail(f"{error.message.rstrip('.')}; did you mean {likely[0]}?", param, ctx)
+
+
+class _Algorithm(_Choice):
     """The names of algorithms, and a word on one that is no more."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:

@@ -9,6 +9,9 @@ from dwconv_cli.errors import InputError
 
 NOWHERE = "the working directory was removed: change to one that is there"
 
+# Names in a directory that are compared with one that is missing.
+_MOST_NAMES = 10_000
+
 
 def reason(error: BaseException) -> str:
     """The operating system's words for `error`, without its number and file name.
@@ -36,7 +39,28 @@ def refusal(path: str, error: BaseException) -> InputError:
         text += "; its disk or network fails: check that, or use a copy of the file"
     elif number == errno.ENOENT and is_nowhere(path):
         text += f"; {NOWHERE}"
+    elif number == errno.ENOENT and (name := similar_name(path)):
+        text += f"; did you mean {name}?"
     return InputError(text)
+
+
+def similar_name(path: str) -> str | None:
+    """The file beside the missing `path` whose name is most like it, if one is like it."""
+    from difflib import SequenceMatcher, get_close_matches
+    from itertools import islice
+
+    folder, name = os.path.split(path)
+    try:
+        with os.scandir(folder or ".") as entries:
+            names = [entry.name for entry in islice(entries, _MOST_NAMES)]
+    except OSError:
+        return None
+    # Two short names with one suffix are like each other for that alone.
+    stem = os.path.splitext(name)[0]
+    for similar in get_close_matches(name, names, 3, 0.75):
+        if SequenceMatcher(None, stem, os.path.splitext(similar)[0]).ratio() > 0.6:
+            return os.path.join(folder, similar)
+    return None
 
 
 def is_nowhere(path: str) -> bool:

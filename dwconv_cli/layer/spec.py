@@ -150,7 +150,7 @@ class LayerSpec:
             steps, self.kernel_size, self.strides, self.padding, self.dilation_rate
         )
         if output < 1:
-            advice = "shorten the kernel or use padding=same" if steps else "nothing can be filtered"
+            advice = "shorten the kernel or use --padding same" if steps else "nothing can be filtered"
             raise ShapeError(
                 f"{steps} steps are too few for padding={self.padding} with an effective kernel size of "
                 f"{self.effective_kernel_size}; {advice}"

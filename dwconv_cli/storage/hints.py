@@ -8,6 +8,8 @@ _TEXT = ".txt"
 # Characters that are read of the first line, since a file without line breaks may be large.
 _LONGEST_LINE = 1 << 16
 _MODELS = (".keras",)
+# Suffixes that people give to samples without a header.
+_SAMPLES = frozenset({".raw", ".bin", ".dat", ".pcm", ".s16", ".f32"})
 
 
 def one_colon(path: str, suffixes: tuple[str, ...] = ()) -> str | None:
@@ -28,11 +30,30 @@ def one_colon(path: str, suffixes: tuple[str, ...] = ()) -> str | None:
     return None
 
 
+def inside_file(path: str) -> str | None:
+    """The address that somebody probably meant who went on behind a file as if it were a directory."""
+    head = path
+    names: list[str] = []
+    while "/" in head.strip("/"):
+        head, _, name = head.rpartition("/")
+        names.insert(0, name)
+        if os.path.isfile(head):
+            return f"{head}::/{'/'.join(names)}"
+    return None
+
+
 def advice_for(path: str) -> str | None:
     """What to do with a Keras model or a text whose suffix does not tell a table, which are no formats of recordings."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix in _MODELS:
-        return "a Keras model is no array of numbers; give it as weights"
+        return "a Keras model is no array of numbers; name a recording here, and give the model as weights"
+    if suffix in _SAMPLES:
+        import shlex
+
+        return (
+            "headerless samples come through a pipe, with their dtype and channels; "
+            f"e.g. dwconv apply - --raw i2 --channels 1 < {shlex.quote(path)}"
+        )
     if suffix == _TEXT:
         import shlex
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,7 +74,9 @@ def _folder(path: str, makes_directory: bool) -> str:
     if not os.path.isdir(folder):
         if makes_directory:
             raise OutputError(f"{folder}: there is a file in the way; name another directory")
-        raise OutputError(f"{path}: its directory does not exist; create it first")
+        raise OutputError(
+            f"{path}: its directory does not exist; create it first, with: mkdir -p {shlex.quote(os.path.dirname(path))}"
+        )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{path}: its directory {folder} may not be written to")
     return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -82,7 +83,9 @@ class FileSink:
             else:
                 self._draft = Draft(target, overwrite, adding)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise OutputError(f"{path}: its directory does not exist; create it first") from error
+            raise OutputError(
+                f"{path}: its directory does not exist; create it first, with: mkdir -p {shlex.quote(os.path.dirname(path))}"
+            ) from error
         except OSError as error:
             raise OutputError(f"{path}: {reason(error)}") from error
 

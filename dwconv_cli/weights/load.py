@@ -89,7 +89,8 @@ class LoadedWeights:
         multiplier = weights.kernel.shape[2]
         if depth_multiplier not in (None, multiplier):
             raise ShapeError(
-                f"{self.address}: the kernel {shape} has depth multiplier {multiplier}, not {depth_multiplier}"
+                f"{self.address}: the kernel {shape} has depth multiplier {multiplier}, not {depth_multiplier}; "
+                f"say --depth-multiplier {multiplier}, or leave it out"
             )
         if channels is None:
             return weights
@@ -100,7 +101,8 @@ class LoadedWeights:
         outputs = (channels * multiplier,)
         if self.bias is not None and self.bias.shape != outputs:
             raise ShapeError(
-                f"{self.address}: the bias has shape {self.bias.shape}, the layer needs {outputs}"
+                f"{self.address}: the bias has shape {self.bias.shape}, the layer needs {outputs}; "
+                f"give one of {outputs[0]} numbers"
             )
         return weights
 

@@ -13,8 +13,9 @@ from typing import cast
 
 from dwconv_cli.choices import FORMATS, RAW, STREAM_FORMATS
 from dwconv_cli.errors import InputError, OutputError
+from dwconv_cli.errors.system import similar_name
 from dwconv_cli.storage.address import Address
-from dwconv_cli.storage.hints import advice_for, one_colon
+from dwconv_cli.storage.hints import advice_for, inside_file, one_colon
 from dwconv_cli.storage.protocols import Format, Member, NewArray, Output, Reader
 from dwconv_cli.storage.sink import open_sink
 
@@ -46,8 +47,13 @@ def _unknown(address: Address, is_output: bool) -> str:
     suffixes = tuple(suffix for known in FORMATS.values() for suffix in known)
     if meant := one_colon(str(address), suffixes):
         return f"{address}: a name in a file follows two colons; write {meant}"
-    if not is_output and (advice := advice_for(path)):
-        return f"{path}: {advice}"
+    if not is_output:
+        if advice := advice_for(path):
+            return f"{path}: {advice}"
+        if meant := inside_file(path):
+            return f"{path}: a name in a file follows two colons; write {meant}"
+        if not os.path.lexists(path) and (meant := similar_name(path)):
+            return f"{path}: no such file or directory; did you mean {meant}?"
     option = "--output-format" if is_output else "--input-format"
     *names, last = FORMATS
     return (

@@ -23,6 +23,8 @@ from dwconv_cli.storage.spool import SpooledSink, SpooledSource
 
 ROOT = None
 MAGIC = b"\x93NUMPY"
+# What messages call it.
+_STANDARD_INPUT = "standard input"
 MAX_HEADER = 1 << 16
 
 
@@ -215,11 +217,17 @@ def _read_header(source: Source, name: str) -> tuple[int, str]:
     try:
         source.read_into(memoryview(start), 0)
     except InputError as error:
+        if "at byte 0, " in str(error) and name == _STANDARD_INPUT:
+            raise InputError(
+                f"{name}: is empty; the command before the pipe has to write an .npy stream, as dwconv does with -o -"
+            ) from None
         if "too early" in str(error):
             raise InputError(f"{name}: not an .npy file: shorter than its magic number") from None
         raise
     if bytes(start[:6]) != MAGIC:
         hint = "a zip file; name it .npz" if start[:2] == b"PK" else "its first bytes are not NumPy's"
+        if name == _STANDARD_INPUT:
+            hint = "its first bytes are not NumPy's; headerless samples need --raw DTYPE --channels C"
         raise InputError(f"{name}: not an .npy file: {hint}")
     version = start[6]
     if version not in (1, 2, 3) or start[7]:

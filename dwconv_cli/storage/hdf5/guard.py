@@ -50,7 +50,7 @@ def dataset(
     data = find(file, name, allow_external=allow_external, soft_links=soft_links)
     subject = where(file, name)
     if not isinstance(data, h5py.Dataset):
-        raise InputError(f"{subject}: is a group, not a dataset")
+        raise InputError(f"{subject}: is a group, not a dataset; name what is in it, e.g. '{subject}/*'")
     with errors(file, name):
         # Storage first: the shape of a virtual dataset may lie in other files, which HDF5 opens when asked for it.
         check_storage(data, subject, allow_external)
