@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from operator import itemgetter
 
@@ -53,6 +53,13 @@ class Plan:
     def __str__(self) -> str:
         table = ", ".join(f"{name} {cost:.2f}" for name, cost in self.costs)
         return f"{self.algorithm}: {self.reason} (predicted ns per output: {table})"
+
+    def _repr_html_(self) -> str:
+        from dwconv_cli.notebook import html_table
+
+        costs = [(f"{name}, predicted", f"{cost:.2f} ns per output") for name, cost in self.costs]
+        problem = [(key.name, getattr(self.problem, key.name)) for key in fields(self.problem)]
+        return html_table(f"{self.algorithm}: {self.reason}", [*costs, *problem])
 
 
 def problem_of(

@@ -98,6 +98,18 @@ class Report:
             entry["losses"] = {key: value if isfinite(value) else None for key, value in self.losses.items()}
         return {"schema_version": SCHEMA_VERSION, "version": __version__, **entry}
 
+    def _repr_html_(self) -> str:
+        from dwconv_cli.notebook import html_table
+
+        addresses = [(array or {}).get("address") or "-" for array in (self.input, self.output)]
+        entries = self.to_json()
+        hidden = ("schema_version", "version", "status", "layer", "layer_source")
+        rows = [(key.replace("_", " "), value) for key, value in entries.items() if key not in hidden]
+        return html_table(
+            f"{' -> '.join(addresses)}: {self.status}",
+            [(name, value) for name, value in rows if value not in ({}, [])],
+        )
+
 
 def array_entry(
     address: str | None, shape: tuple[int, ...], dtype: Any, nbytes: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,6 +131,14 @@ class LayerSpec:
             else:
                 # None stands for the field's default.
                 put(self, key, getattr(LayerSpec, key) if value is None else catalogue.from_config(value))
+
+    def _repr_html_(self) -> str:
+        from dwconv_cli.notebook import html_table
+
+        rows = [(item.name, getattr(self, item.name)) for item in fields(self) if item.name != "name"]
+        if not self.allow_strided_dilation:
+            del rows[-1]
+        return html_table("DepthwiseConv1D" if self.name is None else f"DepthwiseConv1D {self.name}", rows)
 
     @property
     def effective_kernel_size(self) -> int:

@@ -70,6 +70,11 @@ class Comparison:
     def __str__(self) -> str:
         return "\n".join([self.headline, *(f"  {name}: {text}" for name, text in self.rows())])
 
+    def _repr_html_(self) -> str:
+        from dwconv_cli.notebook import html_table
+
+        return html_table(self.headline, self.rows())
+
     @property
     def headline(self) -> str:
         """The outcome in one line."""
