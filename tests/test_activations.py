@@ -156,7 +156,7 @@ def test_other_names(text: str, expected: str) -> None:
         ("relu(max_value=1e999)", "max_value must be a finite number or None, got inf"),
         ("gelu(approximate=1)", "approximate must be True or False, got 1"),
         ("softmax(axis=1)", "axis must be one of -1, 2, got 1"),
-        ("leaky", "unknown activation 'leaky'; choose one of: celu, "),
+        ("leaky", "unknown activation 'leaky', did you mean leaky_relu"),
     ],
 )
 def test_refused(text: str, message: str) -> None:

@@ -345,7 +345,7 @@ CODES: list[tuple[str, int, str]] = [
     ("missing*.npy -k k.npy -o o.npy", 3, "missing*.npy"),
     ("w.npz::nothing -k k.npy -o o.npy", 3, "nothing"),
     ("w.npz -k k.npy -o o.npy", 3, "kernel, bias"),
-    ("x.txt -k k.npy -o o.npy", 3, "text is not read"),
+    ("x.txt -k k.npy -o o.npy", 3, "is not read"),
     ("text.npy -k k.npy -o o.npy", 3, "text.npy"),
     ("x.npy -k k.npy -o o.npy --config missing.json", 3, "missing.json"),
     ("--files-from missing.txt -k k.npy -o o.npy", 3, "missing.txt"),
