@@ -28,6 +28,7 @@ FORMATS: Final[dict[FormatName, tuple[str, ...]]] = {
     "wav": (".wav",),
     "flac": (".flac",),
     "sigmf": (".sigmf-data", ".sigmf-meta"),
+    "safetensors": (".safetensors",),
 }
 # Those whose samples are held in one of several ways.
 SAMPLED_FORMATS: Final = ("wav", "flac", "sigmf")

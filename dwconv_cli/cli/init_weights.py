@@ -28,7 +28,7 @@ class _FileOptions:
 
     output: str = option(
         "-o --output ADDR",
-        "File to make: .npz, HDF5, .npy (the kernel alone), .weights.h5 or .keras (both for Keras)",
+        "File to make: .npz, HDF5, .safetensors, .npy (the kernel alone), .weights.h5 or .keras (both for Keras)",
         section=OUTPUT,
         required=True,
     )

@@ -116,8 +116,8 @@ class _ArrayOptions:
     )
     weights: str | None = option(
         "-w --weights ADDR",
-        "Kernel and bias in one file: .npz or an HDF5 group with 'kernel' and 'bias', or a layer of a Keras model "
-        "(.keras, .weights.h5, .h5), with its settings where the file holds them",
+        "Kernel and bias in one file: .npz, .safetensors or an HDF5 group with 'kernel' and 'bias', or a layer of a "
+        "Keras model (.keras, .weights.h5, .h5), with its settings where the file holds them",
         section=WEIGHTS,
         once=True,
     )

@@ -20,6 +20,7 @@ from dwconv_cli.storage.resolution import completed
 from dwconv_cli.storage.selections import everything
 from dwconv_cli.text import counted
 from dwconv_cli.weights.keras_files import is_keras_file
+from dwconv_cli.weights.tensor_names import kernel_and_bias
 
 # The largest array that is taken for weights. Eight channels in float64 may have more than a million taps.
 MAX_BYTES = 64 << 20
@@ -159,7 +160,9 @@ def load_weights(
     ----------
     address : str or path
         An ``.npz`` or an HDF5 group of ``kernel`` and optionally ``bias``, with the layer's config if
-        :func:`~dwconv_cli.save_weights` wrote it there; or a layer of a Keras file.
+        :func:`~dwconv_cli.save_weights` wrote it there; a ``.safetensors`` file with ``kernel``, ``depthwise_kernel``
+        or PyTorch's ``weight``, also behind a prefix and a dot, which is the name after ``::``; or a layer of a Keras
+        file.
     layout : str
         ``keras`` or ``torch``; kernels of Keras files are ``keras`` in any case.
     given_format : str, optional
@@ -194,7 +197,11 @@ def load_weights(
         address = str(Address(place.path, layer.path))
         return LoadedWeights(address, layer.kernel, layer.bias, config=layer.config, note=note)
     names = array_names(place)
-    group = _group(place, names)
+    if place.format == "safetensors":
+        kernel_name, bias_name = kernel_and_bias(names, place.name or "", address, layout)
+        group = {"kernel": kernel_name} | ({} if bias_name is None else {"bias": bias_name})
+    else:
+        group = _group(place, names)
     if "kernel" not in group:
         if format_of(place).ROOT is None:
             raise InputError(
@@ -232,7 +239,11 @@ def holds_pair(address: Location) -> bool:
     place = Address.parse(address)
     if place.is_stream:
         return False
-    return is_keras_file(place.path) or "kernel" in _group(place, array_names(place))
+    if is_keras_file(place.path):
+        return True
+    names = array_names(place)
+    # A tensor that is named in full is a bare kernel.
+    return place.name not in names if place.format == "safetensors" else "kernel" in _group(place, names)
 
 
 def _read(address: Address) -> tuple[Array, Mapping[str, Any]]:

@@ -43,7 +43,8 @@ def save_weights(
     ----------
     address : str or path
         ``.npz`` and HDF5 files hold ``kernel`` and ``bias``, in the group that is named after ``::``; a group is added
-        to a file that exists. ``.npy`` holds the kernel alone. ``.weights.h5`` and ``.keras`` hold a Keras model of
+        to a file that exists. ``.safetensors`` files hold the same, and the group's name is a prefix with a dot;
+        their kernel in PyTorch's layout is called ``weight``. ``.npy`` holds the kernel alone. ``.weights.h5`` and ``.keras`` hold a Keras model of
         this one layer.
     weights : Weights
     layer : LayerSpec, optional
@@ -98,7 +99,12 @@ def save_weights(
     elif weights.bias is not None:
         arrays["bias"] = weights.bias
     group = (place.name or "").strip("/")
-    arrays = {f"{group}/{name}" if group else name: array for name, array in arrays.items()}
+    separator = "/"
+    if place.format == "safetensors":
+        separator = "."
+        if layout == "torch":
+            arrays = {"weight" if name == "kernel" else name: array for name, array in arrays.items()}
+    arrays = {f"{group}{separator}{name}" if group else name: array for name, array in arrays.items()}
     adding = bool(group) and os.path.isfile(place.path)
     existing = [name.strip("/") for name in array_names(place)] if adding else []
     if weights.bias is None and f"{group}/bias" in existing:
@@ -114,7 +120,7 @@ def save_weights(
     )
     try:
         for name, array in arrays.items():
-            _write(output, name, array, attributes if name.endswith("kernel") else {})
+            _write(output, name, array, attributes if name.endswith(("kernel", "weight")) else {})
         output.commit()
     except BaseException:
         output.abort()
