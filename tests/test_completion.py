@@ -97,6 +97,7 @@ def offers(line: str, word: str | None = None) -> list[str]:
         ("dwconv apply --activation 'leaky_relu(", None, ["open,leaky_relu(negative_slope="]),
         ("dwconv apply --design lowp", None, ["plain,lowpass", "open,lowpass\\("]),
         ("dwconv apply --design 'lowpass(5, tr", "lowpass(5, tr", ["open,lowpass(5, transition="]),
+        ("dwconv apply --compression b", None, ["plain,blosc"]),
         ("dwconv list de", None, ["plain,designs"]),
         ("dwconv compare rec.h5::/t", "/t", ["plain,/time"]),
         ("dwconv apply --depthwise-constraint u", None, ["plain,unit_norm", "open,unit_norm\\("]),
@@ -178,6 +179,24 @@ def test_offers_are_quick(line: str) -> None:
     assert ran.code == 0
     assert ran.out
     assert not {name.partition(".")[0] for name in ran.err.split()} & {"numpy", "h5py", "scipy", "rich"}
+
+
+@pytest.mark.parametrize(
+    ("words", "count", "expected"),
+    [
+        ("dwconv ap", 1, b"plain,apply"),
+        ("dwconv\napply\n--paddin", 2, b"plain,--padding"),
+        ("dwconv\napply\n--padding", 3, b"plain,valid\nplain,same\nplain,causal"),
+    ],
+)
+def test_words_without_a_line(
+    monkeypatch: pytest.MonkeyPatch, words: str, count: int, expected: bytes
+) -> None:
+    """As click's own script for bash hands them over."""
+    monkeypatch.setenv(COMPLETION, "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(count))
+    assert run("").done().out == expected
 
 
 @pytest.mark.parametrize("shell", SHELLS)

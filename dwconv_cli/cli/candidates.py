@@ -29,6 +29,10 @@ def candidates(parameter: click.Parameter, typed: str) -> list[CompletionItem[st
         return [CompletionItem(typed, type="dir")]
     if metavar == "DTYPE":
         return [CompletionItem(word) for word in _SAMPLES if word.startswith(typed)]
+    if "|" in metavar:
+        return [
+            CompletionItem(word) for word in metavar.partition("[")[0].split("|") if word.startswith(typed)
+        ]
     if metavar in _ADDRESSES:
         return addresses(typed, parameter.name in ("weights", "source"))
     return [CompletionItem(typed, type="file")] if "FILE" in metavar else []

@@ -34,7 +34,7 @@ class ListOptions:
     as_json: bool = flag("--json", "One JSON object for each name", section=REPORTS)
 
 
-@click.command("list", cls=SectionCommand, epilog=exit_codes("Does not occur here."))
+@click.command("list", cls=SectionCommand, epilog=exit_codes(""))
 @takes(ListOptions)
 def command(options: ListOptions) -> None:
     """Say what can be chosen by name, with arguments, their defaults, and a line on each.

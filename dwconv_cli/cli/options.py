@@ -309,7 +309,7 @@ class FilterOptions(LayerOptions, _StepOptions, WeightsOptions):
     )
     steps: slice = option(
         "--slice START:STOP",
-        "Steps to take, counted from 0; STOP is left out",
+        "Steps to take, counted from 0, from START on and before STOP",
         slice(None),
         section=INPUT,
         type=steps_of,

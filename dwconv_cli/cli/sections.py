@@ -38,13 +38,14 @@ Words:
 Order of the taps:
   Keras correlates: tap 0 meets the earliest step, so output t is the sum of
   x[t + k] * w[k]. numpy.convolve and scipy.signal.lfilter convolve: they
-  read the taps from the other end. A symmetric kernel is the same both ways.
+  read the taps from the other end, as --flip does here. A symmetric kernel
+  is the same both ways.
 """
 
 
 def exit_codes(meaning: str = EXIT_CODES[1]) -> str:
-    """The exit codes of a command, and the `meaning` that 1 has for it."""
-    lines = [f"  {code:<5}{text}" for code, text in {**EXIT_CODES, 1: meaning}.items()]
+    """The exit codes of a command, and the `meaning` that 1 has for it, if it has one."""
+    lines = [f"  {code:<5}{text}" for code, text in {**EXIT_CODES, 1: meaning}.items() if text]
     return "\n".join(("\b", "Exit codes:", *lines, ""))
 
 

@@ -96,7 +96,7 @@ function %(complete_func)s
         end
     end
 end
-complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
+complete -f -c %(prog_name)s -a "(%(complete_func)s)"
 """
 
 _SAFE = re.compile(r"[\w\-./:=+,@%^]")
@@ -216,9 +216,10 @@ def _typed() -> str:
     if line:
         # The cursor is counted in bytes.
         return os.fsdecode(os.fsencode(line)[: int(os.environ["COMP_POINT"])])
-    count = int(os.environ["COMP_CWORD"]) + 1
-    # A shell cuts empty lines off the end of what a command prints.
-    words = [*os.environ["COMP_WORDS"].split("\n"), *[""] * count][:count]
+    count, joined = int(os.environ["COMP_CWORD"]) + 1, os.environ["COMP_WORDS"]
+    # Click's own scripts join words by blanks, where they are not bash's. A shell cuts empty lines off the end.
+    words = joined.split("\n") if "\n" in joined else joined.split(" ")
+    words = [*words, *[""] * count][:count]
     line = ""
     for word in words:
         # Where there is no line, a colon or an equals sign that stands alone belongs to both of its neighbours.
