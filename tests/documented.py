@@ -55,7 +55,7 @@ def ran(line: str) -> Ran:
     if words[0] == "dwconv" and not any(set(word) <= set("|&;<>()") for word in words):
         return run(shlex.join(shlex.split(line, comments=True)[1:]))
     path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    return run_shell(f"set -euo pipefail\n{line}", env=path)
+    return run_shell(f"set -euo pipefail\n{line}", env=path, timeout=300)
 
 
 def shows(expected: str, output: str) -> bool:
