@@ -35,7 +35,10 @@ exclude_patterns = ["_build"]
 highlight_language = "console"
 nitpicky = True
 nitpick_ignore = [("py:func", "map")]
-nitpick_ignore_regex = [("py:.*", r"(numpy|scipy|keras)\..*")]  # other projects have pages of their own
+nitpick_ignore_regex = [
+    ("py:.*", r"(numpy|scipy|keras)\..*"),  # other projects have pages of their own
+    ("py:.*", r"dwconv_cli\.\w+\..*"),  # only public names have a page
+]
 
 autodoc_typehints = "none"  # the types stand in the docstrings
 autodoc_member_order = "bysource"
