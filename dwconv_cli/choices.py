@@ -19,7 +19,16 @@ ALGORITHM_NAMES: Final[tuple[AlgorithmName, ...]] = get_args(AlgorithmName)
 REMOVED_ALGORITHM: Final = "toeplitz"
 REMOVED_ADVICE: Final = "toeplitz is gone, and direct is faster than it was"
 # File formats and the suffixes that tell them. Each is a module of this name in dwconv_cli/storage/formats.
-FormatName = Literal["npy", "npz", "csv", "hdf5", "wav", "flac", "sigmf", "safetensors"]
+FormatName = Literal[
+    "npy",
+    "npz",
+    "csv",
+    "hdf5",
+    "wav",
+    "flac",
+    "sigmf",
+    "safetensors",
+]
 FORMATS: Final[dict[FormatName, tuple[str, ...]]] = {
     "npy": (".npy",),
     "npz": (".npz",),
