@@ -81,6 +81,11 @@ def command(options: InspectOptions) -> int:
                 sys.stdout.write("\n" if shown else "")
                 shown += 1
                 show(entry, sys.stdout)
+                if entry["kind"] == "weights":
+                    from dwconv_cli.cli.charts import weights_of, write_charts
+
+                    layout, depthwise = options.kernel_layout, options.assume_depthwise
+                    write_charts(weights_of(entry, recipe, layout, depthwise), options.fs, sys.stdout)
     if pictures is not None:
         failures += pictures.draw(without=failures)
     return int(bool(failures))

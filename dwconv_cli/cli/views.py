@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, TextIO
 
+from dwconv_cli.cli.charts import MOST_CHARTS
+from dwconv_cli.cli.columns import columns_of
 from dwconv_cli.cli.render import Object, byte_count, check_rows, duration, note_rows, shape, table, title
 from dwconv_cli.text import counted, ranges
 
@@ -20,6 +23,11 @@ _LAYER_DEFAULTS = {
     "data_format": "channels_last",
     "activation": "linear",
 }
+# How many half-power points a line of a kernel's table has, and whether it has the range of delays: as much as there is
+# room for.
+_LENGTHS = ((4, True), (2, True), (2, False), (1, False))
+# Columns of that table but for the small pictures.
+_WITHOUT_PICTURES = 4
 # Keys in the config of an activation layer that every layer of Keras has.
 _KEYS_OF_ALL_LAYERS = {"name", "trainable", "dtype"}
 
@@ -74,12 +82,7 @@ def _weights(description: Object, stream: TextIO) -> None:
         ("sha256", weights["sha256"]),
     ]
     table(rows + note_rows(description), stream)
-    # Channels that respond alike share a line.
-    numbers: dict[tuple[str, ...], list[int]] = {}
-    for channel in description["channels"]:
-        numbers.setdefault(_response(channel), []).append(channel["channel"])
-    lines = [(ranges(channels), *response) for response, channels in numbers.items()]
-    head = (
+    head: tuple[str, ...] = (
         "channel",
         "DC gain",
         f"-3 dB ({description['frequency_unit']})",
@@ -87,18 +90,39 @@ def _weights(description: Object, stream: TextIO) -> None:
         "taps",
         "response",
     )
-    table(lines[:MAX_CHANNELS], stream, head)
+    columns = columns_of(stream)
+    for most_edges, has_range in _LENGTHS:
+        # Channels that respond alike share a line.
+        numbers: dict[tuple[str, ...], list[int]] = {}
+        for channel in description["channels"]:
+            cells = _response(channel, most_edges, has_range)
+            numbers.setdefault(cells, []).append(channel["channel"])
+        lines = [(ranges(channels), *cells) for cells, channels in numbers.items()]
+        if columns is None or _width(lines, head, _WITHOUT_PICTURES) <= columns:
+            break
+    # Few kernels have charts, and beside many of them small pictures stand where there is room for them.
+    kept = len(head) if len(lines) > MOST_CHARTS else _WITHOUT_PICTURES
+    while columns and kept > _WITHOUT_PICTURES and _width(lines, head, kept) > columns:
+        kept -= 1
+    table([line[:kept] for line in lines[:MAX_CHANNELS]], stream, head[:kept])
     if len(lines) > MAX_CHANNELS:
         stream.write(f"  ... {len(lines) - MAX_CHANNELS} more; --json has them all\n")
 
 
-def _response(channel: Object) -> tuple[str, ...]:
+def _width(lines: Sequence[tuple[str, ...]], head: tuple[str, ...], kept: int) -> int:
+    """The columns of a table that has the first `kept` columns of these lines."""
+    widths = [max(map(len, column)) + 2 for column in zip(head, *lines, strict=True)]
+    return sum(widths[:kept])
+
+
+def _response(channel: Object, most_edges: int, has_range: bool) -> tuple[str, ...]:
     delay, spread = channel["group_delay"], channel["group_delay_range"]
     delay_text = "-" if delay is None else duration(delay)
-    if spread is not None and not channel["linear_phase"]:
+    if spread is not None and has_range and not channel["linear_phase"]:
         delay_text += f" ({spread[0]:.4g} to {spread[1]:.4g})"
     edges = [f"{edge:.5g}" for edge in channel["cutoffs"]]
-    cutoffs = ", ".join(edges[:4]) + (f" and {len(edges) - 4} more" if len(edges) > 4 else "")
+    more = f" and {len(edges) - most_edges} more" if len(edges) > most_edges else ""
+    cutoffs = ", ".join(edges[:most_edges]) + more
     lines = channel["sparklines"]
     return _number(channel["dc_gain"]), cutoffs or "-", delay_text, lines["taps"], lines["response"]
 
