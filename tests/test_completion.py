@@ -207,8 +207,11 @@ def test_scripts(shell: str) -> None:
         subprocess.run([shell, "-n"], input=script, check=True, capture_output=True)
 
 
-def test_wrong_requests() -> None:
-    run("completion tcsh").failed(2, "bash", "zsh", "fish")
+def test_wrong_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL", "/bin/tcsh")
+    run("completion tcsh").failed(2, "'tcsh'", "say dwconv completion bash|zsh|fish")
+    monkeypatch.setenv("SHELL", "/usr/bin/zsh")
+    run("completion").failed(2, "say dwconv completion zsh")
     assert run_process("", env={COMPLETION: "tcsh_source"}).code == 1
     # Variables that a shell should have set are missing.
     assert run_process("", env={COMPLETION: "bash_complete"}).done().out == b""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from dwconv_cli.cli import COMPLETION, answering, group
 from dwconv_cli.cli.sections import SectionArgument, SectionCommand
 
-_SHELLS = ("bash", "zsh", "fish")
+SHELL_NAMES = ("bash", "zsh", "fish")
 
 
 @click.command("completion", cls=SectionCommand)
@@ -15,10 +17,11 @@ _SHELLS = ("bash", "zsh", "fish")
     "shell",
     cls=SectionArgument,
     explanation="Shell that the script is for.",
+    words=SHELL_NAMES,
     metavar="bash|zsh|fish",
-    type=click.Choice(_SHELLS),
+    required=False,
 )
-def command(shell: str) -> int:
+def command(shell: str | None) -> int:
     """Print a script that completes commands in a shell.
 
     It completes commands, options and their values, files, names of filters and activations, and after "::" the
@@ -33,6 +36,12 @@ def command(shell: str) -> int:
     fish:
       dwconv completion fish > ~/.config/fish/completions/dwconv.fish
     """
+    if shell not in SHELL_NAMES:
+        what = "no shell named" if shell is None else f"no script for the shell {shell!r}"
+        own = os.path.basename(os.environ.get("SHELL", ""))
+        raise click.UsageError(
+            f"{what}; say dwconv completion {own if own in SHELL_NAMES else '|'.join(SHELL_NAMES)}"
+        )
     from dwconv_cli.cli.shells import PROGRAM, SHELLS
 
     with answering():
