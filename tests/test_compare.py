@@ -410,6 +410,15 @@ class TestCommandLine:
         Path("b.npy").write_bytes(Path("b.npy").read_bytes()[:-3])
         run("compare a.npy b.npy").failed(3, "3 bytes are missing")
 
+    def test_the_format_of_one_side(self) -> None:
+        table = np.array([[0.5, 1], [2, 3]])
+        np.savetxt("t.txt", table, delimiter=",")
+        save(Path("t.npy"), table)
+        run("compare t.txt t.npy --input-format csv").done()
+        run("compare t.npy t.txt").failed(3, "t.txt", "--input-format")
+        Path("t.npy").rename("t.csv")
+        run("compare t.csv t.csv --input-format npy").done()
+
     def test_a_pattern_of_one_match(self) -> None:
         run("compare 'lon*.npy' long.npy").done()
 

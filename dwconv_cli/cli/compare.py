@@ -50,7 +50,7 @@ class CompareOptions:
     attributes: bool = flag("--attributes", "Compare the attributes of HDF5 datasets too", section=COMPARISON)
     input_format: FormatName | None = option(
         "--input-format",
-        "Format of the files",
+        "Format of the file whose suffix does not tell it, or of both",
         section=INPUT,
         type=choice(FORMAT_NAMES),
         otherwise="by their suffixes",

@@ -53,7 +53,7 @@ def addresses_of(
     """The complete addresses of both sides, None for an array in memory, and notes on what was chosen.
 
     Where a name is left out and the file holds several arrays, the name that the other side has is taken, if the file
-    has it too.
+    has it too. The `format` is that of the side whose suffix does not tell it, or of both if both suffixes do.
 
     Raises
     ------
@@ -62,7 +62,12 @@ def addresses_of(
     LayerError
         If wildcards match several arrays, or both sides are standard input.
     """
-    sides = [None if text is None else _only(name, text, format) for name, text in (("a", a), ("b", b))]
+    texts = {"a": a, "b": b}
+    untold = [name for name, text in texts.items() if text is not None and _needs_format(name, text)]
+    sides = [
+        None if text is None else _only(name, text, format if name in untold or not untold else None)
+        for name, text in texts.items()
+    ]
     if all(side is not None and side.is_stream for side in sides):
         raise LayerError("standard input can be read once; '-' stands in several places")
     notes = []
@@ -80,6 +85,12 @@ def addresses_of(
                 f"{side.path} holds {len(names)} arrays; {name} is compared, as named for {other.path}"
             )
     return [None if side is None else completed(side) for side in sides], notes
+
+
+def _needs_format(name: str, text: Location | Address) -> bool:
+    """Whether an address is a stream, or a file whose suffix does not tell its format."""
+    address = text if isinstance(text, Address) else Address.parse(location(name, text))
+    return address.is_stream or address.format is None
 
 
 def _only(name: str, text: Location | Address, format: str | None) -> Address:

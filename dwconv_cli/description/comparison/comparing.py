@@ -64,7 +64,7 @@ def compare(
     attributes : bool
         Compare the attributes of HDF5 datasets too. Those that say how dwconv made a file are left out.
     input_format : str, optional
-        Format of files whose suffix does not tell it.
+        Format of the side whose suffix does not tell it, or of both.
     allow_external : bool
         Whether HDF5 data may lie in other files.
 
