@@ -225,7 +225,7 @@ def test_bash_function(files: Path, command_on_path: Path) -> None:
         show() { printf '[%s]' "${COMPREPLY[@]}"; echo; }
         COMP_WORDS=(dwconv apply rec.h5 :: /imu/g) COMP_CWORD=4; _dwconv_completion; show
         COMP_WORDS=(dwconv apply --padding "") COMP_CWORD=3; _dwconv_completion; show
-        COMP_WORDS=(dwconv apply my) COMP_CWORD=2; _dwconv_completion; show
+        COMP_WORDS=(dw apply my) COMP_CWORD=2; _dwconv_completion dw my; show
         COMP_WORDS=(dwconv apply -k all.npz ::) COMP_CWORD=4; _dwconv_completion dwconv "" all.npz; show
     """
     done = subprocess.run(

@@ -24,13 +24,15 @@ from click.shell_completion import (
 PROGRAM = "dwconv"
 
 # In bash, readline replaces only what stands behind the last character of COMP_WORDBREAKS, such as a colon. $2 is that.
+# $1 may be an alias, so only a path is called as it is typed. Versions before 4.4 have no nosort.
 _BASH = """\
 %(complete_func)s() {
-    local answer line
+    local answer line program=%(prog_name)s
     COMPREPLY=()
+    [[ ${1-} == */* ]] && program=${1/#\\~/$HOME}
     answer=$(env COMP_LINE="$COMP_LINE" COMP_POINT="$COMP_POINT" COMP_CWORD="$COMP_CWORD" \\
         COMP_WORDS="$(printf '%%s\\n' "${COMP_WORDS[@]}")" COMP_WORD="${2-${COMP_WORDS[COMP_CWORD]}}" \\
-        %(complete_var)s=bash_complete "${1:-%(prog_name)s}" 2>/dev/null </dev/null) || return 0
+        %(complete_var)s=bash_complete "$program" 2>/dev/null </dev/null) || return 0
     while IFS= read -r line; do
         case $line in
             file,*)
@@ -48,7 +50,7 @@ _BASH = """\
     done <<< "$answer"
     return 0
 }
-complete -o nosort -F %(complete_func)s %(prog_name)s
+complete -o nosort -F %(complete_func)s %(prog_name)s 2>/dev/null || complete -F %(complete_func)s %(prog_name)s
 """
 
 # An answer has three lines: kind, value, and a note or "_". What stands before the value of --name=value is set apart.
