@@ -47,7 +47,7 @@ RAW: Final = "raw"
 OutputFormatName = FormatName | Literal["raw"]
 OUTPUT_SUFFIXES: Final[dict[str, tuple[str, ...]]] = dict([*FORMATS.items(), (RAW, (".raw",))])
 # Those that standard input and output may have.
-STREAM_FORMATS: Final = ("npy", "csv")
+STREAM_FORMATS: Final = ("npy", "csv", "wav")
 NanMode = Literal["propagate", "error", "zero"]
 NAN_MODES: Final[tuple[NanMode, ...]] = get_args(NanMode)
 # The upper limit of every option that counts something, such as taps, steps or threads.

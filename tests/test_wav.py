@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import wave
@@ -296,3 +297,13 @@ def test_the_rate_of_a_group_of_an_hdf5_file() -> None:
         file["day"].attrs["sampling_rate"] = 50
     apply("a.h5 -k one.npy --strides 2 -o b.wav").done()
     assert soundfile.info("b.wav").samplerate == 25
+
+
+@pytest.mark.parametrize("size", [None, 0xFFFFFFFF])
+def test_standard_streams(size: int | None) -> None:
+    sound = wav_bytes(ENDS[:6].tobytes(), size)
+    ran = run("apply - --input-format wav -k one.npy -o - --output-format wav -q", stdin=sound)
+    assert (ran.code, ran.out) == (0, wav_bytes(ENDS[:6].tobytes()))
+    odd = soundfile.read(io.BytesIO(ran.out), dtype="int16")[0]
+    assert np.array_equal(odd, ENDS[:6].reshape(3, 2))
+    run("apply - --input-format flac -k one.npy -o b.npy", stdin=b"fLaC").failed(2, "csv or wav")

@@ -322,6 +322,6 @@ def check_stream_format(inputs: Sequence[str], input_format: str | None) -> None
     """Refuse a format that standard input cannot have."""
     if input_format not in (None, *STREAM_FORMATS) and "-" in inputs:
         raise click.UsageError(
-            "standard input is an .npy stream, or a table with --input-format csv; leave out --input-format, or name "
+            "standard input is an .npy stream, or with --input-format csv or wav a table or sound; leave out --input-format, or name "
             "a file"
         )

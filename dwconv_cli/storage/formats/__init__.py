@@ -30,7 +30,7 @@ def format_of(address: Address, error: type[InputError | OutputError] = InputErr
     """
     if address.is_stream and address.format not in (*STREAM_FORMATS, RAW):
         stream = "input" if error is InputError else "output"
-        raise error(f"standard {stream} takes an .npy or CSV stream, not {address.format}; name a file")
+        raise error(f"standard {stream} takes an .npy, CSV or WAV stream, not {address.format}; name a file")
     if address.format is None or os.path.isdir(address.path):
         raise error(_unknown(address, error is OutputError))
     return cast("Format", import_module(f"{__name__}.{address.format}"))

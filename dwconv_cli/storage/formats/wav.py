@@ -16,7 +16,8 @@ from dwconv_cli.storage.interleaved import InterleavedReader, InterleavedWriter
 from dwconv_cli.storage.protocols import SAMPLE_FORMAT, SAMPLING_RATE, NewArray
 from dwconv_cli.storage.sample_types import SampleType
 from dwconv_cli.storage.sink import Sink
-from dwconv_cli.storage.source import Source, open_source
+from dwconv_cli.storage.source import Source, StreamSource, open_source
+from dwconv_cli.storage.spool import SpooledStream
 
 ROOT = None
 SAMPLE_FORMATS = {
@@ -51,8 +52,10 @@ class _Header(NamedTuple):
 
 
 def open_reader(path: str, name: str, allow_external: bool) -> InterleavedReader:
-    """A reader of the samples in a file."""
+    """A reader of the samples in a file, or in a stream, whose header does not know how long it will be."""
     source = open_source(path)
+    if isinstance(source, StreamSource):
+        source = SpooledStream(source)
     try:
         header = _read_header(source, source.name)
         sample = SAMPLE_FORMATS[header.sample_format]
@@ -159,17 +162,12 @@ def _read_header(source: Source, name: str) -> _Header:
 
 def _checked_size(nbytes: int, offset: int, frame: int, source: Source, name: str) -> int:
     """The bytes of samples, which must be in the file."""
-    if source.size is not None:
-        available = source.size - offset
-        if nbytes > available:
-            if nbytes < _LARGEST_PLAIN or nbytes > _UNKNOWN:
-                raise InputError(
-                    f"{name}: {nbytes - available} bytes of its samples are missing; copy it again"
-                )
-            # Written to a pipe, where the size could not be put right afterwards.
-            nbytes = available - available % frame
-    elif nbytes >= _LARGEST_PLAIN:
-        raise InputError(f"{name}: does not say how long it is, as a WAV file from a pipe; name a file")
+    available = (source.size or 0) - offset
+    if nbytes > available:
+        if nbytes < _LARGEST_PLAIN or nbytes > _UNKNOWN:
+            raise InputError(f"{name}: {nbytes - available} bytes of its samples are missing; copy it again")
+        # Written to a pipe, where the size could not be put right afterwards.
+        nbytes = available - available % frame
     if nbytes % frame:
         raise InputError(f"{name}: malformed WAV file: {nbytes} bytes are no whole steps of {frame} bytes")
     return nbytes
