@@ -49,6 +49,8 @@ def draw_filtered(trace: Trace, title: str) -> list[Figure]:
         label = trace.captions.time(trace.plan.data.steps).label
         for axes in grid[-1]:
             axes.set_xlabel(label)
+            # Long numbers would touch in the narrow column.
+            axes.xaxis.get_major_locator().set_params(nbins=5)
         figure.align_ylabels(grid[:, 0])
         _legend(figure, trace)
         pages.append(figure)
