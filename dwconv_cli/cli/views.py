@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
 from dwconv_cli.cli.charts import MOST_CHARTS
-from dwconv_cli.cli.columns import columns_of
-from dwconv_cli.cli.render import Object, byte_count, check_rows, duration, note_rows, shape, table, title
+from dwconv_cli.cli.columns import columns_of, shortened
+from dwconv_cli.cli.render import (
+    INDENT,
+    Object,
+    byte_count,
+    check_rows,
+    duration,
+    note_rows,
+    shape,
+    table,
+    title,
+)
 from dwconv_cli.text import counted, ranges
 
 MAX_CHANNELS = 64
@@ -74,12 +85,14 @@ def _weights(description: Object, stream: TextIO) -> None:
     # Of kernels without an address only typed taps have one axis; fresh ones have three.
     unnamed = "taps" if len(weights["kernel_shape"]) == 1 else "fresh weights"
     title(weights["address"] or unnamed, stream)
+    # Behind the names of rows.
+    room = (columns_of(stream) or sys.maxsize) - len("receptive field") - 2 * INDENT
     rows = [
         ("kernel", f"{shape(weights['kernel_shape'])} {description['dtype']}"),
         ("bias", "none" if bias is None else shape(bias)),
         ("layer", _layer(description["layer"])),
         ("receptive field", f"{description['receptive_field']} steps"),
-        ("sha256", weights["sha256"]),
+        ("sha256", shortened(weights["sha256"] or "-", room)),
     ]
     table(rows + note_rows(description), stream)
     head: tuple[str, ...] = (
