@@ -193,7 +193,11 @@ MISTAKES = [
     ("remez(31)", None, "e.g. 'lowpass\\(5, method=remez\\)'"),
     ("lowpass 5", None, "did you mean lowpass"),
     ("savgol_filter(11, 3)", None, "did you mean savgol"),
-    ("lowpass(5", None, "write name or name"),
+    ("lowpass(5", None, "the closing bracket too: lowpass\\(5\\)"),
+    ("gaussian(1e9)", None, "it would take 8000000001 taps"),
+    ("moving_average(1000000000000)", None, "it would take 1000000000000 taps"),
+    ("fractional_delay(1e9)", None, "it would take .* taps"),
+    ("bandpass(5;15)", None, "write name or name\\(key=value"),
 ]
 
 

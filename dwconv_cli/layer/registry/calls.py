@@ -40,7 +40,7 @@ def read_call(kind: str, text: str) -> tuple[str, list[tuple[str, Any]]]:
     name, bracket, rest = text.strip().partition("(")
     if not bracket:
         return name, []
-    error = LayerError(f"{kind} {shown(text)}: write {_without_units(text) or 'name or name(key=value, …)'}")
+    error = LayerError(f"{kind} {shown(text)}: write {_corrected(text) or 'name or name(key=value, …)'}")
     if len(text) > _LONGEST:
         raise error
     try:
@@ -62,11 +62,16 @@ def _value(node: ast.expr) -> Any:
         return UNREADABLE
 
 
-def _without_units(text: str) -> str | None:
-    """`text` with numbers alone where it has units: frequencies are in Hz, ripples in dB."""
+def _corrected(text: str) -> str | None:
+    """What to write instead of `text`, where it has units behind its numbers, or where its bracket is not closed.
+
+    Frequencies are in Hz, and ripples in dB.
+    """
 
     def number(match: re.Match[str]) -> str:
         return f"{float(match[1]) * _FACTORS.get(match[2].lower(), 1):g}"
 
-    plain = _UNIT.sub(number, text)
-    return f"the numbers without units: {plain}" if plain != text and plain.isprintable() else None
+    plain, why = _UNIT.sub(number, text.strip()), "the numbers without units: "
+    if plain.count("(") == plain.count(")") + 1 and not plain.endswith("("):
+        plain, why = f"{plain})", "the closing bracket too: "
+    return f"{why}{plain}" if plain != text.strip() and plain.isprintable() and len(plain) < 100 else None

@@ -9,7 +9,7 @@ import numpy as np
 
 from dwconv_cli.errors import LayerError
 from dwconv_cli.layer.axes import Array
-from dwconv_cli.layer.catalogues.designs.catalogue import DESIGNS, LENGTHS
+from dwconv_cli.layer.catalogues.designs.catalogue import DESIGNS, LENGTHS, MOST_TAPS
 from dwconv_cli.layer.registry import Choice
 from dwconv_cli.text import counted
 
@@ -64,6 +64,10 @@ def designed(choice: Choice, size: int | None = None, fs: float | None = None) -
     if size is None:
         length = LENGTHS[name](**arguments)
         size, typed = length.size, {**typed, **length.arguments}
+        if size > MOST_TAPS:
+            raise LayerError(
+                f"design {choice}: it would take {size} taps; use other arguments, or --kernel-size K"
+            )
         if length.default:
             notes.append(
                 f"{name}: {counted(size, 'tap')}, {length.default.format(unit=unit)}; "
