@@ -16,6 +16,9 @@ from recordings import fill
 
 from dwconv_cli.convolution import engine
 
+# Tables would be as wide as the terminal of the person who runs the tests; pytest-xdist sets it in its workers.
+os.environ.pop("COLUMNS", None)
+
 EXAMPLES = int(os.environ.get("DWCONV_EXAMPLES", "40"))
 
 settings.register_profile(
