@@ -26,6 +26,8 @@ MAGIC = b"\x93NUMPY"
 # What messages call it.
 _STANDARD_INPUT = "standard input"
 MAX_HEADER = 1 << 16
+# The bytes of text in ASCII.
+_TEXT = frozenset((*b"\t\r\n", *range(32, 127)))
 
 
 def open_reader(path: str, name: str, allow_external: bool) -> NpyReader:
@@ -225,9 +227,13 @@ def _read_header(source: Source, name: str) -> tuple[int, str]:
             raise InputError(f"{name}: not an .npy file: shorter than its magic number") from None
         raise
     if bytes(start[:6]) != MAGIC:
-        hint = "a zip file; name it .npz" if start[:2] == b"PK" else "its first bytes are not NumPy's"
+        hint = "its first bytes are not NumPy's"
+        if start[:2] == b"PK":
+            hint = "a zip file; name it .npz"
+        elif all(byte in _TEXT for byte in start):
+            hint = "it looks like text; for a table of numbers say --input-format csv"
         if name == _STANDARD_INPUT:
-            hint = "its first bytes are not NumPy's; headerless samples need --raw DTYPE --channels C"
+            hint += "; headerless samples need --raw DTYPE --channels C"
         raise InputError(f"{name}: not an .npy file: {hint}")
     version = start[6]
     if version not in (1, 2, 3) or start[7]:
