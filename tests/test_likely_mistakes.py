@@ -189,10 +189,18 @@ def test_a_directory_that_does_not_exist(here: Path) -> None:
     assert run("apply rec.npy -k k.npy -o 'new folder/deep/o.npy'").code == 0
 
 
-@pytest.mark.parametrize("name", ["hdf5plugin"])
-def test_missing_extras(here: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "line, name",
+    [
+        ("apply rec.npy -k k.npy -o o.h5 --compression zstd", "hdf5plugin"),
+        ("apply rec.npy -k k.npy -o o.npy --plot o.png", "matplotlib"),
+        ("inspect rec.npy --plot o.png", "matplotlib"),
+    ],
+)
+def test_missing_extras(here: Path, line: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    run("apply rec.npy -k k.npy -o o.h5 --compression zstd").failed(3, "pip install", name)
+    run(line).failed(3, "pip install")
+    assert not {"o.h5", "o.npy", "o.png"} & set(os.listdir())
 
 
 def test_names_that_are_like_none(here: Path) -> None:
