@@ -48,7 +48,7 @@ def curve_of(taps: Array, dilation_rate: int = 1, fs: float = 1.0) -> Curve | No
     Examples
     --------
     >>> curve = curve_of(np.array([0.25, 0.5, 0.25]))
-    >>> abs(curve.decibels[0]).round(6), float(curve.delay[0])
+    >>> float(abs(curve.decibels[0]).round(6)), float(curve.delay[0])
     (0.0, 1.0)
     """
     real = not np.iscomplexobj(taps)

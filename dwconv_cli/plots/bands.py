@@ -46,7 +46,7 @@ def bands_of(frequencies: Array, decibels: Array) -> Bands:
 
     Examples
     --------
-    >>> bands_of(np.linspace(0, 0.5, 6), np.array([0.0, -1.0, -20.0, -70.0, -40.0, -50.0])).stopping
+    >>> bands_of(np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5]), np.array([0.0, -1.0, -20.0, -70.0, -40.0, -50.0])).stopping
     [Band(low=0.3, high=0.5, decibels=-40.0)]
     """
     passing, stopping = [], []
