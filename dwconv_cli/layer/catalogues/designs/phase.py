@@ -9,14 +9,9 @@ import numpy as np
 from dwconv_cli.errors import LayerError
 from dwconv_cli.errors.memory import scipy_module
 from dwconv_cli.layer.axes import Array
-from dwconv_cli.layer.catalogues.designs.bands import (
-    RIPPLE,
-    call,
-    check_frequency,
-    check_odd,
-    kaiser_length,
-)
+from dwconv_cli.layer.catalogues.designs.bands import RIPPLE
 from dwconv_cli.layer.catalogues.designs.catalogue import Length, design, odd, offsets
+from dwconv_cli.layer.catalogues.designs.checks import call, check_frequency, check_odd, kaiser_length
 from dwconv_cli.layer.registry import above, at_least, one_of
 from dwconv_cli.text import counted
 
