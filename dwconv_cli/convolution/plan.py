@@ -55,7 +55,7 @@ class Plan:
         return f"{self.algorithm}: {self.reason} (predicted ns per output: {table})"
 
     def _repr_html_(self) -> str:
-        from dwconv_cli.notebook import html_table
+        from dwconv_cli.layer.notebook import html_table
 
         costs = [(f"{name}, predicted", f"{cost:.2f} ns per output") for name, cost in self.costs]
         problem = [(key.name, getattr(self.problem, key.name)) for key in fields(self.problem)]

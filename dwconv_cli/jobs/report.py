@@ -99,7 +99,7 @@ class Report:
         return {"schema_version": SCHEMA_VERSION, "version": __version__, **entry}
 
     def _repr_html_(self) -> str:
-        from dwconv_cli.notebook import html_table
+        from dwconv_cli.layer.notebook import html_table
 
         addresses = [(array or {}).get("address") or "-" for array in (self.input, self.output)]
         entries = self.to_json()

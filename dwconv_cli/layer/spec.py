@@ -133,7 +133,7 @@ class LayerSpec:
                 put(self, key, getattr(LayerSpec, key) if value is None else catalogue.from_config(value))
 
     def _repr_html_(self) -> str:
-        from dwconv_cli.notebook import html_table
+        from dwconv_cli.layer.notebook import html_table
 
         rows = [(item.name, getattr(self, item.name)) for item in fields(self) if item.name != "name"]
         if not self.allow_strided_dilation:

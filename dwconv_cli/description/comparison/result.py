@@ -71,7 +71,7 @@ class Comparison:
         return "\n".join([self.headline, *(f"  {name}: {text}" for name, text in self.rows())])
 
     def _repr_html_(self) -> str:
-        from dwconv_cli.notebook import html_table
+        from dwconv_cli.layer.notebook import html_table
 
         return html_table(self.headline, self.rows())
 
