@@ -24,6 +24,7 @@ from outcomes import CALLS
 import dwconv_cli
 from dwconv_cli.layer.catalogues.activations import ACTIVATIONS
 from dwconv_cli.layer.catalogues.constraints import CONSTRAINTS
+from dwconv_cli.layer.catalogues.designs import DESIGNS
 from dwconv_cli.layer.catalogues.initializers import INITIALIZERS, compute_fans, initialized
 from dwconv_cli.layer.catalogues.regularizers import REGULARIZERS
 from dwconv_cli.layer.registry import Registry
@@ -155,18 +156,15 @@ def _install() -> None:
         (REGULARIZERS, regularizers, _penalty),
         (CONSTRAINTS, constraints, _projected),
     ):
+        # Keras has no filter designs, some of which have arguments without defaults.
         names = {
-            catalogue.class_name(catalogue.choose(name, _needed(catalogue, name)))
+            catalogue.class_name(catalogue.choose(name))
             for name in catalogue.names()
+            if name not in DESIGNS.names()
         }
         for class_name in sorted(names):
             if hasattr(home, class_name):
                 _class(catalogue, getattr(home, class_name), compute)
-
-
-def _needed(catalogue: Registry[Any], name: str) -> dict[str, Any]:
-    """Arguments without which there is no such entry."""
-    return {"firwin": {"cutoff": 0.5}, "gaussian": {"std": 1.0}}.get(name, {})
 
 
 _install()
