@@ -13,6 +13,7 @@ import pytest
 from helpers_cli import ROOT, names, npy_bytes, run, run_python, save
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.io import wavfile
 
 from dwconv_cli import Recipe, Settings, depthwise_conv1d
 from dwconv_cli.description.curve import curve_of
@@ -157,6 +158,20 @@ def test_refusals_leave_everything_as_it_was(here: Path, line: str, code: int, w
     assert error.startswith("dwconv: error: ")
     assert all(word in error for word in words), error
     assert {path: path.read_bytes() for path in here.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "line", ["group.h5::/s/acc --design 'lowpass(5)'", "two.wav --taps 1,1,1 --data-format channels_first"]
+)
+def test_inspect_draws_what_apply_reads(here: Path, rough: None, line: str) -> None:
+    # The sampling rate is that of the group, and a sound has two channels in either data format.
+    with h5py.File("group.h5", "w") as file:
+        file["s/acc"] = np.ones((300, 2), "f4")
+        file["s"].attrs["fs"] = 50.0
+    wavfile.write("two.wav", 8000, np.zeros((300, 2), np.float32))
+    assert run(f"apply {line} --plot a.svg -q -o o.npy").code == 0
+    assert run(f"inspect {line} --plot b.svg").code == 0
+    assert Path("a.svg").read_bytes() == Path("b.svg").read_bytes()
 
 
 def test_overwrite_replaces_a_picture(here: Path, rough: None) -> None:

@@ -289,6 +289,8 @@ def test_channels_first_is_the_business_of_the_layer() -> None:
     assert np.array_equal(np.load("first.npy"), np.load("last.npy").T)
     assert Path("first.sigmf-data").read_bytes() == np.load("last.npy").tobytes()
     assert run("inspect a.wav --kernel-size 3 --data-format channels_first --shape").out == b"6,2999\n"
+    run("init-weights --like a.wav --kernel-size 3 --data-format channels_first -q -o like.npz").done()
+    assert np.load("like.npz")["kernel"].shape == (3, 6, 1)
 
 
 def test_the_rate_of_a_group_of_an_hdf5_file() -> None:

@@ -9,7 +9,6 @@ import numpy as np
 
 from dwconv_cli.choices import AUTO, AlgorithmName
 from dwconv_cli.errors import LayerError, ShapeError
-from dwconv_cli.jobs.attributes import sampling_rate
 from dwconv_cli.jobs.plan import plan_job
 from dwconv_cli.jobs.settings import Settings
 from dwconv_cli.weights.recipe import Recipe
@@ -42,7 +41,7 @@ def check(
             settings,
             attributes=attributes,
             draw=False,
-            fs=fs or sampling_rate(attributes or {}),
+            fs=fs,
         )
     except (LayerError, ShapeError) as error:
         raise type(error)(f"{where}: {error}") from error

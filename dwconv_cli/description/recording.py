@@ -11,13 +11,13 @@ from dwconv_cli.description.channel_stats import channel_stats
 from dwconv_cli.description.check import check
 from dwconv_cli.description.json_values import json_value
 from dwconv_cli.errors import ShapeError
-from dwconv_cli.jobs.attributes import sampling_rate, surrounding_rate
+from dwconv_cli.jobs.attributes import recording_rate
 from dwconv_cli.jobs.orientation import stated_format
 from dwconv_cli.jobs.plan import steps_of
 from dwconv_cli.jobs.report import array_entry
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.storage.address import Address
-from dwconv_cli.storage.formats import open_reader
+from dwconv_cli.storage.formats import lay_out, open_reader
 from dwconv_cli.storage.resolution import completed
 from dwconv_cli.weights.recipe import Recipe
 
@@ -43,11 +43,10 @@ def describe_recording(
         if recipe is not None:
             data_format = recipe.data_format()
         data_format = data_format or stated_format(attributes) or default_format
-        if data_format == "channels_first" and hasattr(reader, "put_channels_first"):
-            reader.put_channels_first()
+        lay_out(reader, data_format)
         shape = reader.shape
         recording: dict[str, Any] = dict.fromkeys(("batch", "steps", "channels", "duration", "data_format"))
-        rate = fs or sampling_rate(attributes)
+        rate = recording_rate(reader, fs)
         if len(shape) in (1, 2, 3):
             axes = Axes(len(shape), data_format)
             batch, length, channels = axes.canonical_shape(shape)
@@ -77,7 +76,7 @@ def describe_recording(
             "attributes": json_value(attributes),
         }
         if recipe is not None:
-            rate = rate or (surrounding_rate(reader) if recipe.needs_rate else None)
+            rate = recording_rate(reader, rate, recipe.needs_rate)
             description |= check(
                 recipe, shape, reader.dtype, str(address), algorithm=algorithm, fs=rate, attributes=attributes
             )

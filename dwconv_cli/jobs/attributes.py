@@ -61,7 +61,17 @@ def sampling_rate(attributes: Mapping[str, Any]) -> float | None:
     return None
 
 
-def surrounding_rate(reader: Reader) -> float | None:
+def recording_rate(reader: Reader, typed: float | None = None, is_needed: bool = False) -> float | None:
+    """The sampling rate in Hz of an open recording: the `typed` one, else what its own attributes state.
+
+    Where it `is_needed` and neither is there, it is what the nearest group states. Groups are not read otherwise, since
+    that takes time.
+    """
+    rate = typed or sampling_rate(reader.attributes)
+    return _surrounding_rate(reader) if rate is None and is_needed else rate
+
+
+def _surrounding_rate(reader: Reader) -> float | None:
     """The sampling rate in Hz that the nearest group around an open recording states, where a format has groups."""
     groups = reader.surroundings().groups if hasattr(reader, "surroundings") else {}
     rates = (sampling_rate(groups[path]) for path in sorted(groups, key=len, reverse=True))

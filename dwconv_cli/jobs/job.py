@@ -16,8 +16,7 @@ from dwconv_cli.jobs.attributes import (
     carried_attributes,
     carried_surroundings,
     numbered_columns,
-    sampling_rate,
-    surrounding_rate,
+    recording_rate,
 )
 from dwconv_cli.jobs.naming import Target
 from dwconv_cli.jobs.plan import plan_job
@@ -28,7 +27,7 @@ from dwconv_cli.jobs.tally import Tally
 from dwconv_cli.jobs.transfer import Transfer
 from dwconv_cli.layer.axes import Axes
 from dwconv_cli.storage.checksum import Checksum
-from dwconv_cli.storage.formats import open_reader
+from dwconv_cli.storage.formats import lay_out, open_reader
 from dwconv_cli.storage.hdf5_storage import storage_options
 from dwconv_cli.storage.protocols import NewArray, Output, Writer
 from dwconv_cli.storage.sigmf_metadata import METADATA, carried_metadata
@@ -52,15 +51,12 @@ class Job:
             if settings.checksum and hasattr(reader, "check_content"):
                 reader.check_content()
             try:
-                if recipe.data_format() == "channels_first" and hasattr(reader, "put_channels_first"):
-                    reader.put_channels_first()
-                attributes = reader.attributes
-                fs = settings.fs or sampling_rate(attributes)
+                lay_out(reader, recipe.data_format())
                 output_format = None if target.output is None else target.output.format
-                if fs is None and (recipe.needs_rate or output_format in SAMPLED_FORMATS):
-                    fs = surrounding_rate(reader)
+                needs_rate = recipe.needs_rate or output_format in SAMPLED_FORMATS
+                fs = recording_rate(reader, settings.fs, needs_rate)
                 self._plan = plan_job(
-                    recipe, reader.shape, reader.dtype, settings, attributes=attributes, fs=fs
+                    recipe, reader.shape, reader.dtype, settings, attributes=reader.attributes, fs=fs
                 )
             except (LayerError, ShapeError) as error:
                 raise type(error)(f"{target.source}: {error}") from error

@@ -10,7 +10,7 @@ from functools import partial
 from dwconv_cli.choices import FormatName
 from dwconv_cli.errors import DwconvError, LayerError
 from dwconv_cli.errors.wording import worded
-from dwconv_cli.jobs.attributes import sampling_rate, surrounding_rate
+from dwconv_cli.jobs.attributes import recording_rate
 from dwconv_cli.jobs.group import apply_group, failure, make_directory
 from dwconv_cli.jobs.naming import Target, targets
 from dwconv_cli.jobs.pictures import picture_paths
@@ -23,7 +23,7 @@ from dwconv_cli.layer.axes import Axes
 from dwconv_cli.layer.keys import CONSTRAINT_KEYS
 from dwconv_cli.layer.spec import LayerSpec, Weights
 from dwconv_cli.storage.address import Address, real_path
-from dwconv_cli.storage.formats import companions, open_reader, other_files
+from dwconv_cli.storage.formats import companions, lay_out, open_reader, other_files
 from dwconv_cli.storage.resolution import Matches, recording_at, recordings_at
 from dwconv_cli.weights.recipe import Recipe
 from dwconv_cli.weights.resolved import Resolved
@@ -320,9 +320,8 @@ def make_weights(
     rate = None
     if like is not None:
         with contextlib.closing(open_reader(recording_at(like, input_format))) as reader:
-            rate = sampling_rate(reader.attributes) or (
-                surrounding_rate(reader) if recipe.needs_rate else None
-            )
+            lay_out(reader, recipe.data_format())
+            rate = recording_rate(reader, is_needed=recipe.needs_rate)
         channels = Axes(len(reader.shape), recipe.data_format()).canonical_shape(reader.shape)[2]
     resolved = recipe.resolve(channels, fs=rate).stored(channels, recipe.options.get("dtype"))
     is_typed = recipe.design is not None or recipe.taps is not None

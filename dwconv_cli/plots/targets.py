@@ -9,7 +9,7 @@ from dwconv_cli.choices import DataFormat, KernelLayout
 from dwconv_cli.description.kernels import distinct_kernels
 from dwconv_cli.description.kinds import kind_of
 from dwconv_cli.errors import LayerError, ShapeError
-from dwconv_cli.jobs.attributes import sampling_rate
+from dwconv_cli.jobs.attributes import recording_rate
 from dwconv_cli.jobs.orientation import stated_format
 from dwconv_cli.jobs.plan import plan_job, steps_of
 from dwconv_cli.jobs.settings import Settings
@@ -24,7 +24,7 @@ from dwconv_cli.plots.kernels import draw_kernels
 from dwconv_cli.plots.recordings import channels_drawn, draw_recording, left_out
 from dwconv_cli.plots.trace import Trace
 from dwconv_cli.storage.address import Address
-from dwconv_cli.storage.formats import open_reader
+from dwconv_cli.storage.formats import lay_out, open_reader
 from dwconv_cli.storage.resolution import completed
 from dwconv_cli.text import counted, printable
 from dwconv_cli.weights.recipe import Recipe
@@ -130,7 +130,9 @@ def _recording(
     default_format: DataFormat,
 ) -> tuple[list[Figure], list[str]]:
     with closing(open_reader(address, settings.allow_external)) as reader:
-        axes = Axes(len(reader.shape), data_format or stated_format(reader.attributes) or default_format)
+        data_format = data_format or stated_format(reader.attributes) or default_format
+        lay_out(reader, data_format)
+        axes = Axes(len(reader.shape), data_format)
         batch, length, channels = axes.canonical_shape(reader.shape)
         steps = steps_of(settings.steps, length)
         _check_size(str(address), (batch, steps.stop - steps.start, channels))
@@ -147,7 +149,8 @@ def _filtered(
 ) -> tuple[list[Figure], list[str]]:
     with closing(open_reader(address, settings.allow_external)) as reader:
         try:
-            fs, attributes = settings.fs or sampling_rate(reader.attributes), reader.attributes
+            lay_out(reader, recipe.data_format())
+            fs, attributes = recording_rate(reader, settings.fs, recipe.needs_rate), reader.attributes
             plan = plan_job(recipe, reader.shape, reader.dtype, settings, attributes=attributes, fs=fs)
         except (LayerError, ShapeError) as error:
             raise type(error)(f"{address}: {error}") from error

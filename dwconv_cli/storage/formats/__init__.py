@@ -93,6 +93,12 @@ def companions(address: Address) -> list[str]:
     return [metadata_path(address.path)]
 
 
+def lay_out(reader: Reader, data_format: str) -> None:
+    """Have a reader give its data in `data_format` where its file says itself what the channels are, as WAV does."""
+    if data_format == "channels_first" and hasattr(reader, "put_channels_first"):
+        reader.put_channels_first()
+
+
 def other_files(address: Address) -> list[str]:
     """Paths of the other files in which the data at a complete `address` lies, for those that allow it.
 
