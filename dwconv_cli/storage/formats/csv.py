@@ -15,7 +15,7 @@ from dwconv_cli.errors import InputError
 from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.protocols import NewArray
 from dwconv_cli.storage.selections import Selection
-from dwconv_cli.storage.sink import Sink
+from dwconv_cli.storage.single_output import SingleOutput
 from dwconv_cli.storage.source import FileSource, StreamSource, open_source
 from dwconv_cli.storage.spool import SpooledStream
 from dwconv_cli.storage.surroundings import Dimension, Scale, Surroundings
@@ -197,25 +197,14 @@ class CsvReader:
         self._source.close()
 
 
-class CsvOutput:
+class CsvOutput(SingleOutput):
     """A table, which appears whole or not at all; its delimiter is a tab where its name ends in ``.tsv``."""
-
-    def __init__(self, sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> None:
-        self._sink = sink
 
     def writer(self, array: NewArray) -> TableWriter:
         """The writer of an array of rank 1 or 2 of real numbers."""
         check_table(array, self._sink.name)
         delimiter = "\t" if self._sink.name.lower().endswith(".tsv") else ","
         return TableWriter(self._sink, delimiter, array.shape, array.dtype, array.attributes.get(COLUMNS))
-
-    def commit(self) -> None:
-        """Make the file appear."""
-        self._sink.commit()
-
-    def abort(self) -> None:
-        """Leave no trace."""
-        self._sink.abort()
 
 
 open_reader, open_output = CsvReader, CsvOutput

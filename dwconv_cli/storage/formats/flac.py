@@ -16,12 +16,12 @@ import numpy as np
 from dwconv_cli.errors import DwconvError, InputError, MissingExtraError, OutputError
 from dwconv_cli.errors.system import reason
 from dwconv_cli.storage.audio import AudioLayout, audio_layout
-from dwconv_cli.storage.file_state import changed, state_of
 from dwconv_cli.storage.interleaved import InterleavedReader, InterleavedWriter
 from dwconv_cli.storage.protocols import SAMPLE_FORMAT, SAMPLING_RATE, NewArray
 from dwconv_cli.storage.sample_types import SampleType
+from dwconv_cli.storage.single_output import SingleOutput
 from dwconv_cli.storage.sink import FileSink, Sink
-from dwconv_cli.storage.source import open_file
+from dwconv_cli.storage.source import FileSource
 
 ROOT = None
 SAMPLE_FORMATS = {"PCM_S8": SampleType("|i1"), "PCM_16": SampleType("<i2"), "PCM_24": SampleType("<i3")}
@@ -45,14 +45,14 @@ def open_reader(path: str, name: str, allow_external: bool) -> InterleavedReader
     return InterleavedReader(source, path, source.sample, 0, shape, attributes, {"format": "flac"})
 
 
-class FlacOutput:
+class FlacOutput(SingleOutput):
     """A file of samples, which appears whole or not at all."""
 
     def __init__(self, sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> None:
         self._soundfile = _library(sink.name)
         if not isinstance(sink, FileSink) or sink.sequential:
             raise OutputError(f"{sink.name}: FLAC cannot be streamed; write .wav there, or to a file")
-        self._sink = sink
+        self._sink: FileSink = sink
         self._writer: _FlacWriter | None = None
 
     def writer(self, array: NewArray) -> InterleavedWriter:
@@ -68,15 +68,11 @@ class FlacOutput:
         )
         return self._writer
 
-    def commit(self) -> None:
-        """Make the file appear."""
-        self._sink.commit()
-
     def abort(self) -> None:
         """Leave no trace."""
         if self._writer is not None:
             self._writer.abort()
-        self._sink.abort()
+        super().abort()
 
 
 open_output = FlacOutput
@@ -112,17 +108,12 @@ def _errors(kind: type[DwconvError], path: str) -> Iterator[None]:
         raise kind(f"{path}: FLAC: {text}{_ADVICE.get(text, '')}") from error
 
 
-class _FlacSource:
+class _FlacSource(FileSource):
     """The samples of a file as bytes of the integers that libsndfile exchanges."""
 
-    sequential = False
-    size: int | None = None
-
     def __init__(self, path: str, soundfile: Any) -> None:
-        self.name = path
-        self._fd = open_file(path)
+        super().__init__(path)
         try:
-            self._before = state_of(self._fd, path)
             with _errors(InputError, path):
                 self.file = soundfile.SoundFile(self._fd, closefd=False)
             if self.file.format != "FLAC":
@@ -151,16 +142,10 @@ class _FlacSource:
         begin = offset - first * frame
         buffer[:] = np.ascontiguousarray(samples).reshape(-1).view(np.uint8).data[begin : begin + len(buffer)]
 
-    def finish(self, end: int) -> None:
-        if state_of(self._fd, self.name) != self._before:
-            raise changed(self.name)
-
     def close(self) -> None:
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            with contextlib.suppress(Exception):
-                self.file.close()
-            os.close(fd)
+        with contextlib.suppress(Exception):
+            self.file.close()
+        super().close()
 
 
 class _EncodingSink:
@@ -189,10 +174,10 @@ class _EncodingSink:
     def write_at(self, data: memoryview, offset: int) -> None:
         """Encode the whole steps in `data` and in what was left over before."""
         size = SAMPLE_FORMATS[self._layout.sample_format].size
-        taken = self._rest + data.tobytes()
-        whole = len(taken) // (size * self._layout.channels) * size * self._layout.channels
-        self._rest = taken[whole:]
-        numbers = np.frombuffer(taken[:whole], np.uint8).reshape(-1, size)
+        unwritten = self._rest + data.tobytes()
+        whole = len(unwritten) // (size * self._layout.channels) * size * self._layout.channels
+        self._rest = unwritten[whole:]
+        numbers = np.frombuffer(unwritten[:whole], np.uint8).reshape(-1, size)
         exchanged = _EXCHANGED[self._layout.sample_format].size
         wide = np.zeros((len(numbers), exchanged), np.uint8)
         wide[:, exchanged - size :] = numbers

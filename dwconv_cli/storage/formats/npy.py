@@ -17,6 +17,7 @@ from dwconv_cli.errors import InputError, OutputError, UnsafeFileError
 from dwconv_cli.layer.axes import Array
 from dwconv_cli.storage.protocols import NewArray
 from dwconv_cli.storage.selections import Selection, contiguous_runs
+from dwconv_cli.storage.single_output import SingleOutput
 from dwconv_cli.storage.sink import Sink
 from dwconv_cli.storage.source import Source, open_source
 from dwconv_cli.storage.spool import SpooledSink, SpooledSource
@@ -153,23 +154,12 @@ class NpyWriter:
             self._sink.write_at(memoryview(self._header), 0)
 
 
-class NpyOutput:
+class NpyOutput(SingleOutput):
     """An ``.npy`` file or stream: one array, without a name."""
-
-    def __init__(self, sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> None:
-        self._sink = sink
 
     def writer(self, array: NewArray) -> NpyWriter:
         """The writer of the one array."""
         return NpyWriter(self._sink, array.shape, array.dtype)
-
-    def commit(self) -> None:
-        """Make the file appear."""
-        self._sink.commit()
-
-    def abort(self) -> None:
-        """Leave no trace."""
-        self._sink.abort()
 
 
 open_output = NpyOutput

@@ -11,6 +11,7 @@ from dwconv_cli.storage.formats.npy import NpyWriter, numeric_dtype
 from dwconv_cli.storage.protocols import NewArray
 from dwconv_cli.storage.raw_samples import RawSamples
 from dwconv_cli.storage.selections import Selection
+from dwconv_cli.storage.single_output import SingleOutput
 from dwconv_cli.storage.sink import Sink
 
 ROOT = None
@@ -45,23 +46,12 @@ class RawWriter(NpyWriter):
         return self._samples.note(self.clipped, math.prod(self.shape))
 
 
-class RawOutput:
+class RawOutput(SingleOutput):
     """A file or a stream of samples."""
-
-    def __init__(self, sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> None:
-        self._sink = sink
 
     def writer(self, array: NewArray) -> RawWriter:
         """The writer of the one array."""
         return RawWriter(self._sink, array)
-
-    def commit(self) -> None:
-        """Make the file appear."""
-        self._sink.commit()
-
-    def abort(self) -> None:
-        """Leave no trace."""
-        self._sink.abort()
 
 
 open_output = RawOutput

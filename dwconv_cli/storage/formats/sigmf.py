@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dwconv_cli.errors import InputError, LayerError, OutputError
+from dwconv_cli.errors.system import reason
 from dwconv_cli.interrupts import file_creation, undisturbed
 from dwconv_cli.storage.interleaved import InterleavedReader, InterleavedWriter, steps_and_channels
 from dwconv_cli.storage.protocols import SAMPLE_FORMAT, SAMPLING_RATE, NewArray
@@ -122,7 +123,7 @@ class SigmfOutput:
                 digest.update(piece)
                 offset += len(piece)
         except OSError as error:
-            raise OutputError(f"{self._data.name}: {error.strerror}") from error
+            raise OutputError(f"{self._data.name}: {reason(error)}") from error
         text, rate = self._array.attributes.get(METADATA), self._array.sampling_rate
         content = new_metadata(text, self._layout.datatype, self._layout.channels, rate, digest.hexdigest())
         self._meta.write_at(memoryview(content), 0)
@@ -168,25 +169,27 @@ def check_array(array: NewArray, path: str) -> SigmfLayout:
     32 bits where the input holds integers of fewer, or says nothing and is of no longer numbers.
     """
     _, channels = steps_and_channels(array, path, "SigMF")
-    wanted, before = array.sample_format, array.attributes.get(SAMPLE_FORMAT)
-    if wanted is not None and sample_type(wanted) is None:
-        raise LayerError(f"{path}: SigMF holds cf32_le, cf64_le, rf32_le, ci16_le and the like, not {wanted}")
+    datatype, before = array.sample_format, array.attributes.get(SAMPLE_FORMAT)
+    if datatype is not None and sample_type(datatype) is None:
+        raise LayerError(
+            f"{path}: SigMF holds cf32_le, cf64_le, rf32_le, ci16_le and the like, not {datatype}"
+        )
     notes: tuple[str, ...] = ()
-    if wanted is None:
+    if datatype is None:
         number, stored = "c" if array.dtype.kind == "c" else "r", sample_type(before)
         if stored is None:
             bits = 64 if np.finfo(array.dtype if array.dtype.kind in "fc" else "f8").bits == 64 else 32
-            wanted = f"{number}f{bits}_le"
+            datatype = f"{number}f{bits}_le"
         else:
             bits = 64 if np.finfo(stored.result).bits == 64 else 32
             order = "be" if stored.dtype[0] == ">" and not stored.is_integer else "le"
-            wanted = f"{number}f{bits}_{order}"
+            datatype = f"{number}f{bits}_{order}"
             if stored.is_integer:
                 notes = (
-                    f"{path} holds {wanted}, and the input {before}; --sample-format {before} rounds to integers",
+                    f"{path} holds {datatype}, and the input {before}; --sample-format {before} rounds to integers",
                 )
-    sample = sample_type(wanted)
+    sample = sample_type(datatype)
     assert sample is not None
     if array.dtype.kind == "c" and not sample.is_complex:
-        raise LayerError(f"{path}: its samples are complex, and {wanted} is real; use c{wanted[1:]}")
-    return SigmfLayout(wanted, sample, channels, notes)
+        raise LayerError(f"{path}: its samples are complex, and {datatype} is real; use c{datatype[1:]}")
+    return SigmfLayout(datatype, sample, channels, notes)

@@ -15,7 +15,7 @@ from dwconv_cli.storage.audio import AudioLayout, audio_layout
 from dwconv_cli.storage.interleaved import InterleavedReader, InterleavedWriter
 from dwconv_cli.storage.protocols import SAMPLE_FORMAT, SAMPLING_RATE, NewArray
 from dwconv_cli.storage.sample_types import SampleType
-from dwconv_cli.storage.sink import Sink
+from dwconv_cli.storage.single_output import SingleOutput
 from dwconv_cli.storage.source import Source, StreamSource, open_source
 from dwconv_cli.storage.spool import SpooledStream
 
@@ -74,11 +74,8 @@ def open_reader(path: str, name: str, allow_external: bool) -> InterleavedReader
         raise
 
 
-class WavOutput:
+class WavOutput(SingleOutput):
     """A file of samples, which appears whole or not at all."""
-
-    def __init__(self, sink: Sink, kept_file: str | None, replaced: frozenset[str]) -> None:
-        self._sink = sink
 
     def writer(self, array: NewArray) -> InterleavedWriter:
         """The writer of the samples."""
@@ -89,14 +86,6 @@ class WavOutput:
         return InterleavedWriter(
             self._sink, sample, layout.sample_format, array, header, padding, layout.notes
         )
-
-    def commit(self) -> None:
-        """Make the file appear."""
-        self._sink.commit()
-
-    def abort(self) -> None:
-        """Leave no trace."""
-        self._sink.abort()
 
 
 open_output = WavOutput
