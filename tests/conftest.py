@@ -61,3 +61,11 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
         ("UNTILED_OUTPUTS", 1 << 8),
     ):
         monkeypatch.setattr(engine, name, number)
+
+
+@pytest.fixture
+def here(tmp_path: Path, files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the files that a module makes once, as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
+    return tmp_path

@@ -7,7 +7,6 @@ import contextlib
 import json
 import re
 import shlex
-import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -54,14 +53,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for key in ("activation", "activity_regularizer", "depthwise_initializer", "bias_constraint"):
             with_somebodys_own(key)
     return folder
-
-
-@pytest.fixture
-def here(tmp_path: Path, files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the files, as the working directory."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
-    return tmp_path
 
 
 def with_somebodys_own(key: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -40,14 +39,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "s.raw").write_bytes(np.arange(40, dtype="<i2").tobytes())
     run("init-weights -q --kernel-size 3 --channels 3 -o", folder / "m.keras").done()
     return folder
-
-
-@pytest.fixture
-def here(tmp_path: Path, files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the files, as the working directory."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
-    return tmp_path
 
 
 # What was typed, what the error has in it, and what the person types next.

@@ -17,9 +17,9 @@ def has_colour(stream: TextIO) -> bool:
 
 def columns_of(stream: TextIO) -> int | None:
     """The columns of a terminal, or those that ``COLUMNS`` in the environment asks for; None for other streams."""
-    asked = os.environ.get("COLUMNS", "")
-    if asked.isascii() and asked.isdigit() and int(asked) > 0:
-        return int(asked)
+    setting = os.environ.get("COLUMNS", "")
+    if setting.isascii() and setting.isdigit() and int(setting) > 0:
+        return int(setting)
     if not stream.isatty():
         return None
     try:

@@ -129,9 +129,9 @@ class Bash(BashComplete):
         replaced = os.environ.get("COMP_WORD", self._raw)
         if replaced.strip(":=") == "":
             replaced = ""
-        kept_raw = self._raw.removesuffix(replaced)
-        kept = split_arg_string(kept_raw)
-        length = len(kept[0]) if kept else 0
+        text_before = self._raw.removesuffix(replaced)
+        words_before = split_arg_string(text_before)
+        length = len(words_before[0]) if words_before else 0
         value, option = item.value, re.match(r"--[\w-]+=", self._word)
         if option:
             value = option[0] + value

@@ -114,18 +114,18 @@ def _weights(description: Object, stream: TextIO) -> None:
         if columns is None or _width(lines, head, _WITHOUT_PICTURES) <= columns:
             break
     # Few kernels have charts, and beside many of them small pictures stand where there is room for them.
-    kept = len(head) if len(lines) > MOST_CHARTS else _WITHOUT_PICTURES
-    while columns and kept > _WITHOUT_PICTURES and _width(lines, head, kept) > columns:
-        kept -= 1
-    table([line[:kept] for line in lines[:MAX_CHANNELS]], stream, head[:kept])
+    shown_columns = len(head) if len(lines) > MOST_CHARTS else _WITHOUT_PICTURES
+    while columns and shown_columns > _WITHOUT_PICTURES and _width(lines, head, shown_columns) > columns:
+        shown_columns -= 1
+    table([line[:shown_columns] for line in lines[:MAX_CHANNELS]], stream, head[:shown_columns])
     if len(lines) > MAX_CHANNELS:
         stream.write(f"  ... {len(lines) - MAX_CHANNELS} more; --json has them all\n")
 
 
-def _width(lines: Sequence[tuple[str, ...]], head: tuple[str, ...], kept: int) -> int:
-    """The columns of a table that has the first `kept` columns of these lines."""
+def _width(lines: Sequence[tuple[str, ...]], head: tuple[str, ...], shown_columns: int) -> int:
+    """The columns of a table that has the first `shown_columns` columns of these lines."""
     widths = [max(map(len, column)) + 2 for column in zip(head, *lines, strict=True)]
-    return sum(widths[:kept])
+    return sum(widths[:shown_columns])
 
 
 def _response(channel: Object, most_edges: int, has_range: bool) -> tuple[str, ...]:

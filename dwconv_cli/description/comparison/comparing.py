@@ -105,22 +105,25 @@ def compare(
             readers.append(stack.enter_context(closing(reader)))
         left, right = readers
         entries = [entry(reader, address) for reader, address in zip(readers, addresses, strict=True)]
-        asked = {**tolerances._asdict(), "ignore_dtype": ignore_dtype, "bits": bits}
+        limits = {**tolerances._asdict(), "ignore_dtype": ignore_dtype, "bits": bits}
         reasons: list[str] = []
-        found: dict[str, Any] | None = None
+        attribute_differences: dict[str, Any] | None = None
         same_dtype = entries[0]["dtype"] == entries[1]["dtype"]
         if attributes:
-            found = compare_attributes(left.attributes, right.attributes)
-            notes += _attribute_notes(found, left, right)
+            attribute_differences = compare_attributes(left.attributes, right.attributes)
+            notes += _attribute_notes(attribute_differences, left, right)
         if left.shape != right.shape:
-            reasons = [f"the shapes differ: {left.shape} against {right.shape}", *_attribute_reasons(found)]
+            reasons = [
+                f"the shapes differ: {left.shape} against {right.shape}",
+                *_attribute_reasons(attribute_differences),
+            ]
             return Comparison(
                 False,
                 False,
                 entries[0],
                 entries[1],
-                asked,
-                attributes=found,
+                limits,
+                attributes=attribute_differences,
                 reasons=tuple(map(worded, reasons)),
                 notes=tuple(notes),
             )
@@ -140,20 +143,20 @@ def compare(
         verb = "differs" if counts.beyond == 1 else "differ"
         beyond = " by more than the tolerances" if rtol or atol or ulp else ""
         reasons.append(f"{counts.beyond} of {counted(counts.total, 'number')} {verb}{beyond}")
-    reasons += _attribute_reasons(found)
+    reasons += _attribute_reasons(attribute_differences)
     return Comparison(
         not reasons,
         same_dtype and not counts.bits,
         entries[0],
         entries[1],
-        asked,
+        limits,
         counts,
         absolute=pairs.get("absolute"),
         relative=pairs.get("relative"),
         ulp=pairs.get("ulp"),
         first=pairs.get("first"),
         first_nonfinite=pairs.get("first_nonfinite"),
-        attributes=found,
+        attributes=attribute_differences,
         reasons=tuple(map(worded, reasons)),
         notes=tuple(notes),
     )
@@ -180,15 +183,21 @@ def _tolerances(rtol: Any, atol: Any, ulp: Any, equal_nan: Any) -> Tolerances:
     return Tolerances(float(rtol), float(atol), steps, bool(equal_nan))
 
 
-def _attribute_reasons(found: Mapping[str, Any] | None) -> list[str]:
-    different = sum(len(found[key]) for key in ("differ", "only_a", "only_b")) if found else 0
+def _attribute_reasons(attribute_differences: Mapping[str, Any] | None) -> list[str]:
+    different = (
+        sum(len(attribute_differences[key]) for key in ("differ", "only_a", "only_b"))
+        if attribute_differences
+        else 0
+    )
     return [f"{counted(different, 'attribute')} differ{'s' if different == 1 else ''}"] if different else []
 
 
-def _attribute_notes(found: Mapping[str, Any], a: Reader, b: Reader) -> list[str]:
+def _attribute_notes(attribute_differences: Mapping[str, Any], a: Reader, b: Reader) -> list[str]:
     notes = []
-    if found["left_out"]:
-        notes.append(f"not compared, since they say how a file was made: {', '.join(found['left_out'])}")
+    if attribute_differences["left_out"]:
+        notes.append(
+            f"not compared, since they say how a file was made: {', '.join(attribute_differences['left_out'])}"
+        )
     for reader in (a, b):
         if reader.storage.get("format") != "hdf5":
             notes.append(f"{reader.name}: only HDF5 keeps attributes")

@@ -117,8 +117,8 @@ class Comparison:
         return lines + self._attribute_rows()
 
     def _tolerance_rows(self, counts: Counts) -> list[tuple[str, str]]:
-        asked = self.tolerances
-        rtol, atol, ulp = asked["rtol"], asked["atol"], asked["ulp"]
+        limits = self.tolerances
+        rtol, atol, ulp = limits["rtol"], limits["atol"], limits["ulp"]
         lines = []
         if rtol or atol:
             lines.append((f"beyond {atol:g} + {rtol:g}*|B|", str(counts.beyond_tolerance)))

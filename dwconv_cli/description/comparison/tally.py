@@ -158,7 +158,7 @@ class Tally:
         """Keep the pair with the largest of `values`, of several the first one, if it beats what was kept before."""
         if not pairs.places.size:
             return
-        kept, value = self.differences.get(key), None
+        largest, value = self.differences.get(key), None
         ties = np.arange(pairs.places.size)
         if values is not None:
             value = values.max().item()
@@ -167,7 +167,7 @@ class Tally:
         a, b = pairs.a[number], pairs.b[number]
         if value is not None and is_exact(a.dtype, b.dtype) and key != "relative":
             value = abs(int(a) - int(b))
-        if kept is None or (-(value or 0), index) < (-(kept.value or 0), kept.index):
+        if largest is None or (-(value or 0), index) < (-(largest.value or 0), largest.index):
             self.differences[key] = Difference(value, index, a, b)
 
     def _first(self, pairs: Pairs, numbers: Array) -> tuple[int, tuple[int, ...]]:
